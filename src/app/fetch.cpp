@@ -1,0 +1,214 @@
+#include "app/fetch.hpp"
+
+#include <set>
+#include <utility>
+
+#include "smtp/command.hpp"
+#include "turn/turn.hpp"
+
+namespace odmr::app {
+
+namespace {
+
+using net::Task;
+using server::SessionEnd;
+
+class Fetch {
+ public:
+  Fetch(const FetchPlan& plan, net::Network& network, FileOps& files, receive::BounceKeeper& bounces,
+        OnProgress on_progress, Log& log, Stop& stop)
+      : plan_(plan),
+        network_(network),
+        bounces_(bounces),
+        on_progress_(std::move(on_progress)),
+        log_(log, {{"session", plan.session_id}, {"provider", plan.provider}}),
+        stop_(stop),
+        guard_(std::set<std::string>(plan.domains.begin(), plan.domains.end())),
+        target_(deliver::make_target(plan.target, network, files, log_, stop)) {
+    report_.session = plan.session_id;
+    report_.provider = plan.provider;
+    report_.started = network.clock().wall();
+  }
+
+  Task<SessionReport> run() {
+    const TimePoint begin = network_.clock().now();
+    co_await all_groups();
+    co_await target_->close();
+    report_.seconds = std::chrono::duration<double>(network_.clock().now() - begin).count();
+    co_return std::move(report_);
+  }
+
+ private:
+  // What one connection came to.
+  struct Connection {
+    bool turned = false;
+    bool brought_mail = false;  // some message got a final answer
+  };
+
+  Task<> all_groups() {
+    // RFC 5321 4.5.3.1.4: a list of domains longer than a command line takes several ATRN, and so several sessions.
+    const auto groups =
+        plan_.atrn_all ? std::vector<std::vector<std::string>>{{}} : smtp::split_for_atrn(plan_.domains);
+    for (const auto& group : groups) {
+      const bool goes_on = co_await until_empty(group);
+      if (!goes_on) co_return;
+    }
+  }
+
+  // Asks for one group of domains until that brings nothing more: a provider may hand over one message a session
+  // (Exim under TLS), or five hundred. Gives whether there is sense in asking for other groups.
+  Task<bool> until_empty(const std::vector<std::string>& domains) {
+    for (bool is_follow_up = false;; is_follow_up = true) {
+      if (is_follow_up && (report_.connections >= plan_.max_sessions || stop_.requested())) co_return !stop_.requested();
+      const auto connection = co_await connect_once(domains, is_follow_up);
+      if (!connection.turned && !is_follow_up) co_return report_.outcome == Outcome::no_mail;
+      if (!connection.brought_mail) co_return !stop_.requested();
+    }
+  }
+
+  Task<Connection> connect_once(const std::vector<std::string>& domains, bool is_follow_up) {
+    // Before ATRN, not after it: a provider that finds nobody to take its mail counts a failed attempt for each
+    // message, and waits longer the next time.
+    const auto ready = co_await target_->ready();
+    if (!ready) {
+      if (!is_follow_up) end(Outcome::local_down, "the local target is not ready: " + ready.error().text);
+      co_return Connection();
+    }
+    auto turned = co_await reach_and_turn(domains, is_follow_up);
+    if (!turned) co_return Connection();
+    co_return co_await receive(std::move(*turned), is_follow_up);
+  }
+
+  Task<std::optional<turn::Turned>> reach_and_turn(const std::vector<std::string>& domains, bool is_follow_up) {
+    auto opened = co_await client::open(network_, plan_.server, log_, stop_);
+    const bool is_connected = opened || opened.error().step != client::Step::connect;
+    if (is_connected) ++report_.connections;
+    if (!opened) {
+      if (!is_follow_up) note_channel(opened.error().tls, {});
+      not_turned(opened.error().outcome, opened.error().text, opened.error().interrupted, is_follow_up);
+      co_return std::nullopt;
+    }
+    if (!is_follow_up) note_channel(opened->tls, opened->mechanism);
+    log_.info("logged in", {{"tls", opened->tls}, {"auth", opened->mechanism}});
+    auto turned = co_await turn::turn_round(std::move(opened->session), domains, plan_.timeouts.atrn, stop_);
+    const auto& reply = turned ? std::optional(turned->reply) : turned.error().reply;
+    if (reply && !report_.reply) report_.reply = reply->joined();
+    if (!turned) {
+      not_turned(turned.error().outcome, turned.error().text, turned.error().interrupted, is_follow_up);
+      co_return std::nullopt;
+    }
+    co_return std::move(*turned);
+  }
+
+  void note_channel(const std::string& tls, const std::string& mechanism) {
+    if (!report_.tls && !tls.empty()) report_.tls = tls;
+    if (!report_.auth && !mechanism.empty()) report_.auth = mechanism;
+  }
+
+  void not_turned(Outcome outcome, const std::string& text, bool interrupted, bool is_follow_up) {
+    if (interrupted) {
+      end(Outcome::unavailable, "stopped by a signal");
+    } else if (is_follow_up) {
+      // Asking again was our idea: a refusal (450: too soon) says nothing about what we came for.
+      log_.debug("asking again brought nothing", {{"why", text}});
+    } else {
+      end(outcome, outcome == Outcome::no_mail ? std::string() : text);
+    }
+  }
+
+  Task<Connection> receive(turn::Turned turned, bool is_follow_up) {
+    receive::ReceptionOptions options;
+    options.hostname = plan_.hostname;
+    options.provider_address = turned.stream.peer();
+    if (turned.stream.tls()) options.tls = turned.stream.tls()->version + " " + turned.stream.tls()->cipher;
+    options.session_id = plan_.session_id + "-" + std::to_string(report_.connections);
+    options.refused_before = &refused_before_;
+    options.on_progress = [this](const receive::Tally& tally, std::uint64_t bytes) {
+      if (on_progress_) on_progress_(sum(report_.received, tally), bytes);
+    };
+    receive::Reception reception(options, guard_, *target_, bounces_, network_.clock(), log_);
+    const auto session_options = mail_session_options();
+    const auto ended =
+        co_await server::serve_mail(std::move(turned.stream), reception, session_options, log_, stop_);
+    judge(ended, reception, is_follow_up);
+    co_return Connection{true, reception.final_answers() > 0};
+  }
+
+  server::MailSessionOptions mail_session_options() const {
+    server::MailSessionOptions options;
+    options.hostname = plan_.hostname;
+    const auto& able = target_->abilities();
+    options.offer = server::Offer{able.size, able.smtputf8, able.dsn};
+    options.first_command = plan_.timeouts.atrn;
+    options.idle = plan_.timeouts.idle;
+    options.data = plan_.timeouts.data;
+    options.silence = plan_.timeouts.command;
+    return options;
+  }
+
+  // The outcome of a turned line (contract: "Outcome and exit status").
+  void judge(const SessionEnd& ended, const receive::Reception& reception, bool is_follow_up) {
+    report_.received = sum(report_.received, reception.tally());
+    const auto& tally = reception.tally();
+    if (tally.messages + tally.rejected + tally.duplicates > 0) end(Outcome::fetched, {});
+    if (reception.has_put_off()) end(Outcome::deferred, "some mail was put off: the provider keeps it");
+    if (reception.state_error()) end(Outcome::state, reception.state_error()->text);
+    const bool brought_nothing = ended.transactions == 0;
+    switch (ended.how) {
+      case SessionEnd::How::quit:
+        break;
+      case SessionEnd::How::lost:
+        if (ended.inside_transaction) end(Outcome::unavailable, "the line broke inside a message: " + ended.text);
+        else if (brought_nothing && !is_follow_up) end(Outcome::unavailable, "the line broke: " + ended.text);
+        break;
+      case SessionEnd::How::left:
+        end(Outcome::unavailable, "stopped inside a message: the grace was over");
+        break;
+      case SessionEnd::How::stopped:
+        if (stop_.requested()) end(Outcome::unavailable, "stopped by a signal");
+        else end(Outcome::protocol, "the provider sends nothing but errors");
+        break;
+    }
+    log_.info("line down", {{"how", ended.text},
+                            {"messages", std::to_string(tally.messages)},
+                            {"rejected", std::to_string(tally.rejected)},
+                            {"deferred", std::to_string(tally.deferred)}});
+  }
+
+  void end(Outcome outcome, const std::string& text) {
+    if (outcome < report_.outcome) return;
+    if (outcome > report_.outcome || report_.text.empty()) report_.text = text;
+    report_.outcome = outcome;
+  }
+
+  static receive::Tally sum(receive::Tally a, const receive::Tally& b) {
+    a.messages += b.messages;
+    a.recipients += b.recipients;
+    a.bytes += b.bytes;
+    a.rejected += b.rejected;
+    a.deferred += b.deferred;
+    a.duplicates += b.duplicates;
+    return a;
+  }
+
+  const FetchPlan& plan_;
+  net::Network& network_;
+  receive::BounceKeeper& bounces_;
+  OnProgress on_progress_;
+  ScopedLog log_;
+  Stop& stop_;
+  receive::Guard guard_;
+  std::unique_ptr<deliver::Target> target_;
+  std::set<std::string> refused_before_;
+  SessionReport report_;
+};
+
+}  // namespace
+
+Task<SessionReport> fetch(const FetchPlan& plan, net::Network& network, FileOps& files,
+                          receive::BounceKeeper& bounces, OnProgress on_progress, Log& log, Stop& stop) {
+  Fetch session(plan, network, files, bounces, std::move(on_progress), log, stop);
+  co_return co_await session.run();
+}
+
+}  // namespace odmr::app

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "app/settings.hpp"
+#include "base/outcome.hpp"
+#include "receive/reception.hpp"
+
+namespace odmr::app {
+
+/// Everything that a session with one provider needs, secrets and trust loaded.
+struct FetchPlan {
+  std::string provider;    ///< its name in the configuration
+  std::string session_id;  ///< in the log, in Received, and in the report
+  std::string hostname;
+  client::Server server;
+  std::vector<std::string> domains;
+  bool atrn_all = false;
+  std::uint64_t max_sessions = 1000;
+  deliver::TargetOptions target;
+  TimeoutSettings timeouts;
+};
+
+/// What became of one session: all connections of a run to one provider.
+struct SessionReport {
+  std::string session;
+  std::optional<std::string> provider;
+  Outcome outcome = Outcome::no_mail;
+  WallTime started;
+  double seconds = 0;
+  std::optional<std::string> tls;    ///< of the first connection
+  std::optional<std::string> auth;   ///< likewise
+  std::optional<std::string> reply;  ///< to the first ATRN
+  std::uint64_t connections = 0;
+  receive::Tally received;
+  std::string text;  ///< why it ended so, in words; empty where the counts say it all
+};
+
+using OnProgress = std::function<void(const receive::Tally&, std::uint64_t bytes_of_this_message)>;
+
+/// The session: local target, line, login, turn, mail; and again on a new connection while that brings mail.
+net::Task<SessionReport> fetch(const FetchPlan& plan, net::Network& network, FileOps& files,
+                               receive::BounceKeeper& bounces, OnProgress on_progress, Log& log, Stop& stop);
+
+}  // namespace odmr::app

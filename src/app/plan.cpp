@@ -1,0 +1,104 @@
+#include "app/plan.hpp"
+
+#include <utility>
+
+#include "net/digest.hpp"
+
+namespace odmr::app {
+
+namespace {
+
+using client::TlsPolicy;
+
+Result<std::shared_ptr<net::TlsContext>> tls_context(const TlsSettings& tls) {
+  if (tls.policy == TlsPolicy::none) return std::shared_ptr<net::TlsContext>();
+  return net::TlsContext::client(net::TlsClientOptions{tls.ca_file, tls.pins, tls.client_certificate, tls.client_key});
+}
+
+Result<std::shared_ptr<const client::Login>> load_login(const LoginSettings& settings, const TlsSettings& tls) {
+  const bool has_certificate = !tls.client_certificate.empty();
+  if (settings.user.empty() && !has_certificate) return std::shared_ptr<const client::Login>();
+  auto login = std::make_shared<client::Login>();
+  login->user = settings.user;
+  login->filter = settings.filter;
+  login->has_client_certificate = has_certificate;
+  if (settings.password) {
+    auto secret = config::load(*settings.password);
+    if (!secret) return fail(secret.error());
+    login->password = std::move(*secret);
+  }
+  return login;
+}
+
+Result<client::Server> server_of(const Settings& settings, const net::Endpoint& endpoint, const TlsSettings& tls,
+                                 const LoginSettings& login) {
+  client::Server server;
+  server.endpoint = endpoint;
+  server.hostname = settings.hostname;
+  server.tls = tls.policy;
+  auto context = tls_context(tls);
+  if (!context) return fail(context.error());
+  server.tls_context = std::move(*context);
+  auto loaded = load_login(login, tls);
+  if (!loaded) return fail(loaded.error());
+  server.login = std::move(*loaded);
+  server.patience.connect = settings.timeouts.connect;
+  server.patience.command = settings.timeouts.command;
+  server.patience.silence = settings.timeouts.command;
+  return server;
+}
+
+Result<deliver::TargetOptions> target_of(const Settings& settings, const DeliverSettings& deliver) {
+  deliver::TargetOptions target;
+  target.kind = deliver.kind;
+  target.directory = deliver.directory;
+  target.hostname = settings.hostname;
+  target.final = settings.timeouts.final;
+  if (deliver.kind == deliver::TargetOptions::Kind::maildir) return target;
+  auto server = server_of(settings, deliver.endpoint, deliver.tls, deliver.login);
+  if (!server) return fail(server.error());
+  target.server = std::move(*server);
+  target.server.patience.silence = settings.timeouts.target;
+  if (deliver.kind == deliver::TargetOptions::Kind::lmtp) target.server.dialect = client::Dialect::lmtp;
+  return target;
+}
+
+void note_faults(const std::string& table, const TlsSettings& tls, const LoginSettings& login,
+                 std::vector<std::string>& faults) {
+  const auto context = tls_context(tls);
+  if (!context) faults.push_back(table + ": " + context.error().text);
+  if (!login.password) return;
+  const auto secret = config::verify(*login.password);
+  if (!secret) faults.push_back(table + ": " + secret.error().text);
+}
+
+}  // namespace
+
+Result<FetchPlan> plan_fetch(const Settings& settings, const ProviderSettings& provider) {
+  FetchPlan plan;
+  plan.provider = provider.name;
+  plan.session_id = net::hex(net::random_octets(6));
+  plan.hostname = settings.hostname;
+  auto server = server_of(settings, provider.endpoint, provider.tls, provider.login);
+  if (!server) return fail(server.error());
+  plan.server = std::move(*server);
+  plan.domains = provider.domains;
+  plan.atrn_all = provider.atrn_all;
+  plan.max_sessions = provider.max_sessions;
+  auto target = target_of(settings, provider.deliver);
+  if (!target) return fail(target.error());
+  plan.target = std::move(*target);
+  plan.timeouts = settings.timeouts;
+  return plan;
+}
+
+std::vector<std::string> faults_of_files(const Settings& settings) {
+  std::vector<std::string> faults;
+  for (const auto& provider : settings.providers) {
+    note_faults("[provider." + provider.name + "]", provider.tls, provider.login, faults);
+    note_faults("[deliver] of provider " + provider.name, provider.deliver.tls, provider.deliver.login, faults);
+  }
+  return faults;
+}
+
+}  // namespace odmr::app

@@ -1,0 +1,86 @@
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "base/log.hpp"
+#include "client/open.hpp"
+#include "config/document.hpp"
+#include "config/secret.hpp"
+#include "deliver/target.hpp"
+
+namespace odmr::app {
+
+/// What TLS with one server is to be like, as configured.
+struct TlsSettings {
+  client::TlsPolicy policy = client::TlsPolicy::starttls;
+  std::string ca_file;
+  std::vector<std::string> pins;  ///< 32 octets each
+  std::string client_certificate;
+  std::string client_key;
+};
+
+struct LoginSettings {
+  std::string user;  ///< empty: no login
+  std::optional<config::SecretSource> password;
+  std::vector<sasl::Mechanism> filter;
+};
+
+/// [deliver]
+struct DeliverSettings {
+  deliver::TargetOptions::Kind kind = deliver::TargetOptions::Kind::smtp;
+  net::Endpoint endpoint;
+  std::string directory;
+  TlsSettings tls;
+  LoginSettings login;
+};
+
+/// [provider.NAME]
+struct ProviderSettings {
+  std::string name;
+  net::Endpoint endpoint;
+  TlsSettings tls;
+  LoginSettings login;
+  std::vector<std::string> domains;  ///< canonical
+  bool atrn_all = false;
+  std::uint64_t max_sessions = 1000;
+  DeliverSettings deliver;
+};
+
+/// [timeouts]
+struct TimeoutSettings {
+  Duration connect = std::chrono::seconds(30);
+  Duration command = std::chrono::minutes(5);
+  Duration atrn = std::chrono::minutes(10);
+  Duration idle = std::chrono::minutes(5);
+  Duration data = std::chrono::minutes(10);
+  Duration target = std::chrono::minutes(2);
+  Duration final = std::chrono::minutes(10);
+};
+
+/// odmr.toml
+struct Settings {
+  std::string state_dir;
+  std::string hostname;
+  Duration stop_grace = std::chrono::minutes(10);
+  Level log_level = Level::info;
+  LogFormat log_format = LogFormat::text;
+  std::vector<ProviderSettings> providers;  ///< in the order of the file
+  TimeoutSettings timeouts;
+  std::vector<std::string> unused;  ///< tables that are understood, and that this version does nothing with
+};
+
+/// Reads everything; what is wrong is in the document's faults() afterwards, and the settings are worth nothing then.
+Settings read_settings(config::Document& document);
+
+/// The configuration file to read: `named` (--config), $ODMR_CONFIG, $XDG_CONFIG_HOME/odmr/odmr.toml (~/.config),
+/// /etc/odmr/odmr.toml. Of the last two the first that is there. Error: not_found, which names all places looked at.
+Result<std::string> find_configuration(const std::string& named);
+
+/// find, read and check. Errors: what `odmr check` prints, a line each.
+tl::expected<Settings, std::vector<std::string>> load_settings(const std::string& named);
+
+}  // namespace odmr::app

@@ -1,0 +1,193 @@
+#include "base/child.hpp"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <spawn.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <initializer_list>
+#include <utility>
+
+#include "base/file.hpp"
+
+namespace odmr {
+
+namespace {
+
+constexpr std::size_t k_longest_output = 64 * 1024;
+
+class FileActions {
+ public:
+  // stdout first: with descriptor 0 closed at our start, the pipe itself may be 0.
+  explicit FileActions(int stdout_fd) {
+    posix_spawn_file_actions_init(&actions_);
+    posix_spawn_file_actions_adddup2(&actions_, stdout_fd, STDOUT_FILENO);
+    posix_spawn_file_actions_addopen(&actions_, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    // A descriptor that somebody forgot to mark close-on-exec stays ours.
+    posix_spawn_file_actions_addclosefrom_np(&actions_, STDERR_FILENO + 1);
+  }
+  ~FileActions() { posix_spawn_file_actions_destroy(&actions_); }
+  FileActions(const FileActions&) = delete;
+  FileActions& operator=(const FileActions&) = delete;
+  const posix_spawn_file_actions_t* get() const { return &actions_; }
+
+ private:
+  posix_spawn_file_actions_t actions_;
+};
+
+// Signals as a fresh program expects them, and a process group, so that a shell's children die with it.
+class Attributes {
+ public:
+  Attributes() {
+    posix_spawnattr_init(&attributes_);
+    sigset_t signals;
+    sigemptyset(&signals);
+    posix_spawnattr_setsigmask(&attributes_, &signals);
+    for (const int signal : {SIGPIPE, SIGINT, SIGTERM, SIGHUP, SIGCHLD}) sigaddset(&signals, signal);
+    posix_spawnattr_setsigdefault(&attributes_, &signals);
+    posix_spawnattr_setpgroup(&attributes_, 0);
+    posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
+  }
+  ~Attributes() { posix_spawnattr_destroy(&attributes_); }
+  Attributes(const Attributes&) = delete;
+  Attributes& operator=(const Attributes&) = delete;
+  const posix_spawnattr_t* get() const { return &attributes_; }
+
+ private:
+  posix_spawnattr_t attributes_;
+};
+
+// Bytes that may be a secret: kept in one place, and wiped unless they are handed on.
+class Output {
+ public:
+  Output() { bytes_.resize(k_longest_output + 1); }
+  ~Output() { explicit_bzero(bytes_.data(), bytes_.size()); }
+  Output(const Output&) = delete;
+  Output& operator=(const Output&) = delete;
+
+  bool too_long() const { return used_ > k_longest_output; }
+  std::string take() {
+    bytes_.resize(used_);
+    return std::move(bytes_);
+  }
+  // False at the end of the stream; true also when nothing is there yet.
+  bool read_from(int pipe) {
+    while (!too_long()) {
+      const ssize_t got = ::read(pipe, bytes_.data() + used_, bytes_.size() - used_);
+      if (got < 0 && errno == EINTR) continue;
+      if (got < 0) return errno == EAGAIN;
+      if (got == 0) return false;
+      used_ += static_cast<std::size_t>(got);
+    }
+    return true;
+  }
+
+ private:
+  std::string bytes_;
+  std::size_t used_ = 0;
+};
+
+// A started child. Destroyed before it was reaped, it is killed, with all its group.
+class Child {
+ public:
+  Child(pid_t pid, std::string name) : pid_(pid), name_(std::move(name)) {}
+  ~Child() {
+    if (pid_ <= 0) return;
+    ::kill(-pid_, SIGKILL);
+    reap();
+  }
+  Child(Child&& other) noexcept : pid_(std::exchange(other.pid_, -1)), name_(std::move(other.name_)) {}
+  Child& operator=(Child&&) = delete;
+
+  pid_t pid() const { return pid_; }
+  const std::string& name() const { return name_; }
+
+  Result<void> reap() {
+    int status = 0;
+    pid_t reaped = -1;
+    do {
+      reaped = ::waitpid(pid_, &status, 0);
+    } while (reaped < 0 && errno == EINTR);
+    pid_ = -1;
+    if (reaped < 0) return fail(system_error(errno, name_));
+    if (WIFSIGNALED(status)) return fail(Errc::io, name_ + ": killed by signal " + std::to_string(WTERMSIG(status)));
+    if (WEXITSTATUS(status) != 0) {
+      return fail(Errc::io, name_ + ": ended with status " + std::to_string(WEXITSTATUS(status)));
+    }
+    return {};
+  }
+
+ private:
+  pid_t pid_;
+  std::string name_;
+};
+
+Result<Child> start(const std::vector<std::string>& argv, int stdout_fd) {
+  std::vector<char*> arguments;
+  for (const auto& argument : argv) arguments.push_back(const_cast<char*>(argument.c_str()));
+  arguments.push_back(nullptr);
+  const FileActions actions(stdout_fd);
+  const Attributes attributes;
+  pid_t pid = -1;
+  const int error = ::posix_spawnp(&pid, arguments[0], actions.get(), attributes.get(), arguments.data(), environ);
+  if (error != 0) return fail(system_error(error, argv[0]));
+  return Child(pid, argv[0]);
+}
+
+// In milliseconds, rounded up; 0 when `deadline` has passed.
+int until(TimePoint deadline) {
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+  return static_cast<int>(std::clamp<std::chrono::milliseconds::rep>(left.count(), 0, 60'000));
+}
+
+// Reads until the child has ended: a grandchild that keeps the pipe open is not waited for, and a child that closes
+// its stdout is.
+Result<void> read_until_end(const Child& child, int pipe, Output& output, TimePoint deadline) {
+  // The header of glibc 2.36 declares pidfd_open() for C only.
+  const Descriptor ended(static_cast<int>(::syscall(SYS_pidfd_open, child.pid(), 0)));
+  if (!ended.is_open()) return fail(system_error(errno, child.name()));
+  std::array<pollfd, 2> watched{{{ended.get(), POLLIN, 0}, {pipe, POLLIN, 0}}};
+  for (;;) {
+    const int ready = ::poll(watched.data(), watched.size(), until(deadline));
+    if (ready < 0 && errno != EINTR) return fail(system_error(errno, child.name()));
+    // Looked at before the pipe is read, so that what came before the end is not missed.
+    const bool over = ready > 0 && watched[0].revents != 0;
+    if (watched[1].fd >= 0 && !output.read_from(pipe)) watched[1].fd = -1;
+    if (output.too_long()) {
+      return fail(Errc::too_long, child.name() + ": wrote more than " + std::to_string(k_longest_output) + " bytes");
+    }
+    if (over) return {};
+    if (std::chrono::steady_clock::now() >= deadline) return fail(Errc::timed_out, child.name() + ": took too long");
+  }
+}
+
+}  // namespace
+
+Result<std::string> output_of(const std::vector<std::string>& argv, Duration patience) {
+  if (argv.empty() || argv[0].empty()) return fail(Errc::not_found, "no command was given");
+  const TimePoint deadline = std::chrono::steady_clock::now() + patience;
+
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return fail(system_error(errno, argv[0]));
+  const Descriptor reading(ends[0]);
+  Descriptor writing(ends[1]);
+  if (::fcntl(reading.get(), F_SETFL, O_NONBLOCK) != 0) return fail(system_error(errno, argv[0]));
+
+  auto child = start(argv, writing.get());
+  writing.reset();
+  if (!child) return fail(child.error());
+
+  Output output;
+  if (const auto read = read_until_end(*child, reading.get(), output, deadline); !read) return fail(read.error());
+  if (const auto status = child->reap(); !status) return fail(status.error());
+  return output.take();
+}
+
+}  // namespace odmr

@@ -1,0 +1,16 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "base/error.hpp"
+
+namespace odmr {
+
+/// Runs `argv` (no shell; argv[0] is looked for in PATH), with nothing on stdin, and gives what it wrote to stdout,
+/// at most 64 KiB. Blocks, for `patience` at the longest; then the child is killed. Its stderr is ours.
+/// Errors: not_found, timed_out, too_long, io (a status other than 0, named in the text; its output is not).
+Result<std::string> output_of(const std::vector<std::string>& argv, Duration patience);
+
+}  // namespace odmr

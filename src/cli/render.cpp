@@ -1,0 +1,86 @@
+#include "cli/render.hpp"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <array>
+#include <nlohmann/json.hpp>
+
+#include "base/ascii.hpp"
+
+namespace odmr::cli {
+
+namespace {
+
+using nlohmann::ordered_json;
+
+ordered_json or_null(const std::optional<std::string>& text) {
+  return text ? ordered_json(escape(*text)) : ordered_json(nullptr);
+}
+
+std::string what_came(const app::SessionReport& report) {
+  const auto& tally = report.received;
+  std::string out;
+  const auto add = [&out](const std::string& part) { out += (out.empty() ? "" : ", ") + part; };
+  if (tally.messages > 0) {
+    add(fmt::format("{} for {} ({}) in {:.1f} s", counted(tally.messages, "message"),
+                    counted(tally.recipients, "recipient"), human_size(tally.bytes), report.seconds));
+  }
+  if (tally.duplicates > 0) add(fmt::format("{} offered again and not delivered twice", tally.duplicates));
+  if (tally.rejected > 0) add(fmt::format("{} refused", tally.rejected));
+  if (tally.deferred > 0) add(fmt::format("{} put off", tally.deferred));
+  return out;
+}
+
+}  // namespace
+
+std::string as_json(const app::SessionReport& report) {
+  ordered_json out;
+  out["session"] = report.session;
+  out["provider"] = or_null(report.provider);
+  out["outcome"] = name(report.outcome);
+  out["exit"] = exit_status(report.outcome);
+  out["started"] = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}",
+                               fmt::gmtime(std::chrono::system_clock::to_time_t(report.started)));
+  out["seconds"] = std::round(report.seconds * 1000) / 1000;
+  out["tls"] = or_null(report.tls);
+  out["auth"] = or_null(report.auth);
+  out["reply"] = or_null(report.reply);
+  out["connections"] = report.connections;
+  out["received"] = {{"messages", report.received.messages},     {"recipients", report.received.recipients},
+                     {"bytes", report.received.bytes},           {"rejected", report.received.rejected},
+                     {"deferred", report.received.deferred},     {"duplicates", report.received.duplicates}};
+  if (!report.text.empty()) out["text"] = escape(report.text);
+  return out.dump();
+}
+
+std::string in_words(const app::SessionReport& report) {
+  const std::string who = report.provider ? escape(*report.provider) + ": " : std::string();
+  const std::string came = what_came(report);
+  switch (report.outcome) {
+    case Outcome::no_mail:
+      return who + "no mail";
+    case Outcome::fetched:
+      return who + came;
+    default:
+      return who + std::string(name(report.outcome)) + ": " + escape(report.text) + (came.empty() ? "" : "; " + came);
+  }
+}
+
+std::string human_size(std::uint64_t bytes) {
+  constexpr std::array<const char*, 4> units{"KiB", "MiB", "GiB", "TiB"};
+  if (bytes < 1024) return counted(bytes, "byte");
+  double value = static_cast<double>(bytes) / 1024;
+  std::size_t unit = 0;
+  while (value >= 1024 && unit + 1 < units.size()) {
+    value /= 1024;
+    ++unit;
+  }
+  return fmt::format("{:.1f} {}", value, units.at(unit));
+}
+
+std::string counted(std::uint64_t count, const std::string& noun) {
+  return std::to_string(count) + " " + noun + (count == 1 ? "" : "s");
+}
+
+}  // namespace odmr::cli

@@ -1,0 +1,138 @@
+#include "client/open.hpp"
+
+#include <utility>
+
+#include "smtp/command.hpp"
+
+namespace odmr::client {
+
+namespace {
+
+using net::Task;
+using Failed = tl::unexpected<OpenFailure>;
+template <class T = void>
+using Attempt = tl::expected<T, OpenFailure>;
+
+std::string quoted(const smtp::Reply& reply) { return "\"" + reply.joined() + "\""; }
+
+OpenFailure refused(Step step, Outcome outcome, const smtp::Reply& reply, const std::string& what) {
+  return OpenFailure{step, outcome, reply, what + ": " + quoted(reply), false, {}};
+}
+
+// A reply that ends the opening: 4xx is for later (RFC 5321 4.2.1), anything else is `otherwise`.
+OpenFailure refused_by_class(Step step, Outcome otherwise, const smtp::Reply& reply, const std::string& what) {
+  return refused(step, reply.is_transient() ? Outcome::unavailable : otherwise, reply, what);
+}
+
+Task<Attempt<>> greeting(Session& session, const Server& server) {
+  const auto reply = co_await session.read_reply(server.patience.command);
+  if (!reply) co_return Failed(wire_failure(Step::greeting, reply.error()));
+  if (reply->code == 220) co_return Attempt<>();
+  co_return Failed(refused_by_class(Step::greeting, Outcome::protocol, *reply, "the server does not let us in"));
+}
+
+Task<Attempt<>> hello(Session& session, const Server& server) {
+  const std::string verb = server.dialect == Dialect::lmtp ? "LHLO" : "EHLO";
+  const auto line = smtp::command_line(verb + " " + server.hostname);
+  if (!line) co_return Failed(OpenFailure{Step::hello, Outcome::protocol, {}, line.error().text, false, {}});
+  const auto reply = co_await session.ask(*line, server.patience.command);
+  if (!reply) co_return Failed(wire_failure(Step::hello, reply.error()));
+  if (reply->code != 250) {
+    // HELO would be no use: without EHLO there is neither AUTH nor ATRN (RFC 2645 5.1).
+    co_return Failed(refused_by_class(Step::hello, Outcome::protocol, *reply,
+                                      verb + " is refused, and HELO would be no use"));
+  }
+  session.set_capabilities(smtp::Capabilities::from(*reply));
+  co_return Attempt<>();
+}
+
+Task<Attempt<>> begin_tls(Session& session, const Server& server) {
+  const TimePoint deadline = session.stream().clock().now() + server.patience.connect;
+  const auto begun = co_await session.stream().start_tls_client(server.tls_context, server.endpoint.host, deadline);
+  if (begun) co_return Attempt<>();
+  OpenFailure failure = wire_failure(Step::tls, begun.error());
+  if (begun.error().code == Errc::malformed) failure.outcome = Outcome::tls;
+  co_return Failed(std::move(failure));
+}
+
+// RFC 3207 4. With a policy that demands TLS, whatever keeps it from coming about ends the session: nobody can tell a
+// server that cannot from a line on which somebody takes the word away.
+Task<Attempt<>> start_tls(Session& session, const Server& server) {
+  if (!session.capabilities().has("STARTTLS")) {
+    co_return Failed(OpenFailure{Step::tls, Outcome::tls, {},
+                                 "the server does not offer STARTTLS; tls = \"implicit\" is for a port that speaks TLS "
+                                 "from the first byte, tls = \"none\" gives up secrecy",
+                                 false, {}});
+  }
+  const auto reply = co_await session.ask("STARTTLS\r\n", server.patience.command);
+  if (!reply) co_return Failed(wire_failure(Step::tls, reply.error()));
+  if (reply->code == 421) co_return Failed(refused(Step::tls, Outcome::unavailable, *reply, "the server closes"));
+  if (reply->code != 220) co_return Failed(refused(Step::tls, Outcome::tls, *reply, "STARTTLS is refused"));
+  session.set_capabilities({});  // RFC 3207 4.2: what was said in clear text counts no more
+  auto begun = co_await begin_tls(session, server);
+  if (!begun) co_return begun;
+  co_return co_await hello(session, server);
+}
+
+Task<Attempt<>> introduce(Session& session, const Server& server) {
+  if (server.tls == TlsPolicy::implicit) {
+    auto begun = co_await begin_tls(session, server);
+    if (!begun) co_return begun;
+  }
+  auto greeted = co_await greeting(session, server);
+  if (!greeted) co_return greeted;
+  auto known = co_await hello(session, server);
+  if (!known) co_return known;
+  const bool wants_starttls =
+      server.tls == TlsPolicy::starttls ||
+      (server.tls == TlsPolicy::if_available && session.capabilities().has("STARTTLS"));
+  if (wants_starttls) co_return co_await start_tls(session, server);
+  co_return Attempt<>();
+}
+
+// A refused session ends politely where the server still listens.
+Task<> leave(Session& session, const OpenFailure& failure) {
+  if (failure.reply && failure.reply->code != 421 && !failure.interrupted) {
+    co_await session.quit(std::chrono::seconds(2));
+  } else {
+    session.close();
+  }
+}
+
+}  // namespace
+
+OpenFailure wire_failure(Step step, const Error& error) {
+  OpenFailure failure{step, Outcome::unavailable, {}, error.text, error.code == Errc::interrupted, {}};
+  if (error.code == Errc::malformed || error.code == Errc::too_long || error.code == Errc::no_space) {
+    failure.outcome = Outcome::protocol;
+  }
+  if (error.code == Errc::tls || error.code == Errc::untrusted) failure.outcome = Outcome::tls;
+  return failure;
+}
+
+Task<tl::expected<Opened, OpenFailure>> open(net::Network& network, const Server& server, Log& log, Stop& stop) {
+  auto stream = co_await network.connect(server.endpoint, server.patience.connect, stop);
+  if (!stream) co_return Failed(wire_failure(Step::connect, stream.error()));
+  Session session(std::move(*stream), server.dialect, log, server.patience.silence);
+  const Stop::Listener listener(stop, [&session](Stop::Phase) { session.stream().interrupt(); });
+
+  auto known = co_await introduce(session, server);
+  const std::string tls = session.stream().tls() ? session.stream().tls()->version : std::string();
+  std::string mechanism;
+  if (known && server.login && !stop.requested()) {
+    auto in = co_await log_in(session, *server.login, server.tls, server.patience.command);
+    if (in) mechanism = *in;
+    if (!in) known = Failed(in.error());
+  }
+  if (known && stop.requested()) {
+    known = Failed(OpenFailure{Step::auth, Outcome::unavailable, {}, "stopped by a signal", true, {}});
+  }
+  if (!known) {
+    known.error().tls = tls;
+    co_await leave(session, known.error());
+    co_return Failed(std::move(known.error()));
+  }
+  co_return Opened{std::move(session), tls, mechanism};
+}
+
+}  // namespace odmr::client

@@ -1,0 +1,75 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/outcome.hpp"
+#include "base/secret.hpp"
+#include "client/session.hpp"
+#include "net/network.hpp"
+#include "sasl/mechanism.hpp"
+
+namespace odmr::client {
+
+/// What TLS has to be like. `none` and `if_available` are the administrator's own words in the configuration.
+enum class TlsPolicy { none, if_available, starttls, implicit };
+
+/// How we log in.
+struct Login {
+  std::string user;
+  Secret password;                        ///< empty where only a client certificate speaks for us
+  std::vector<sasl::Mechanism> filter;    ///< empty: all
+  bool has_client_certificate = false;
+};
+
+struct Patience {
+  Duration connect = std::chrono::seconds(30);  ///< one address; and the TLS handshake
+  Duration command = std::chrono::minutes(5);   ///< greeting, a reply
+  Duration silence = std::chrono::minutes(2);   ///< the peer takes no byte
+};
+
+/// A server to speak to.
+struct Server {
+  net::Endpoint endpoint;
+  Dialect dialect = Dialect::smtp;
+  std::string hostname;  ///< ours, in EHLO or LHLO
+  TlsPolicy tls = TlsPolicy::none;
+  std::shared_ptr<net::TlsContext> tls_context;  ///< unless the policy is `none`
+  std::shared_ptr<const Login> login;            ///< null: no login
+  Patience patience;
+};
+
+enum class Step { connect, greeting, hello, tls, auth };
+
+/// Why a conversation did not come about.
+struct OpenFailure {
+  Step step = Step::connect;
+  Outcome outcome = Outcome::unavailable;  ///< unavailable, protocol, tls or auth
+  std::optional<smtp::Reply> reply;        ///< what the server answered, if that was it
+  std::string text;                        ///< a sentence, with the server's words where there are any
+  bool interrupted = false;                ///< it was us who wanted to stop
+  std::string tls;                         ///< "TLSv1.3" where it came so far
+};
+
+/// A conversation ready for its first own command.
+struct Opened {
+  Session session;
+  std::string tls;        ///< "TLSv1.3", empty in clear text
+  std::string mechanism;  ///< "SCRAM-SHA-256", empty without login
+};
+
+/// Connects, reads the greeting, says EHLO (or LHLO), begins TLS as the policy has it, says EHLO again, logs in.
+/// Ends early, with `interrupted`, when `stop` is asked for.
+net::Task<tl::expected<Opened, OpenFailure>> open(net::Network& network, const Server& server, Log& log, Stop& stop);
+
+/// AUTH with the strongest mechanism on offer. Gives its name.
+net::Task<tl::expected<std::string, OpenFailure>> log_in(Session& session, const Login& login, TlsPolicy policy,
+                                                         Duration patience);
+
+/// What went wrong on the wire, as a failure: the outcome is `protocol` for a peer that does not follow the grammar.
+OpenFailure wire_failure(Step step, const Error& error);
+
+}  // namespace odmr::client

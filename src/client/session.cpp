@@ -1,0 +1,71 @@
+#include "client/session.hpp"
+
+#include <utility>
+
+namespace odmr::client {
+
+namespace {
+
+std::string without_line_end(std::string_view line) {
+  while (!line.empty() && (line.back() == '\n' || line.back() == '\r')) line.remove_suffix(1);
+  return std::string(line);
+}
+
+}  // namespace
+
+Session::Session(net::Stream stream, Dialect dialect, Log& log, Duration silence)
+    : stream_(std::move(stream)), dialect_(dialect), log_(log), silence_(silence) {}
+
+net::Task<Result<smtp::Reply>> Session::read_reply(Duration patience) {
+  const TimePoint deadline = stream_.clock().now() + patience;
+  smtp::ReplyParser parser;
+  for (;;) {
+    if (!stream_.buffered().empty()) {
+      auto progress = parser.feed(stream_.buffered());
+      if (!progress) co_return fail(progress.error().code, stream_.peer() + ": " + progress.error().text);
+      stream_.consume(progress->consumed);
+      if (progress->reply) {
+        if (log_.wants(Level::trace)) log_.trace("<", {{"peer", stream_.peer()}, {"line", progress->reply->joined()}});
+        co_return std::move(*progress->reply);
+      }
+    }
+    const auto filled = co_await stream_.fill(deadline);
+    if (!filled) co_return fail(filled.error());
+  }
+}
+
+net::Task<Result<void>> Session::send(std::string_view line, Visibility visibility) {
+  if (log_.wants(Level::trace)) {
+    log_.trace(">", {{"peer", stream_.peer()},
+                     {"line", visibility == Visibility::secret ? std::string("*****") : without_line_end(line)}});
+  }
+  co_return co_await stream_.write(line, silence_);
+}
+
+net::Task<Result<smtp::Reply>> Session::ask(std::string_view line, Duration patience, Visibility visibility) {
+  const auto sent = co_await send(line, visibility);
+  if (!sent) {
+    // The peer may have said why before it went: 421 is worth more than "broken pipe".
+    if (sent.error().code == Errc::lost) {
+      auto last_words = co_await read_reply(std::chrono::seconds(1));
+      if (last_words && last_words->code == 421) co_return last_words;
+    }
+    co_return fail(sent.error());
+  }
+  co_return co_await read_reply(patience);
+}
+
+net::Task<Result<void>> Session::send_content(std::string_view bytes) {
+  if (log_.wants(Level::trace)) {
+    log_.trace(">", {{"peer", stream_.peer()}, {"content", std::to_string(bytes.size()) + " bytes"}});
+  }
+  co_return co_await stream_.write(bytes, silence_);
+}
+
+net::Task<> Session::quit(Duration patience) {
+  const auto sent = co_await send("QUIT\r\n");
+  if (sent) co_await read_reply(patience);
+  co_await stream_.finish();
+}
+
+}  // namespace odmr::client

@@ -1,0 +1,228 @@
+#include "deliver/smtp_target.hpp"
+
+#include <utility>
+
+namespace odmr::deliver {
+
+namespace {
+
+using net::Task;
+using smtp::Reply;
+
+const Reply& not_ready() {
+  static const Reply reply(451, "4.3.0 the local mail server is not ready");
+  return reply;
+}
+
+// These say that we and the target do not understand each other, or that it wants a login: nothing about the mail.
+bool is_our_fault_at_mail(int code) {
+  return (code >= 500 && code <= 504) || code == 530 || code == 535 || code == 538;
+}
+
+Abilities abilities_of(const smtp::Capabilities& capabilities, client::Dialect dialect) {
+  Abilities abilities;
+  abilities.size = capabilities.size().value_or(0);
+  abilities.smtputf8 = capabilities.has("SMTPUTF8");
+  // LMTP is final delivery: what is due after it would be ours to send (RFC 3461 4.1), and we do not.
+  abilities.dsn = dialect == client::Dialect::smtp && capabilities.has("DSN");
+  return abilities;
+}
+
+}  // namespace
+
+SmtpTarget::SmtpTarget(const TargetOptions& options, net::Network& network, Log& log, Stop& stop)
+    : options_(options), network_(network), log_(log), stop_(stop), on_stop_(stop, [this](Stop::Phase phase) {
+        if (phase == Stop::Phase::leave && session_) session_->close();
+      }) {}
+
+Task<Result<void>> SmtpTarget::open() {
+  auto opened = co_await client::open(network_, options_.server, log_, stop_);
+  if (!opened) co_return fail(Errc::unreachable, opened.error().text);
+  session_.emplace(std::move(opened->session));
+  state_ = State::idle;
+  needs_reset_ = false;
+  const auto found = abilities_of(session_->capabilities(), session_->dialect());
+  if (!std::exchange(known_, true)) abilities_ = found;
+  co_return Result<void>();
+}
+
+Task<Result<void>> SmtpTarget::ready() {
+  if (session_) {
+    const auto reply = co_await session_->ask(needs_reset_ ? "RSET\r\n" : "NOOP\r\n", options_.server.patience.command);
+    if (reply && reply->is_positive()) {
+      needs_reset_ = false;
+      co_return Result<void>();
+    }
+    drop();
+  }
+  co_return co_await open();
+}
+
+void SmtpTarget::drop() {
+  if (session_) session_->close();
+  session_.reset();
+  state_ = State::closed;
+  needs_reset_ = false;
+}
+
+Reply SmtpTarget::lost(const Error& error) {
+  log_.warn("local target lost", {{"error", error.text}});
+  drop();
+  trouble_ = Reply(451, "4.4.2 the connection to the local mail server broke");
+  return *trouble_;
+}
+
+// A reply on its way to the provider; after 421 the target is gone (RFC 5321 3.8).
+Reply SmtpTarget::heard(Reply reply) {
+  if (reply.code == 421) {
+    drop();
+    trouble_ = passed_on(reply);
+  }
+  return passed_on(std::move(reply));
+}
+
+Task<Result<void>> SmtpTarget::reset_if_needed() {
+  if (!needs_reset_) co_return Result<void>();
+  const auto reply = co_await session_->ask("RSET\r\n", options_.server.patience.command);
+  if (!reply) co_return fail(reply.error());
+  if (!reply->is_positive()) co_return fail(Errc::lost, "RSET is refused: " + reply->joined());
+  needs_reset_ = false;
+  co_return Result<void>();
+}
+
+Task<Result<Reply>> SmtpTarget::ask_mail(const smtp::MailCommand& mail) {
+  const auto& offered = session_->capabilities();
+  smtp::MailOptions options;
+  if (offered.has("SIZE")) options.size = mail.size;
+  // Received mail is never converted: to a target without 8BITMIME it goes as it is, without the word.
+  if (offered.has("8BITMIME")) options.body = mail.body;
+  options.smtputf8 = mail.smtputf8;
+  if (offered.has("DSN") && session_->dialect() == client::Dialect::smtp) {
+    options.ret = mail.ret;
+    options.envid = mail.envid;
+  }
+  const auto line = smtp::mail_line(mail.reverse_path, options);
+  if (!line) co_return Reply(553, "5.1.7 " + line.error().text);
+  const auto ready = co_await reset_if_needed();
+  if (!ready) co_return fail(ready.error());
+  co_return co_await session_->ask(*line, options_.server.patience.command);
+}
+
+Task<Reply> SmtpTarget::mail(const smtp::MailCommand& mail) {
+  trouble_.reset();
+  accepted_ = 0;
+  // A connection that was kept may have died of old age since: then, and only then, a second one is tried.
+  for (bool kept = session_.has_value();; kept = false) {
+    if (!session_) {
+      const auto opened = co_await open();
+      if (!opened) {
+        log_.warn("local target is not ready", {{"error", opened.error().text}});
+        co_return not_ready();
+      }
+    }
+    if (mail.smtputf8 && !session_->capabilities().has("SMTPUTF8")) {
+      co_return Reply(451, "4.6.7 the local mail server has stopped offering SMTPUTF8");
+    }
+    auto reply = co_await ask_mail(mail);
+    const bool gone = !reply || reply->code == 421;
+    if (gone && kept) {
+      drop();
+      continue;
+    }
+    if (!reply) co_return lost(reply.error());
+    if (reply->is_positive()) {
+      state_ = State::envelope;
+      needs_reset_ = true;
+    }
+    if (is_our_fault_at_mail(reply->code)) {
+      log_.error("the local target refuses MAIL", {{"reply", reply->joined()}});
+      reply->code = 451;
+      reply->lines = {"4.3.5 the local mail server does not let us in"};
+    }
+    co_return heard(std::move(*reply));
+  }
+}
+
+Task<Reply> SmtpTarget::rcpt(const smtp::RcptCommand& rcpt) {
+  if (trouble_) co_return *trouble_;
+  const bool dsn = session_->dialect() == client::Dialect::smtp && session_->capabilities().has("DSN");
+  const auto line = smtp::rcpt_line(rcpt.forward_path.mailbox, dsn ? rcpt.notify : std::string(),
+                                    dsn ? rcpt.orcpt : std::string());
+  if (!line) co_return Reply(553, "5.1.3 " + line.error().text);
+  auto reply = co_await session_->ask(*line, options_.server.patience.command);
+  if (!reply) co_return lost(reply.error());
+  if (reply->is_positive()) ++accepted_;
+  co_return heard(std::move(*reply));
+}
+
+Task<std::optional<Reply>> SmtpTarget::data(const Handover& handover) {
+  if (trouble_) co_return *trouble_;
+  auto reply = co_await session_->ask("DATA\r\n", options_.server.patience.command);
+  if (!reply) co_return lost(reply.error());
+  if (reply->code != 354) co_return heard(std::move(*reply));
+  state_ = State::content;
+  encoder_ = smtp::DotEncoder();
+  co_await content(handover.trace);
+  co_return std::nullopt;
+}
+
+// The target broke off in mid-message: it may have said why.
+Task<> SmtpTarget::learn_why() {
+  const auto reply = co_await session_->read_reply(std::chrono::seconds(1));
+  if (reply && reply->is_permanent()) trouble_ = passed_on(*reply);
+}
+
+Task<bool> SmtpTarget::content(std::string_view piece) {
+  if (trouble_) co_return false;
+  encoded_.clear();
+  encoder_.encode(piece, encoded_);
+  const auto sent = co_await session_->send_content(encoded_);
+  if (sent) co_return true;
+  trouble_ = Reply(451, "4.4.2 the local mail server stopped taking the message");
+  log_.warn("local target lost in mid-message", {{"error", sent.error().text}});
+  if (sent.error().code == Errc::lost) co_await learn_why();
+  drop();
+  co_return false;
+}
+
+Task<std::vector<Reply>> SmtpTarget::finish() {
+  if (!trouble_) {
+    encoded_.clear();
+    encoder_.finish(encoded_);
+    const auto sent = co_await session_->send_content(encoded_);
+    if (!sent) lost(sent.error());
+  }
+  std::vector<Reply> replies;
+  const std::size_t answers = session_ && session_->dialect() == client::Dialect::lmtp ? accepted_ : 1;
+  while (!trouble_ && replies.size() < answers) {
+    auto reply = co_await session_->read_reply(options_.final);
+    if (!reply) {
+      lost(reply.error());
+    } else {
+      replies.push_back(heard(std::move(*reply)));
+    }
+  }
+  if (trouble_) {
+    replies.resize(accepted_, *trouble_);
+  } else {
+    replies.resize(accepted_, replies.back());
+    state_ = State::idle;
+    needs_reset_ = false;
+  }
+  co_return replies;
+}
+
+Task<> SmtpTarget::abandon() {
+  // Once content has begun, only the end of the connection keeps it from being taken for a message.
+  if (state_ == State::content) drop();
+  if (state_ == State::envelope) state_ = State::idle;
+  co_return;
+}
+
+Task<> SmtpTarget::close() {
+  if (session_ && stop_.phase() != Stop::Phase::leave) co_await session_->quit(std::chrono::seconds(5));
+  session_.reset();
+  state_ = State::closed;
+}
+
+}  // namespace odmr::deliver

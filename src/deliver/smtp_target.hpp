@@ -1,0 +1,50 @@
+#pragma once
+
+#include "deliver/target.hpp"
+#include "smtp/dot.hpp"
+
+namespace odmr::deliver {
+
+/// A local MTA over SMTP, or a delivery agent over LMTP. One connection, opened when needed and again when it dies.
+class SmtpTarget final : public Target {
+ public:
+  SmtpTarget(const TargetOptions& options, net::Network& network, Log& log, Stop& stop);
+
+  net::Task<Result<void>> ready() override;
+  const Abilities& abilities() const override { return abilities_; }
+  net::Task<smtp::Reply> mail(const smtp::MailCommand& mail) override;
+  net::Task<smtp::Reply> rcpt(const smtp::RcptCommand& rcpt) override;
+  net::Task<std::optional<smtp::Reply>> data(const Handover& handover) override;
+  net::Task<bool> content(std::string_view piece) override;
+  net::Task<std::vector<smtp::Reply>> finish() override;
+  net::Task<> abandon() override;
+  net::Task<> close() override;
+
+ private:
+  enum class State { closed, idle, envelope, content };
+
+  net::Task<Result<void>> open();
+  net::Task<Result<smtp::Reply>> ask_mail(const smtp::MailCommand& mail);
+  net::Task<Result<void>> reset_if_needed();
+  void drop();
+  smtp::Reply lost(const Error& error);
+  smtp::Reply heard(smtp::Reply reply);
+  net::Task<> learn_why();
+
+  const TargetOptions& options_;
+  net::Network& network_;
+  Log& log_;
+  Stop& stop_;
+  Stop::Listener on_stop_;
+  std::optional<client::Session> session_;
+  State state_ = State::closed;
+  bool needs_reset_ = false;
+  bool known_ = false;  // abilities_ were learned
+  Abilities abilities_;
+  std::size_t accepted_ = 0;
+  smtp::DotEncoder encoder_;
+  std::string encoded_;
+  std::optional<smtp::Reply> trouble_;  // why the transaction in hand has failed
+};
+
+}  // namespace odmr::deliver

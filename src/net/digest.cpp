@@ -1,0 +1,60 @@
+#include "net/digest.hpp"
+
+#include <openssl/evp.h>
+#include <openssl/rand.h>
+
+#include <new>
+#include <stdexcept>
+
+namespace odmr::net {
+
+struct Sha256::State {
+  EVP_MD_CTX* context = EVP_MD_CTX_new();
+
+  State() {
+    if (context == nullptr || EVP_DigestInit_ex(context, EVP_sha256(), nullptr) != 1) throw std::bad_alloc();
+  }
+  ~State() { EVP_MD_CTX_free(context); }
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+};
+
+Sha256::Sha256() : state_(std::make_unique<State>()) {}
+Sha256::~Sha256() = default;
+Sha256::Sha256(Sha256&&) noexcept = default;
+Sha256& Sha256::operator=(Sha256&&) noexcept = default;
+
+void Sha256::update(std::string_view bytes) { EVP_DigestUpdate(state_->context, bytes.data(), bytes.size()); }
+
+std::string Sha256::finish() {
+  std::string octets(32, '\0');
+  EVP_DigestFinal_ex(state_->context, reinterpret_cast<unsigned char*>(octets.data()), nullptr);
+  return octets;
+}
+
+std::string sha256(std::string_view bytes) {
+  Sha256 digest;
+  digest.update(bytes);
+  return digest.finish();
+}
+
+std::string hex(std::string_view octets) {
+  constexpr std::string_view digits = "0123456789abcdef";
+  std::string out;
+  out.reserve(octets.size() * 2);
+  for (const char c : octets) {
+    out += digits[static_cast<unsigned char>(c) >> 4U];
+    out += digits[static_cast<unsigned char>(c) & 0xfU];
+  }
+  return out;
+}
+
+std::string random_octets(std::size_t count) {
+  std::string octets(count, '\0');
+  if (RAND_bytes(reinterpret_cast<unsigned char*>(octets.data()), static_cast<int>(count)) != 1) {
+    throw std::runtime_error("the system's random source does not answer");
+  }
+  return octets;
+}
+
+}  // namespace odmr::net

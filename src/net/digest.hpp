@@ -1,0 +1,32 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace odmr::net {
+
+/// SHA-256, in pieces.
+class Sha256 {
+ public:
+  Sha256();
+  ~Sha256();
+  Sha256(Sha256&&) noexcept;
+  Sha256& operator=(Sha256&&) noexcept;
+
+  void update(std::string_view bytes);
+  /// The 32 octets; nothing may follow.
+  std::string finish();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+std::string sha256(std::string_view bytes);
+/// Lower-case hex digits.
+std::string hex(std::string_view octets);
+/// `count` octets from the system's random source.
+std::string random_octets(std::size_t count);
+
+}  // namespace odmr::net

@@ -1,0 +1,237 @@
+#include "net/network.hpp"
+
+#include <sys/un.h>
+
+#include <algorithm>
+#include <asio/connect.hpp>
+#include <asio/experimental/as_tuple.hpp>
+#include <asio/ip/tcp.hpp>
+#include <asio/ip/v6_only.hpp>
+#include <asio/local/stream_protocol.hpp>
+#include <asio/steady_timer.hpp>
+#include <asio/use_awaitable.hpp>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "base/ascii.hpp"
+#include "net/socket.hpp"
+#include "net/system_network.hpp"
+
+namespace odmr::net {
+
+namespace {
+
+using asio::ip::tcp;
+using Socket = asio::generic::stream_protocol::socket;
+using Address = asio::generic::stream_protocol::endpoint;
+
+constexpr auto k_as_tuple = asio::experimental::as_tuple(asio::use_awaitable);
+
+std::string host_and_port(const std::string& host, unsigned port) {
+  const bool is_v6 = host.find(':') != std::string::npos;
+  return (is_v6 ? "[" + host + "]" : host) + ":" + std::to_string(port);
+}
+
+std::string text_of(const tcp::endpoint& endpoint) {
+  auto address = endpoint.address();
+  if (address.is_v6() && address.to_v6().is_v4_mapped()) {
+    address = asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6());
+  }
+  return host_and_port(address.to_string(), endpoint.port());
+}
+
+class LoopAlarm final : public Alarm {
+ public:
+  LoopAlarm(asio::io_context& loop, std::function<void()> ring)
+      : timer_(loop), state_(std::make_shared<State>(State{std::move(ring), 0})) {}
+  ~LoopAlarm() override { LoopAlarm::clear(); }
+  LoopAlarm(const LoopAlarm&) = delete;
+  LoopAlarm& operator=(const LoopAlarm&) = delete;
+
+  void set(TimePoint when) override {
+    timer_.expires_at(when);
+    // A handler that is already queued cannot be called back: it holds the state, and sees that its turn is over.
+    timer_.async_wait([state = state_, turn = ++state_->turn](std::error_code error) {
+      if (!error && turn == state->turn) state->ring();
+    });
+  }
+  void clear() override {
+    ++state_->turn;
+    timer_.cancel();
+  }
+
+ private:
+  struct State {
+    std::function<void()> ring;
+    std::uint64_t turn;
+  };
+  asio::steady_timer timer_;
+  std::shared_ptr<State> state_;
+};
+
+// A name on its way to addresses. getaddrinfo runs on a thread of the resolver's and cannot be called off, so whoever
+// waits may go while this stays behind until the thread is done.
+struct Resolution {
+  explicit Resolution(asio::io_context& loop) : resolver(loop), wakeup(loop, TimePoint::max()) {}
+  tcp::resolver resolver;
+  asio::steady_timer wakeup;
+  std::optional<std::error_code> error;
+  std::vector<Address> addresses;
+};
+
+void begin(const std::shared_ptr<Resolution>& resolution, const Endpoint& endpoint) {
+  resolution->resolver.async_resolve(
+      endpoint.host, std::to_string(endpoint.port), tcp::resolver::numeric_service,
+      [resolution](std::error_code error, const tcp::resolver::results_type& results) {
+        resolution->error = error;
+        for (const auto& entry : results) resolution->addresses.emplace_back(entry.endpoint());
+        resolution->wakeup.cancel();
+      });
+}
+
+Task<Result<std::vector<Address>>> resolve(asio::io_context& loop, Clock& clock, const Endpoint& endpoint,
+                                           TimePoint deadline, Stop& stop) {
+  std::error_code not_literal;
+  const auto literal = asio::ip::make_address(endpoint.host, not_literal);
+  if (!not_literal) co_return std::vector<Address>{Address(tcp::endpoint(literal, endpoint.port))};
+
+  auto resolution = std::make_shared<Resolution>(loop);
+  begin(resolution, endpoint);
+  const Stop::Listener listener(stop, [&resolution](Stop::Phase) { resolution->wakeup.cancel(); });
+  while (!resolution->error && clock.now() < deadline && !stop.requested()) {
+    resolution->wakeup.expires_at(deadline);
+    co_await resolution->wakeup.async_wait(k_as_tuple);
+  }
+  if (stop.requested()) co_return fail(Errc::interrupted, "stopped by a signal");
+  if (!resolution->error) co_return fail(Errc::unresolved, endpoint.host + ": the name server does not answer");
+  if (*resolution->error) co_return fail(Errc::unresolved, endpoint.host + ": " + resolution->error->message());
+  if (resolution->addresses.empty()) co_return fail(Errc::unresolved, endpoint.host + ": has no address");
+  co_return std::move(resolution->addresses);
+}
+
+std::string text_of(const Address& address) {
+  if (address.protocol().family() == AF_UNIX) {
+    return reinterpret_cast<const sockaddr_un*>(address.data())->sun_path;
+  }
+  tcp::endpoint endpoint;
+  std::memcpy(endpoint.data(), address.data(), std::min(address.size(), endpoint.capacity()));
+  return text_of(endpoint);
+}
+
+Task<Result<Stream>> connect_to(asio::io_context& loop, Clock& clock, Address address, Duration patience, Stop& stop) {
+  const std::string where = text_of(address);
+  Socket socket(loop);
+  bool late = false;
+  auto alarm = clock.alarm([&socket, &late] {
+    late = true;
+    std::error_code ignored;
+    socket.close(ignored);
+  });
+  alarm->set(clock.now() + patience);
+  const Stop::Listener listener(stop, [&socket](Stop::Phase) {
+    std::error_code ignored;
+    socket.close(ignored);
+  });
+  const auto [error] = co_await socket.async_connect(address, k_as_tuple);
+  if (stop.requested()) co_return fail(Errc::interrupted, "stopped by a signal");
+  if (late) co_return fail(Errc::timed_out, where + ": no connection in time");
+  if (error) co_return fail(Errc::unreachable, where + ": " + error.message());
+  alarm.reset();
+  co_return Stream(socket_transport(std::move(socket), where, clock), clock);
+}
+
+class TcpListener final : public Listener {
+ public:
+  TcpListener(asio::io_context& loop, Clock& clock) : acceptor_(loop), clock_(clock) {}
+
+  Result<void> open(const tcp::endpoint& endpoint) {
+    std::error_code error;
+    acceptor_.open(endpoint.protocol(), error);
+    if (!error) acceptor_.set_option(tcp::acceptor::reuse_address(true), error);
+    if (!error && endpoint.address().is_v6()) {
+      acceptor_.set_option(asio::ip::v6_only(!endpoint.address().is_unspecified()), error);
+    }
+    if (!error) acceptor_.bind(endpoint, error);
+    if (!error) acceptor_.listen(1024, error);
+    if (error) return fail(system_error(error.value(), text_of(endpoint)));
+    return {};
+  }
+
+  Task<Result<Stream>> accept() override {
+    auto [error, socket] = co_await acceptor_.async_accept(k_as_tuple);
+    if (error == asio::error::operation_aborted) co_return fail(Errc::interrupted, "closed");
+    if (error) co_return fail(Errc::io, "accept: " + error.message());
+    const auto remote = socket.remote_endpoint(error);
+    if (error) co_return fail(Errc::io, "accept: " + error.message());
+    Socket generic(std::move(socket));
+    co_return Stream(socket_transport(std::move(generic), text_of(remote), clock_), clock_);
+  }
+
+  void close() override {
+    std::error_code ignored;
+    acceptor_.close(ignored);
+  }
+
+  std::string address() const override {
+    std::error_code ignored;
+    const auto local = acceptor_.local_endpoint(ignored);
+    return host_and_port(local.address().to_string(), local.port());
+  }
+
+ private:
+  tcp::acceptor acceptor_;
+  Clock& clock_;
+};
+
+}  // namespace
+
+std::string Endpoint::text() const { return socket_path.empty() ? host_and_port(host, port) : socket_path; }
+
+std::unique_ptr<Alarm> SystemClock::alarm(std::function<void()> ring) {
+  return std::make_unique<LoopAlarm>(loop_, std::move(ring));
+}
+
+Task<Result<Stream>> SystemNetwork::connect(const Endpoint& endpoint, Duration patience, Stop& stop) {
+  std::vector<Address> addresses;
+  if (!endpoint.socket_path.empty()) {
+    if (endpoint.socket_path.size() >= sizeof(sockaddr_un::sun_path)) {
+      co_return fail(Errc::unreachable, endpoint.socket_path + ": too long for a socket's path");
+    }
+    addresses.emplace_back(asio::local::stream_protocol::endpoint(endpoint.socket_path));
+  } else {
+    auto resolved = co_await resolve(loop_, clock_, endpoint, clock_.now() + patience, stop);
+    if (!resolved) co_return fail(resolved.error());
+    addresses = std::move(*resolved);
+  }
+  Error last{Errc::unreachable, endpoint.text() + ": no address"};
+  std::string reasons;
+  for (const auto& address : addresses) {
+    auto stream = co_await connect_to(loop_, clock_, address, patience, stop);
+    if (stream || stream.error().code == Errc::interrupted) co_return stream;
+    last = stream.error();
+    reasons += (reasons.empty() ? "" : "; ") + last.text;
+  }
+  co_return fail(last.code, endpoint.socket_path.empty() && endpoint.host.find_first_not_of("0123456789.:") !=
+                                                                std::string::npos
+                                ? endpoint.text() + ": " + reasons
+                                : reasons);
+}
+
+Result<std::unique_ptr<Listener>> Listener::open(asio::io_context& loop, Clock& clock, const std::string& address) {
+  const auto colon = address.rfind(':');
+  std::string host = address.substr(0, colon == std::string::npos ? 0 : colon);
+  if (host.size() >= 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
+  const auto port = colon == std::string::npos ? std::nullopt : parse_number(address.substr(colon + 1));
+  std::error_code error;
+  const auto ip = asio::ip::make_address(host, error);
+  if (error || !port || *port > 65535) {
+    return fail(Errc::malformed, "\"" + address + "\" is no ADDRESS:PORT, such as \"[::]:366\" or \"127.0.0.1:0\"");
+  }
+  auto listener = std::make_unique<TcpListener>(loop, clock);
+  auto opened = listener->open(tcp::endpoint(ip, static_cast<std::uint16_t>(*port)));
+  if (!opened) return fail(opened.error());
+  return listener;
+}
+
+}  // namespace odmr::net

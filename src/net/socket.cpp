@@ -1,0 +1,165 @@
+#include "net/socket.hpp"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <asio/buffer.hpp>
+#include <asio/experimental/as_tuple.hpp>
+#include <asio/ip/tcp.hpp>
+#include <asio/use_awaitable.hpp>
+#include <asio/write.hpp>
+#include <utility>
+
+namespace odmr::net {
+
+namespace {
+
+constexpr auto k_as_tuple = asio::experimental::as_tuple(asio::use_awaitable);
+
+// How long one direction of a socket may wait. Setting it costs no system call: the alarm stays where it is and, when
+// it rings early, is set anew.
+class Patience {
+ public:
+  Patience(Clock& clock, std::function<void()> end)
+      : clock_(clock), end_(std::move(end)), alarm_(clock.alarm([this] { ring(); })) {}
+
+  void begin(TimePoint deadline) {
+    expired_ = false;
+    deadline_ = deadline;
+    if (deadline < armed_) arm(deadline);
+  }
+  void stop() { deadline_ = TimePoint::max(); }
+  bool expired() const { return expired_; }
+
+ private:
+  void arm(TimePoint when) {
+    armed_ = when;
+    alarm_->set(when);
+  }
+  void ring() {
+    armed_ = TimePoint::max();
+    if (deadline_ == TimePoint::max()) return;
+    if (deadline_ > clock_.now()) return arm(deadline_);
+    expired_ = true;
+    end_();
+  }
+
+  Clock& clock_;
+  std::function<void()> end_;
+  TimePoint deadline_ = TimePoint::max();
+  TimePoint armed_ = TimePoint::max();
+  bool expired_ = false;
+  std::unique_ptr<Alarm> alarm_;
+};
+
+void keep_alive(int fd) {
+  const auto set = [fd](int level, int option, int value) { setsockopt(fd, level, option, &value, sizeof value); };
+  set(SOL_SOCKET, SO_KEEPALIVE, 1);
+  set(IPPROTO_TCP, TCP_KEEPIDLE, 60);
+  set(IPPROTO_TCP, TCP_KEEPINTVL, 30);
+  set(IPPROTO_TCP, TCP_KEEPCNT, 6);
+  set(IPPROTO_TCP, TCP_NODELAY, 1);
+}
+
+class SocketTransport final : public Transport {
+ public:
+  SocketTransport(asio::generic::stream_protocol::socket socket, std::string peer, Clock& clock)
+      : socket_(std::move(socket)),
+        peer_(std::move(peer)),
+        clock_(clock),
+        reading_(clock, [this] { cancel(); }),
+        writing_(clock, [this] { cancel(); }) {
+    std::error_code ignored;
+    socket_.non_blocking(true, ignored);
+  }
+
+  Task<Result<std::size_t>> read_some(std::span<char> into, TimePoint deadline) override {
+    interrupted_ = false;
+    reading_.begin(deadline);
+    waiting_ = true;
+    const auto [error, count] = co_await socket_.async_read_some(asio::buffer(into.data(), into.size()), k_as_tuple);
+    waiting_ = false;
+    reading_.stop();
+    if (!error) co_return count;
+    if (error == asio::error::eof) co_return fail(Errc::closed, peer_ + ": connection closed");
+    if (error == asio::error::operation_aborted && !closed_) {
+      if (reading_.expired()) co_return fail(Errc::timed_out, peer_ + ": no answer in time");
+      if (interrupted_) co_return fail(Errc::interrupted, "interrupted");
+    }
+    co_return lost(error);
+  }
+
+  Task<Result<void>> write(std::string_view bytes, Duration patience) override {
+    while (!bytes.empty()) {
+      std::error_code error;
+      // Most of the time the kernel has room: no trip through the event loop then.
+      std::size_t count = socket_.write_some(asio::buffer(bytes.data(), bytes.size()), error);
+      if (error == asio::error::would_block) {
+        error = co_await writable(patience);
+        // A read was interrupted, or ran out of patience, and took the wait with it.
+        if (error == asio::error::operation_aborted && !closed_ && !writing_.expired()) continue;
+        if (writing_.expired()) co_return fail(Errc::timed_out, peer_ + ": takes no bytes");
+      }
+      if (error) co_return lost(error);
+      bytes.remove_prefix(count);
+    }
+    co_return Result<void>();
+  }
+
+  Task<void> finish(TimePoint /*deadline*/) override {
+    std::error_code ignored;
+    socket_.shutdown(asio::socket_base::shutdown_send, ignored);
+    co_return;
+  }
+
+  void interrupt() override {
+    if (!waiting_) return;
+    interrupted_ = true;
+    cancel();
+  }
+
+  void close() override {
+    closed_ = true;
+    std::error_code ignored;
+    socket_.close(ignored);
+  }
+
+  std::string peer() const override { return peer_; }
+
+ private:
+  void cancel() {
+    std::error_code ignored;
+    socket_.cancel(ignored);
+  }
+
+  Task<std::error_code> writable(Duration patience) {
+    writing_.begin(clock_.now() + patience);
+    const auto [error] = co_await socket_.async_wait(asio::socket_base::wait_write, k_as_tuple);
+    writing_.stop();
+    co_return error;
+  }
+
+  tl::unexpected<Error> lost(const std::error_code& error) const {
+    return fail(Errc::lost, peer_ + ": " + (closed_ ? "closed by us" : error.message()));
+  }
+
+  asio::generic::stream_protocol::socket socket_;
+  std::string peer_;
+  Clock& clock_;
+  Patience reading_;
+  Patience writing_;
+  bool waiting_ = false;
+  bool interrupted_ = false;
+  bool closed_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Transport> socket_transport(asio::generic::stream_protocol::socket socket, std::string peer,
+                                            Clock& clock) {
+  if (socket.local_endpoint().protocol().family() != AF_UNIX) keep_alive(socket.native_handle());
+  return std::make_unique<SocketTransport>(std::move(socket), std::move(peer), clock);
+}
+
+}  // namespace odmr::net

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <asio/io_context.hpp>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "net/network.hpp"
+
+namespace odmr::net {
+
+/// The clock on the wall and the one that never jumps, with alarms on the event loop.
+class SystemClock final : public Clock {
+ public:
+  explicit SystemClock(asio::io_context& loop) : loop_(loop) {}
+  TimePoint now() const override { return std::chrono::steady_clock::now(); }
+  WallTime wall() const override { return std::chrono::system_clock::now(); }
+  std::unique_ptr<Alarm> alarm(std::function<void()> ring) override;
+
+ private:
+  asio::io_context& loop_;
+};
+
+/// Sockets.
+class SystemNetwork final : public Network {
+ public:
+  explicit SystemNetwork(asio::io_context& loop) : loop_(loop), clock_(loop) {}
+  Clock& clock() override { return clock_; }
+  Task<Result<Stream>> connect(const Endpoint& endpoint, Duration patience, Stop& stop) override;
+
+ private:
+  asio::io_context& loop_;
+  SystemClock clock_;
+};
+
+/// A listening TCP socket.
+class Listener {
+ public:
+  /// `address` is "ADDRESS:PORT", "[::]:366", port 0 lets the system choose. "[::]" takes IPv4 too.
+  static Result<std::unique_ptr<Listener>> open(asio::io_context& loop, Clock& clock, const std::string& address);
+  virtual ~Listener() = default;
+
+  /// The next connection. Errors: interrupted after close(); io otherwise, and the listener goes on.
+  virtual Task<Result<Stream>> accept() = 0;
+  virtual void close() = 0;
+  /// Where it listens, with the real port.
+  virtual std::string address() const = 0;
+};
+
+}  // namespace odmr::net

@@ -1,0 +1,192 @@
+#include "net/tls_transport.hpp"
+
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+
+#include <algorithm>
+#include <new>
+
+#include "base/ascii.hpp"
+#include "net/tls_context.hpp"
+
+namespace odmr::net {
+
+namespace {
+
+constexpr std::size_t k_raw_buffer = 32 * 1024;
+constexpr std::size_t k_write_piece = 64 * 1024;
+constexpr std::size_t k_undecodable = 64;
+
+std::string list(const std::vector<std::string>& names) {
+  std::string out;
+  for (const auto& one : names) out += (out.empty() ? "" : ", ") + one;
+  return out;
+}
+
+}  // namespace
+
+TlsTransport::TlsTransport(std::unique_ptr<Transport> below, std::shared_ptr<TlsContext> context, Role role,
+                           const std::string& server_name, Clock& clock)
+    : below_(std::move(below)),
+      context_(std::move(context)),
+      clock_(clock),
+      server_name_(server_name),
+      ssl_(SSL_new(context_->impl().get())),
+      in_(BIO_new(BIO_s_mem())),
+      out_(BIO_new(BIO_s_mem())),
+      raw_(k_raw_buffer) {
+  if (ssl_ == nullptr || in_ == nullptr || out_ == nullptr) throw std::bad_alloc();
+  BIO_set_mem_eof_return(in_, -1);
+  SSL_set_bio(ssl_, in_, out_);
+  SSL_set_msg_callback(ssl_, note_header);
+  SSL_set_msg_callback_arg(ssl_, this);
+  if (role == Role::server) {
+    SSL_set_accept_state(ssl_);
+    return;
+  }
+  SSL_set_connect_state(ssl_);
+  X509_VERIFY_PARAM* demands = SSL_get0_param(ssl_);
+  // RFC 9525: names are in subjectAltName, and a wildcard is a whole label.
+  X509_VERIFY_PARAM_set_hostflags(demands, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
+  if (X509_VERIFY_PARAM_set1_ip_asc(demands, server_name.c_str()) != 1) {
+    X509_VERIFY_PARAM_set1_host(demands, server_name.c_str(), server_name.size());
+    SSL_set_tlsext_host_name(ssl_, server_name.c_str());
+  }
+}
+
+TlsTransport::~TlsTransport() { SSL_free(ssl_); }
+
+void TlsTransport::note_header(int write_p, int /*version*/, int content_type, const void* bytes, std::size_t size,
+                               ssl_st* /*ssl*/, void* self) {
+  if (write_p != 0 || content_type != SSL3_RT_HEADER) return;
+  static_cast<TlsTransport*>(self)->last_header_.assign(static_cast<const char*>(bytes), size);
+}
+
+Task<Result<void>> TlsTransport::feed(TimePoint deadline) {
+  const auto count = co_await below_->read_some(raw_, deadline);
+  if (!count) co_return fail(count.error());
+  BIO_write(in_, raw_.data(), static_cast<int>(*count));
+  co_return Result<void>();
+}
+
+Task<Result<void>> TlsTransport::flush(Duration patience) {
+  char* bytes = nullptr;
+  const long size = BIO_get_mem_data(out_, &bytes);
+  if (size <= 0) co_return Result<void>();
+  auto written = co_await below_->write(std::string_view(bytes, static_cast<std::size_t>(size)), patience);
+  BIO_reset(out_);
+  co_return written;
+}
+
+Error TlsTransport::failure(const std::string& doing) {
+  const long verdict = SSL_get_verify_result(ssl_);
+  X509* certificate = SSL_get0_peer_certificate(ssl_);
+  if (verdict != X509_V_OK && !SSL_is_server(ssl_)) {
+    ERR_clear_error();
+    std::string text = "the certificate of " + server_name_ + " is not accepted: ";
+    if (verdict == X509_V_ERR_APPLICATION_VERIFICATION) {
+      text += "its public key is none of those in 'pin'";
+    } else {
+      text += X509_verify_cert_error_string(verdict);
+    }
+    if (verdict == X509_V_ERR_HOSTNAME_MISMATCH || verdict == X509_V_ERR_IP_ADDRESS_MISMATCH) {
+      const auto names = certificate == nullptr ? std::vector<std::string>() : names_of(certificate);
+      text += names.empty() ? " (it names nobody in subjectAltName)" : " (it is for " + list(names) + ")";
+    }
+    return Error{Errc::untrusted, text};
+  }
+  return Error{Errc::tls, doing + ": " + openssl_words("the peer broke TLS off")};
+}
+
+Task<Result<void>> TlsTransport::handshake(TimePoint deadline) {
+  for (;;) {
+    ERR_clear_error();
+    const int done = SSL_do_handshake(ssl_);
+    const int error = done == 1 ? SSL_ERROR_NONE : SSL_get_error(ssl_, done);
+    std::optional<Error> failed;
+    if (error != SSL_ERROR_NONE && error != SSL_ERROR_WANT_READ) failed = failure("TLS handshake");
+    // Also after a failure: the alert tells the other side why.
+    const auto flushed = co_await flush(std::max(deadline - clock_.now(), Duration::zero()));
+    if (failed) co_return fail(*failed);
+    if (!flushed) co_return fail(flushed.error());
+    if (error == SSL_ERROR_NONE) co_return Result<void>();
+    const auto fed = co_await feed(deadline);
+    if (!fed && (fed.error().code == Errc::closed || fed.error().code == Errc::lost)) {
+      co_return fail(Errc::tls, "TLS handshake: " + fed.error().text);
+    }
+    if (!fed) co_return fail(fed.error());
+  }
+}
+
+TlsFacts TlsTransport::facts() const {
+  TlsFacts facts;
+  facts.version = SSL_get_version(ssl_);
+  facts.cipher = SSL_get_cipher_name(ssl_);
+  if (SSL_version(ssl_) >= TLS1_3_VERSION) {
+    constexpr std::string_view label = "EXPORTER-Channel-Binding";  // RFC 9266 2
+    facts.exporter.resize(32);
+    if (SSL_export_keying_material(ssl_, reinterpret_cast<unsigned char*>(facts.exporter.data()), 32, label.data(),
+                                   label.size(), nullptr, 0, 1) != 1) {
+      facts.exporter.clear();
+    }
+  }
+  X509* certificate = SSL_get0_peer_certificate(ssl_);
+  facts.peer_pin = public_key_pin(certificate);
+  if (certificate != nullptr && SSL_get_verify_result(ssl_) == X509_V_OK) {
+    facts.peer_names = names_of(certificate);
+    facts.peer_common_name = common_name_of(certificate);
+  }
+  return facts;
+}
+
+Task<Result<std::size_t>> TlsTransport::read_some(std::span<char> into, TimePoint deadline) {
+  for (;;) {
+    ERR_clear_error();
+    std::size_t count = 0;
+    const int done = SSL_read_ex(ssl_, into.data(), into.size(), &count);
+    if (done == 1) co_return count;
+    const int error = SSL_get_error(ssl_, done);
+    if (error == SSL_ERROR_ZERO_RETURN) co_return fail(Errc::closed, peer() + ": connection closed");
+    if (error != SSL_ERROR_WANT_READ) {
+      undecodable_ = last_header_;
+      std::string rest(k_undecodable, '\0');
+      const int more = BIO_read(in_, rest.data(), static_cast<int>(k_undecodable - std::min(k_undecodable, undecodable_.size())));
+      if (more > 0) undecodable_ += rest.substr(0, static_cast<std::size_t>(more));
+      co_return fail(failure(peer()));
+    }
+    // A key update, or an alert, may have to go out before more comes in.
+    const auto flushed = co_await flush(std::max(deadline - clock_.now(), Duration::zero()));
+    if (!flushed) co_return fail(flushed.error());
+    const auto fed = co_await feed(deadline);
+    if (!fed && fed.error().code == Errc::closed) {
+      co_return fail(Errc::lost, peer() + ": connection ended without TLS close_notify");
+    }
+    if (!fed) co_return fail(fed.error());
+  }
+}
+
+Task<Result<void>> TlsTransport::write(std::string_view bytes, Duration patience) {
+  while (!bytes.empty()) {
+    ERR_clear_error();
+    std::size_t count = 0;
+    const auto piece = std::min(bytes.size(), k_write_piece);
+    // A memory BIO never blocks, and renegotiation is off: SSL_write wants nothing but to write.
+    if (SSL_write_ex(ssl_, bytes.data(), piece, &count) != 1) co_return fail(failure(peer()));
+    bytes.remove_prefix(count);
+    if (BIO_ctrl_pending(out_) < k_write_piece && !bytes.empty()) continue;
+    const auto flushed = co_await flush(patience);
+    if (!flushed) co_return fail(flushed.error());
+  }
+  co_return Result<void>();
+}
+
+Task<void> TlsTransport::finish(TimePoint deadline) {
+  ERR_clear_error();
+  if (SSL_is_init_finished(ssl_)) SSL_shutdown(ssl_);
+  co_await flush(std::max(deadline - clock_.now(), Duration::zero()));
+  co_await below_->finish(deadline);
+}
+
+}  // namespace odmr::net

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/stop.hpp"
+#include "net/stream.hpp"
+#include "provider/customers.hpp"
+#include "provider/held_mail.hpp"
+
+namespace odmr::provider {
+
+enum class DoorTls {
+  starttls,  ///< no AUTH before it
+  implicit,  ///< from the first byte
+  none,      ///< only mechanisms that do not say the password (sasl::allowed_in_clear)
+};
+
+/// What a customer comes in by.
+struct Door {
+  DoorTls tls = DoorTls::starttls;
+  std::shared_ptr<net::TlsContext> context;  ///< null for `none`
+};
+
+/// How sessions are held.
+struct SessionOptions {
+  std::string hostname;
+  Duration login = std::chrono::minutes(5);       ///< from the connection to the login, TLS handshake included
+  Duration command = std::chrono::minutes(5);     ///< for a command, then; for a reply on the turned line
+  Duration silence = std::chrono::minutes(2);     ///< the customer takes no byte
+  Duration first_delay = std::chrono::seconds(1); ///< after a failed login; doubled by each further one
+  unsigned most_failures = 3;                     ///< failed logins
+  unsigned most_errors = 20;                      ///< commands that are none, or come out of turn
+  std::size_t most_recipients = 100;              ///< in one transaction (RFC 5321 4.5.3.1.8)
+};
+
+/// An ATRN that was answered 250: from here on we are the client.
+struct Turn {
+  net::Stream stream;  ///< with whatever the customer has sent already
+  const Customer* customer;
+  Domains domains;
+  HeldMail::Claim claim;
+};
+
+/// Speaks RFC 2645's provider, as the SMTP server, from the greeting up to the turn. TLS has begun where it is implicit.
+/// No value: the customer did not come so far, and the connection is ended. Logs each login and each ATRN.
+net::Task<std::optional<Turn>> speak_to_customer(net::Stream stream, const Door& door, const SessionOptions& options,
+                                                 const Customers& customers, HeldMail& held, Log& log, Stop& stop);
+
+}  // namespace odmr::provider

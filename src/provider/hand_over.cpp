@@ -1,0 +1,278 @@
+#include "provider/hand_over.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "client/transaction.hpp"
+#include "smtp/command.hpp"
+
+namespace odmr::provider {
+
+namespace {
+
+using net::Task;
+
+constexpr auto k_farewell = std::chrono::seconds(10);
+
+// A held message on its way out.
+class HeldContent final : public client::Content {
+ public:
+  explicit HeldContent(spool::MessageReader& message) : message_(message) { message_.rewind(); }
+  Result<std::size_t> read(char* into, std::size_t size) override { return message_.read(into, size); }
+
+ private:
+  spool::MessageReader& message_;
+};
+
+std::string attribute(const spool::Attributes& attributes, const char* name) {
+  const auto found = attributes.find(name);
+  return found == attributes.end() ? std::string() : found->second;
+}
+
+smtp::MailOptions mail_options(const spool::MessageReader& message, const smtp::Capabilities& offered) {
+  const auto& attributes = message.envelope().attributes;
+  smtp::MailOptions options;
+  options.size = message.size();
+  if (attribute(attributes, k_body) == "8BITMIME") options.body = smtp::BodyType::eight_bit_mime;
+  // An address beyond ASCII cannot go without the extension. A raw header can, and has since before there was one:
+  // bouncing it would do nobody a service.
+  const std::string needed_by = attribute(attributes, k_smtputf8);
+  options.smtputf8 = needed_by == "header" ? offered.has("SMTPUTF8") : !needed_by.empty();
+  options.ret = attribute(attributes, "ret");
+  options.envid = attribute(attributes, "envid");
+  return options;
+}
+
+// Errors: malformed, an address that is none.
+Result<client::Envelope> envelope_for(const spool::MessageReader& message, const std::vector<std::size_t>& recipients,
+                                      const smtp::Capabilities& offered) {
+  const auto& held = message.envelope();
+  client::Envelope envelope;
+  const auto reverse_path = smtp::parse_path("<" + held.reverse_path + ">", true, false);
+  if (!reverse_path) return fail(Errc::malformed, "reverse-path: " + reverse_path.error().text);
+  envelope.reverse_path = reverse_path->path;
+  envelope.options = mail_options(message, offered);
+  for (const std::size_t recipient : recipients) {
+    const auto& one = held.recipients.at(recipient);
+    auto mailbox = smtp::parse_mailbox(one.address);
+    if (!mailbox) return fail(Errc::malformed, "recipient: " + mailbox.error().text);
+    envelope.recipients.push_back({std::move(*mailbox), attribute(one.attributes, "notify"),
+                                   attribute(one.attributes, "orcpt")});
+  }
+  return envelope;
+}
+
+// What one transaction came to, by recipient.
+struct Verdict {
+  std::vector<std::size_t> taken;
+  std::vector<Refused> refused;
+  std::size_t put_off = 0;
+  std::size_t unanswered = 0;
+};
+
+Verdict verdict_of(const client::Delivery& delivery, const std::vector<std::size_t>& recipients) {
+  Verdict verdict;
+  for (std::size_t i = 0; i < recipients.size(); ++i) {
+    const auto& reply = delivery.recipients[i];
+    if (!reply) ++verdict.unanswered;
+    else if (reply->is_positive()) verdict.taken.push_back(recipients[i]);
+    else if (reply->is_permanent()) verdict.refused.push_back({recipients[i], *reply});
+    else ++verdict.put_off;
+  }
+  return verdict;
+}
+
+// One of each kind of reply is enough to see what happened.
+std::string words_of(const client::Delivery& delivery) {
+  std::string text;
+  int last = 0;
+  for (const auto& reply : delivery.recipients) {
+    if (!reply || reply->code == std::exchange(last, reply->code)) continue;
+    text += (text.empty() ? "" : "; ") + reply->joined();
+  }
+  if (delivery.broken) text += (text.empty() ? "" : "; ") + delivery.broken->text;
+  return text;
+}
+
+class HandOver {
+ public:
+  HandOver(Turn turn, HeldMail& held, const SessionOptions& options, Log& log, Stop& stop)
+      : session_(std::move(turn.stream), client::Dialect::smtp, log, options.silence),
+        domains_(std::move(turn.domains)),
+        claim_(std::move(turn.claim)),
+        held_(held),
+        options_(options),
+        log_(log),
+        stop_(stop) {
+    patience_.command = options.command;
+  }
+
+  Task<HandedOver> run() {
+    const Stop::Listener listener(stop_, [this](Stop::Phase phase) { on_stop(phase); });
+    if (co_await introduce()) co_await send_all();
+    // The customer may come again as soon as it has answered QUIT.
+    claim_.reset();
+    if (is_broken_) session_.close();
+    else co_await session_.quit(k_farewell);
+    co_return std::move(sum_);
+  }
+
+ private:
+  void on_stop(Stop::Phase phase) {
+    if (phase == Stop::Phase::leave) session_.close();
+    else if (!in_transaction_) session_.stream().interrupt();
+  }
+
+  void end(const std::string& how) { sum_.end = how; }
+  void broken(const Error& error) {
+    is_broken_ = true;
+    end(error.text);
+  }
+
+  // RFC 2645 5.2: the customer's greeting, then a new EHLO. What a greeting other than 220 means is between it and us:
+  // no mail bounces for it.
+  Task<bool> introduce() {
+    const auto greeting = co_await session_.read_reply(options_.command);
+    if (!understood(greeting)) co_return false;
+    if (greeting->code != 220) co_return turned_away(*greeting);
+    for (const std::string verb : {"EHLO ", "HELO "}) {
+      const auto line = smtp::command_line(verb + options_.hostname);
+      if (!line) co_return turned_away(smtp::Reply(500, line.error().text));
+      const auto reply = co_await session_.ask(*line, options_.command);
+      if (!understood(reply)) co_return false;
+      if (reply->is_positive()) {
+        if (verb == "EHLO ") session_.set_capabilities(smtp::Capabilities::from(*reply));
+        co_return true;
+      }
+      if (!reply->is_permanent() || verb == "HELO ") co_return turned_away(*reply);
+    }
+    co_return false;
+  }
+
+  bool understood(const Result<smtp::Reply>& reply) {
+    if (!reply && reply.error().code == Errc::interrupted) end("stopped by a signal");
+    else if (!reply) broken(reply.error());
+    return reply.has_value();
+  }
+
+  bool turned_away(const smtp::Reply& reply) {
+    end("the customer takes nothing: " + reply.joined());
+    is_broken_ = reply.code == 421;
+    return false;
+  }
+
+  Task<> send_all() {
+    std::string last;
+    while (!is_broken_ && !is_stuck_) {
+      if (stop_.requested()) co_return end("stopped by a signal");
+      const auto due = next_after(last);
+      if (!due) co_return end("all sent");
+      last = due->id;
+      co_await send(*due);
+    }
+  }
+
+  std::optional<Due> next_after(const std::string& last) {
+    auto due = held_.next_for(domains_, last);
+    if (due) return due;
+    if (const auto read = held_.refresh(); !read) log_.error("the spool cannot be read", {{"why", read.error().text}});
+    return held_.next_for(domains_, last);
+  }
+
+  Task<> send(const Due& due) {
+    auto message = held_.open(due.id);
+    if (!message) {
+      if (message.error().code != Errc::malformed && message.error().code != Errc::not_found) {
+        log_.error("a held message cannot be read", {{"id", due.id}, {"why", message.error().text}});
+      }
+      co_return;
+    }
+    bool is_counted = false;
+    for (std::size_t begin = 0; begin < due.recipients.size() && !is_broken_ && !is_stuck_;) {
+      const std::size_t count = std::min(options_.most_recipients, due.recipients.size() - begin);
+      const std::vector<std::size_t> group(due.recipients.begin() + static_cast<std::ptrdiff_t>(begin),
+                                           due.recipients.begin() + static_cast<std::ptrdiff_t>(begin + count));
+      begin += count;
+      const bool was_taken = co_await transact(due.id, *message, group);
+      if (was_taken && !std::exchange(is_counted, true)) {
+        ++sum_.messages;
+        sum_.bytes += message->size();
+      }
+    }
+  }
+
+  // Gives whether anybody has taken the message.
+  Task<bool> transact(const std::string& id, spool::MessageReader& message, const std::vector<std::size_t>& group) {
+    const auto envelope = envelope_for(message, group, session_.capabilities());
+    if (!envelope) {
+      held_.set_aside(id, envelope.error().text);
+      co_return false;
+    }
+    HeldContent content(message);
+    in_transaction_ = true;
+    const auto delivery = co_await client::transact(session_, *envelope, content, patience_);
+    in_transaction_ = false;
+    const auto verdict = verdict_of(delivery, group);
+    log_message(id, message, delivery, verdict);
+    record(id, message, verdict);
+    if (delivery.broken) broken(*delivery.broken);
+    co_return !verdict.taken.empty();
+  }
+
+  void record(const std::string& id, spool::MessageReader& message, const Verdict& verdict) {
+    if (!verdict.taken.empty() && !held_.done(id, verdict.taken)) stuck();
+    if (!verdict.refused.empty()) {
+      const auto bounce = held_.refuse(id, message, verdict.refused);
+      if (bounce) {
+        log_.info("bounce written", {{"id", id}, {"bounce", *bounce}});
+      } else {
+        log_.error("no bounce can be written", {{"id", id}, {"why", bounce.error().text}});
+        stuck();
+      }
+    }
+    sum_.recipients += verdict.taken.size();
+    sum_.refused += verdict.refused.size();
+    sum_.put_off += verdict.put_off;
+  }
+
+  // A disk that does not note what was handed over would have us hand it over again after a restart: not one more.
+  void stuck() {
+    is_stuck_ = true;
+    end("the spool cannot be written");
+  }
+
+  void log_message(const std::string& id, const spool::MessageReader& message, const client::Delivery& delivery,
+                   const Verdict& verdict) {
+    log_.info("message", {{"id", id},
+                          {"from", "<" + message.envelope().reverse_path + ">"},
+                          {"bytes", std::to_string(message.size())},
+                          {"taken", std::to_string(verdict.taken.size())},
+                          {"put_off", std::to_string(verdict.put_off)},
+                          {"refused", std::to_string(verdict.refused.size())},
+                          {"unanswered", std::to_string(verdict.unanswered)},
+                          {"in_doubt", delivery.in_doubt ? "yes" : "no"},
+                          {"reply", words_of(delivery)}});
+  }
+
+  client::Session session_;
+  Domains domains_;
+  std::optional<HeldMail::Claim> claim_;
+  HeldMail& held_;
+  const SessionOptions& options_;
+  Log& log_;
+  Stop& stop_;
+  client::TransactionPatience patience_;
+  HandedOver sum_;
+  bool in_transaction_ = false;
+  bool is_broken_ = false;
+  bool is_stuck_ = false;
+};
+
+}  // namespace
+
+Task<HandedOver> hand_over(Turn turn, HeldMail& held, const SessionOptions& options, Log& log, Stop& stop) {
+  HandOver session(std::move(turn), held, options, log, stop);
+  co_return co_await session.run();
+}
+
+}  // namespace odmr::provider

@@ -1,0 +1,26 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "provider/dialogue.hpp"
+
+namespace odmr::provider {
+
+/// What went over a turned line.
+struct HandedOver {
+  std::size_t messages = 0;    ///< taken for at least one recipient
+  std::size_t recipients = 0;  ///< that took one
+  std::uint64_t bytes = 0;     ///< of those messages
+  std::size_t put_off = 0;     ///< recipients answered 4xx: they wait for the next session
+  std::size_t refused = 0;     ///< recipients answered 5xx: bounced
+  std::string end;             ///< how it ended, in words
+};
+
+/// Sends what is held for the turn's domains, as the SMTP client, in the order of arrival, mail that comes in meanwhile
+/// too, and ends the connection. A message put off holds up none behind it. Each customer's word is on disk before the
+/// next message is begun; without one (a broken line) the message stays. QUIT goes out only after the last reply, so a
+/// customer may take it as a sign that we have read them all. Ends between transactions when `stop` is asked for.
+net::Task<HandedOver> hand_over(Turn turn, HeldMail& held, const SessionOptions& options, Log& log, Stop& stop);
+
+}  // namespace odmr::provider

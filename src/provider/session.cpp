@@ -1,0 +1,51 @@
+#include "provider/session.hpp"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+namespace odmr::provider {
+
+namespace {
+
+using net::Task;
+
+constexpr auto k_handshake = std::chrono::seconds(30);
+
+Task<bool> begin_implicit_tls(net::Stream& stream, const Door& door, Log& log, Stop& stop) {
+  const Stop::Listener listener(stop, [&stream](Stop::Phase) { stream.close(); });
+  const auto begun = co_await stream.start_tls_server(door.context, stream.clock().now() + Duration(k_handshake));
+  if (!begun) {
+    log.warn("TLS does not come about", {{"why", begun.error().text}});
+    stream.close();
+  }
+  co_return begun.has_value();
+}
+
+std::string seconds_since(TimePoint start, Clock& clock) {
+  return fmt::format("{:.3f}", std::chrono::duration<double>(clock.now() - start).count());
+}
+
+}  // namespace
+
+Task<> attend(net::Stream stream, const Door& door, Provider& provider, Log& log, Stop& stop) {
+  Clock& clock = stream.clock();
+  const TimePoint start = clock.now();
+  if (door.tls == DoorTls::implicit && !co_await begin_implicit_tls(stream, door, log, stop)) co_return;
+  auto turn =
+      co_await speak_to_customer(std::move(stream), door, provider.options, provider.customers, provider.held, log, stop);
+  if (!turn) co_return log.debug("session without a turn", {{"seconds", seconds_since(start, clock)}});
+
+  const std::string customer = turn->customer->name;
+  const HandedOver sum = co_await hand_over(std::move(*turn), provider.held, provider.options, log, stop);
+  log.info("session", {{"customer", customer},
+                       {"messages", std::to_string(sum.messages)},
+                       {"recipients", std::to_string(sum.recipients)},
+                       {"bytes", std::to_string(sum.bytes)},
+                       {"put_off", std::to_string(sum.put_off)},
+                       {"refused", std::to_string(sum.refused)},
+                       {"seconds", seconds_since(start, clock)},
+                       {"end", sum.end}});
+}
+
+}  // namespace odmr::provider

@@ -1,0 +1,104 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <set>
+#include <string>
+
+#include "deliver/target.hpp"
+#include "receive/guard.hpp"
+#include "server/mail_session.hpp"
+
+namespace odmr::receive {
+
+/// What came in, as `--json` counts it: `messages` were newly taken for at least one recipient; of the others each is
+/// in exactly one of the last three.
+struct Tally {
+  std::uint64_t messages = 0;
+  std::uint64_t recipients = 0;
+  std::uint64_t bytes = 0;  ///< as RFC 1870 counts, without our own lines
+  std::uint64_t rejected = 0;
+  std::uint64_t deferred = 0;
+  std::uint64_t duplicates = 0;
+};
+
+/// A recipient refused for good after another one of the same message was accepted: the provider hears 250, so a bounce
+/// is ours to send. Kept on disk until it is.
+struct BounceRecord {
+  smtp::Path reverse_path;
+  struct Failed {
+    smtp::Mailbox recipient;
+    smtp::Reply reply;
+  };
+  std::vector<Failed> failed;
+  std::string header;  ///< of the message, with our trace, cut at 64 KiB
+};
+
+/// Where bounce records are kept.
+class BounceKeeper {
+ public:
+  virtual ~BounceKeeper() = default;
+  /// On disk when it returns. A null reverse-path must be kept too: somebody has to see it.
+  virtual Result<void> keep(const BounceRecord& record) = 0;
+};
+
+struct ReceptionOptions {
+  std::string hostname;             ///< in Received
+  std::string provider_address;     ///< "192.0.2.1:366"
+  std::string tls;                  ///< "TLSv1.3 TLS_AES_256_GCM_SHA384", empty in clear text
+  std::string session_id;           ///< in Received and in the log
+  std::size_t max_hops = 100;
+  std::set<std::string>* refused_before = nullptr;  ///< digests of what was refused for good earlier in this run
+  std::function<void(const Tally&, std::uint64_t bytes_of_this_message)> on_progress;
+};
+
+/// The handler of the turned line: lets each message through guard and target, while it arrives, and answers for it.
+class Reception final : public server::MailHandler {
+ public:
+  Reception(const ReceptionOptions& options, const Guard& guard, deliver::Target& target, BounceKeeper& bounces,
+            Clock& clock, Log& log);
+
+  net::Task<smtp::Reply> on_mail(const smtp::MailCommand& mail, const server::Hello& hello) override;
+  net::Task<smtp::Reply> on_rcpt(const smtp::RcptCommand& rcpt) override;
+  net::Task<std::optional<smtp::Reply>> on_data() override;
+  net::Task<> on_content(std::string_view piece) override;
+  net::Task<smtp::Reply> on_end(const server::ContentEnd& end) override;
+  net::Task<> on_abandon() override;
+
+  const Tally& tally() const { return tally_; }
+  /// Messages that got a final answer: 250, or a 5xx to one that was not refused before in this run.
+  std::uint64_t final_answers() const { return final_answers_; }
+  /// Whether any recipient, or message, was answered 4xx.
+  bool has_put_off() const { return has_put_off_; }
+  /// A bounce record that could not be written: the state directory's trouble.
+  const std::optional<Error>& state_error() const { return state_error_; }
+
+ private:
+  struct Message;
+
+  smtp::Reply verdict(const std::vector<smtp::Reply>& replies, std::uint64_t size);
+  smtp::Reply settle_mixed(const std::vector<smtp::Reply>& replies);
+  net::Task<smtp::Reply> refuse_content(const smtp::Reply& reply);
+  std::string trace();
+  void count_refusal(const smtp::Reply& reply, const std::string& fingerprint);
+  void count_recipients_refused();
+  void log_message(const smtp::Reply& reply, std::uint64_t size);
+
+  const ReceptionOptions& options_;
+  const Guard& guard_;
+  deliver::Target& target_;
+  BounceKeeper& bounces_;
+  Clock& clock_;
+  Log& log_;
+  std::unique_ptr<Message> message_;
+  Tally tally_;
+  std::uint64_t final_answers_ = 0;
+  std::uint64_t sequence_ = 0;
+  bool has_put_off_ = false;
+  std::optional<Error> state_error_;
+
+ public:
+  ~Reception() override;
+};
+
+}  // namespace odmr::receive

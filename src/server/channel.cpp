@@ -1,0 +1,62 @@
+#include "server/channel.hpp"
+
+#include <utility>
+
+namespace odmr::server {
+
+namespace {
+
+Line as_line(std::string_view bytes, std::size_t longest) {
+  if (bytes.size() > longest) return Line{{}, Line::Fault::too_long};
+  bytes.remove_suffix(1);
+  // RFC 5321 2.3.8: CR and LF stand only together. A line that ends otherwise, or hides one of them, is no command.
+  if (bytes.empty() || bytes.back() != '\r') return Line{{}, Line::Fault::stray_newline};
+  bytes.remove_suffix(1);
+  if (bytes.find('\r') != std::string_view::npos) return Line{{}, Line::Fault::stray_newline};
+  return Line{std::string(bytes), Line::Fault::none};
+}
+
+}  // namespace
+
+Channel::Channel(net::Stream stream, Log& log, Duration silence)
+    : stream_(std::move(stream)), log_(log), silence_(silence) {}
+
+net::Task<Result<Line>> Channel::read_line(std::size_t longest, TimePoint deadline, bool secret) {
+  std::size_t thrown_away = 0;
+  std::size_t searched = 0;
+  for (;;) {
+    const auto bytes = stream_.buffered();
+    const auto end = bytes.find('\n', searched);
+    if (end != std::string_view::npos) {
+      Line line = thrown_away > 0 ? Line{{}, Line::Fault::too_long} : as_line(bytes.substr(0, end + 1), longest);
+      stream_.consume(end + 1);
+      if (log_.wants(Level::trace)) {
+        log_.trace("<", {{"peer", stream_.peer()}, {"line", secret ? std::string("*****") : line.text}});
+      }
+      co_return line;
+    }
+    searched = bytes.size();
+    if (bytes.size() > longest) {
+      thrown_away += bytes.size();
+      stream_.consume(bytes.size());
+      searched = 0;
+    }
+    const auto flushed = co_await flush();
+    if (!flushed) co_return fail(flushed.error());
+    const auto filled = co_await stream_.fill(deadline);
+    if (!filled) co_return fail(filled.error());
+  }
+}
+
+void Channel::reply(const smtp::Reply& reply) {
+  if (log_.wants(Level::trace)) log_.trace(">", {{"peer", stream_.peer()}, {"line", reply.joined()}});
+  replies_ += smtp::format(reply);
+}
+
+net::Task<Result<void>> Channel::flush() {
+  if (replies_.empty()) co_return Result<void>();
+  const std::string bytes = std::exchange(replies_, std::string());
+  co_return co_await stream_.write(bytes, silence_);
+}
+
+}  // namespace odmr::server

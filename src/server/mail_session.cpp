@@ -1,0 +1,270 @@
+#include "server/mail_session.hpp"
+
+#include <utility>
+
+#include "base/ascii.hpp"
+#include "smtp/dot.hpp"
+
+namespace odmr::server {
+
+namespace {
+
+using net::Task;
+using smtp::Reply;
+using smtp::Verb;
+
+class MailSession {
+ public:
+  MailSession(net::Stream stream, MailHandler& handler, const MailSessionOptions& options, Log& log, Stop& stop)
+      : channel_(std::move(stream), log, options.silence), handler_(handler), options_(options), stop_(stop) {}
+
+  Task<SessionEnd> run() {
+    const Stop::Listener listener(stop_, [this](Stop::Phase phase) { on_stop(phase); });
+    channel_.reply(Reply(220, options_.hostname + " ESMTP odmr"));
+    while (!end_) co_await step();
+    end_->inside_transaction = in_transaction_;
+    end_->transactions = transactions_;
+    if (in_transaction_) co_await handler_.on_abandon();
+    if (end_->how == SessionEnd::How::lost || end_->how == SessionEnd::How::left) {
+      channel_.stream().close();
+    } else {
+      // Whether the peer still reads our 221 or has gone already is its own affair.
+      co_await channel_.flush();
+      co_await channel_.stream().finish();
+    }
+    co_return *end_;
+  }
+
+ private:
+  void on_stop(Stop::Phase phase) {
+    if (phase == Stop::Phase::leave) {
+      channel_.stream().close();
+    } else if (!in_transaction_) {
+      channel_.stream().interrupt();
+    }
+  }
+
+  Task<> step() {
+    if (!in_transaction_ && stop_.requested()) {
+      close_politely("stopping on a signal");
+      co_return;
+    }
+    if (!in_transaction_ && errors_ >= options_.most_errors) {
+      close_politely("too many errors");
+      co_return;
+    }
+    const auto line = co_await channel_.read_line(options_.longest_line, channel_.clock().now() + patience());
+    if (!line) {
+      if (line.error().code != Errc::interrupted) end_by(line.error());
+      co_return;
+    }
+    is_first_ = false;
+    if (line->fault == Line::Fault::none) {
+      co_await obey(smtp::parse_command(line->text));
+    } else if (line->fault == Line::Fault::too_long) {
+      refuse(Reply(500, "5.5.2 the line is too long"));
+    } else {
+      refuse(Reply(500, "5.5.2 lines end in CRLF, and hold no other CR or LF"));
+    }
+  }
+
+  Duration patience() const {
+    if (in_transaction_) return options_.data;
+    return is_first_ ? options_.first_command : options_.idle;
+  }
+
+  void refuse(const Reply& reply) {
+    ++errors_;
+    channel_.reply(reply);
+  }
+
+  // RFC 5321 3.8: 421, and only between transactions.
+  void close_politely(const std::string& why) {
+    channel_.reply(Reply(421, "4.3.2 " + options_.hostname + " " + why));
+    end_ = SessionEnd{SessionEnd::How::stopped, false, 0, why};
+  }
+
+  void end_by(const Error& error) {
+    if (error.code == Errc::tls && !in_transaction_) {
+      // Exim 4.99 ends a turned line on which it has nothing to send by a QUIT that does not pass through TLS.
+      const std::string clear = channel_.stream().clear_text_under_tls();
+      if (starts_with_ignoring_case(clear, "QUIT\r\n")) {
+        end_ = SessionEnd{SessionEnd::How::quit, false, 0, "QUIT in clear text"};
+        return;
+      }
+    }
+    const bool left = stop_.phase() == Stop::Phase::leave;
+    end_ = SessionEnd{left ? SessionEnd::How::left : SessionEnd::How::lost, false, 0, error.text};
+  }
+
+  Task<> obey(const smtp::Command& command) {
+    switch (command.verb) {
+      case Verb::ehlo:
+      case Verb::helo:
+        return hello(command);
+      case Verb::mail:
+        return mail(command);
+      case Verb::rcpt:
+        return rcpt(command);
+      case Verb::data:
+        return data(command);
+      case Verb::rset:
+        return reset();
+      case Verb::quit:
+        return quit();
+      default:
+        return other(command);
+    }
+  }
+
+  Task<> hello(const smtp::Command& command) {
+    if (command.argument.empty()) {
+      refuse(Reply(501, "5.5.4 " + std::string(smtp::name(command.verb)) + " needs a name"));
+      co_return;
+    }
+    co_await abandon();
+    hello_ = Hello{command.argument, command.verb == Verb::ehlo};
+    channel_.reply(hello_->is_extended ? ehlo_reply() : Reply(250, options_.hostname));
+  }
+
+  Reply ehlo_reply() const {
+    std::vector<std::string> lines{options_.hostname, "PIPELINING", "8BITMIME", "ENHANCEDSTATUSCODES"};
+    lines.push_back(options_.offer.size == 0 ? "SIZE" : "SIZE " + std::to_string(options_.offer.size));
+    if (options_.offer.smtputf8) lines.emplace_back("SMTPUTF8");
+    if (options_.offer.dsn) lines.emplace_back("DSN");
+    return Reply(250, std::move(lines));
+  }
+
+  std::optional<Reply> objection(const smtp::MailCommand& mail) const {
+    if (mail.body == smtp::BodyType::binary_mime) return Reply(555, "5.5.4 BINARYMIME is not offered here");
+    if (mail.smtputf8 && !options_.offer.smtputf8) return Reply(555, "5.6.7 SMTPUTF8 is not offered here");
+    if (!mail.smtputf8 && mail.reverse_path.mailbox.needs_smtputf8()) {
+      return Reply(553, "5.6.7 such an address needs SMTPUTF8");
+    }
+    if (options_.offer.size != 0 && mail.size && *mail.size > options_.offer.size) {
+      return Reply(552, "5.3.4 at most " + std::to_string(options_.offer.size) + " octets are taken here");
+    }
+    return std::nullopt;
+  }
+
+  Task<> mail(const smtp::Command& command) {
+    if (!hello_) co_return refuse(Reply(503, "5.5.1 EHLO first"));
+    if (in_transaction_) co_return refuse(Reply(503, "5.5.1 a transaction is under way"));
+    const auto parsed = smtp::parse_mail(command.argument);
+    if (!parsed) co_return refuse(Reply(parsed.error().code, parsed.error().text));
+    if (const auto objected = objection(*parsed)) co_return refuse(*objected);
+    const Reply reply = co_await handler_.on_mail(*parsed, *hello_);
+    channel_.reply(reply);
+    if (!reply.is_positive()) co_return;
+    in_transaction_ = true;
+    smtputf8_ = parsed->smtputf8;
+    recipients_ = 0;
+    ++transactions_;
+  }
+
+  Task<> rcpt(const smtp::Command& command) {
+    if (!in_transaction_) co_return refuse(Reply(503, "5.5.1 MAIL first"));
+    const auto parsed = smtp::parse_rcpt(command.argument);
+    if (!parsed) co_return refuse(Reply(parsed.error().code, parsed.error().text));
+    if (!smtputf8_ && parsed->forward_path.mailbox.needs_smtputf8()) {
+      co_return refuse(Reply(553, "5.6.7 such an address needs SMTPUTF8"));
+    }
+    const Reply reply = co_await handler_.on_rcpt(*parsed);
+    channel_.reply(reply);
+    if (reply.is_positive()) ++recipients_;
+  }
+
+  Task<> data(const smtp::Command& command) {
+    if (!command.argument.empty()) co_return refuse(Reply(501, "5.5.4 DATA takes no argument"));
+    if (!in_transaction_) co_return refuse(Reply(503, "5.5.1 MAIL first"));
+    if (recipients_ == 0) co_return refuse(Reply(554, "5.5.1 no valid recipients"));
+    if (const auto refused = co_await handler_.on_data()) {
+      channel_.reply(*refused);
+      co_return;
+    }
+    channel_.reply(Reply(354, "end with CRLF.CRLF"));
+    co_await channel_.flush();  // a failed write shows when we read
+    co_await content();
+  }
+
+  Task<> content() {
+    smtp::DotDecoder decoder;
+    ContentEnd end;
+    std::string piece;
+    for (bool ended = false; !ended;) {
+      if (channel_.stream().buffered().empty()) {
+        const auto filled = co_await channel_.stream().fill(channel_.clock().now() + options_.data);
+        if (!filled && filled.error().code == Errc::interrupted) continue;
+        if (!filled) co_return end_by(filled.error());
+      }
+      piece.clear();
+      const auto progress = decoder.decode(channel_.stream().buffered(), piece);
+      channel_.stream().consume(progress.consumed);
+      ended = progress.ended;
+      end.size += piece.size();
+      if (!piece.empty()) co_await handler_.on_content(piece);
+    }
+    end.has_stray_newline = decoder.has_stray_newline();
+    const Reply reply = co_await handler_.on_end(end);
+    in_transaction_ = false;
+    channel_.reply(reply);
+  }
+
+  Task<> abandon() {
+    if (std::exchange(in_transaction_, false)) co_await handler_.on_abandon();
+  }
+
+  Task<> reset() {
+    co_await abandon();
+    channel_.reply(Reply(250, "2.0.0 OK"));
+  }
+
+  Task<> quit() {
+    co_await abandon();
+    channel_.reply(Reply(221, "2.0.0 " + options_.hostname + " closes"));
+    end_ = SessionEnd{SessionEnd::How::quit, false, 0, "QUIT"};
+  }
+
+  Task<> other(const smtp::Command& command) {
+    switch (command.verb) {
+      case Verb::noop:
+        channel_.reply(Reply(250, "2.0.0 OK"));
+        break;
+      case Verb::vrfy:
+        channel_.reply(Reply(252, "2.1.5 send some mail, and see"));
+        break;
+      case Verb::help:
+        channel_.reply(Reply(214, "2.0.0 EHLO HELO MAIL RCPT DATA RSET NOOP VRFY HELP QUIT"));
+        break;
+      case Verb::unknown:
+        refuse(Reply(500, "5.5.2 no such command"));
+        break;
+      default:
+        refuse(Reply(502, "5.5.1 not on this line"));
+    }
+    co_return;
+  }
+
+  Channel channel_;
+  MailHandler& handler_;
+  const MailSessionOptions& options_;
+  Stop& stop_;
+  std::optional<SessionEnd> end_;
+  std::optional<Hello> hello_;
+  bool is_first_ = true;
+  bool in_transaction_ = false;
+  bool smtputf8_ = false;
+  std::size_t recipients_ = 0;
+  std::size_t transactions_ = 0;
+  std::size_t errors_ = 0;
+};
+
+}  // namespace
+
+Task<SessionEnd> serve_mail(net::Stream stream, MailHandler& handler, const MailSessionOptions& options, Log& log,
+                            Stop& stop) {
+  MailSession session(std::move(stream), handler, options, log, stop);
+  co_return co_await session.run();
+}
+
+}  // namespace odmr::server

@@ -1,0 +1,84 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/stop.hpp"
+#include "server/channel.hpp"
+#include "smtp/command.hpp"
+
+namespace odmr::server {
+
+/// What the EHLO reply offers beside PIPELINING, 8BITMIME and ENHANCEDSTATUSCODES, which are always there.
+struct Offer {
+  std::uint64_t size = 0;  ///< SIZE; 0: no fixed limit
+  bool smtputf8 = false;
+  bool dsn = false;
+};
+
+/// The peer, as far as a Received line tells of it.
+struct Hello {
+  std::string name;  ///< as given in EHLO or HELO
+  bool is_extended = false;
+};
+
+/// The end of a message's content.
+struct ContentEnd {
+  std::uint64_t size = 0;          ///< as RFC 1870 counts: CRLFs in, dot-stuffing out
+  bool has_stray_newline = false;  ///< a lone CR or LF was in it
+};
+
+/// Who decides over mail. Each step gives the reply to its command; whatever it is, the session goes on. Nothing here
+/// can end a transaction by closing: a handler that has failed says so at on_end().
+class MailHandler {
+ public:
+  virtual ~MailHandler() = default;
+
+  /// MAIL, syntactically sound and within the offer. 2xx opens the transaction.
+  virtual net::Task<smtp::Reply> on_mail(const smtp::MailCommand& mail, const Hello& hello) = 0;
+  virtual net::Task<smtp::Reply> on_rcpt(const smtp::RcptCommand& rcpt) = 0;
+  /// DATA, with at least one recipient accepted. No value: 354, and content follows; a reply refuses.
+  virtual net::Task<std::optional<smtp::Reply>> on_data() = 0;
+  /// A next piece of the message.
+  virtual net::Task<> on_content(std::string_view piece) = 0;
+  /// All of it has come: the reply to the final dot.
+  virtual net::Task<smtp::Reply> on_end(const ContentEnd& end) = 0;
+  /// The transaction is over without its message: RSET, EHLO, QUIT, or the line is gone. What came of the content so
+  /// far must never be delivered.
+  virtual net::Task<> on_abandon() = 0;
+};
+
+struct MailSessionOptions {
+  std::string hostname;
+  Offer offer;
+  Duration first_command = std::chrono::minutes(10);
+  Duration idle = std::chrono::minutes(5);   ///< between transactions
+  Duration data = std::chrono::minutes(10);  ///< silence inside a transaction
+  Duration silence = std::chrono::minutes(2);
+  std::size_t longest_line = 2048;  ///< more than RFC 5321 4.5.3.1.4 and all extensions ask for
+  std::size_t most_errors = 100;    ///< bad commands before 421, between transactions
+};
+
+/// How a session came to its end.
+struct SessionEnd {
+  enum class How {
+    quit,     ///< QUIT, in clear text under TLS too (Exim)
+    lost,     ///< EOF, reset, TLS failure, or silence beyond patience
+    stopped,  ///< we said 421, between transactions: a signal, or too many errors
+    left,     ///< we closed inside a transaction: the end of the grace, or a second signal
+  };
+  How how = How::lost;
+  bool inside_transaction = false;
+  std::size_t transactions = 0;  ///< MAIL commands accepted
+  std::string text;              ///< why, in words
+};
+
+/// Speaks SMTP as a server, from the greeting to the end, over a line that is ours alone (no STARTTLS, no AUTH: they
+/// have happened, or are not wanted). Ends the connection.
+net::Task<SessionEnd> serve_mail(net::Stream stream, MailHandler& handler, const MailSessionOptions& options, Log& log,
+                                 Stop& stop);
+
+}  // namespace odmr::server

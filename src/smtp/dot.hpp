@@ -1,0 +1,43 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace odmr::smtp {
+
+/// The content of DATA off the wire (RFC 5321 4.5.2), in any pieces. Only CRLF "." CRLF ends it; that the first line
+/// is "." counts too, since CRLF came before it with the command. What comes out is the message as it was before
+/// dot-stuffing, its last CRLF included.
+class DotDecoder {
+ public:
+  struct Progress {
+    std::size_t consumed = 0;  ///< of the bytes given: never beyond the end of the message
+    bool ended = false;
+  };
+  /// Appends to `out` what became certain. Must not be called again after the end.
+  Progress decode(std::string_view bytes, std::string& out);
+
+  /// A CR without LF, or an LF without CR, was seen: somebody may be smuggling (CVE-2023-51764).
+  bool has_stray_newline() const { return stray_; }
+
+ private:
+  enum class State { line_start, text, cr, dot, dot_cr };
+  State state_ = State::line_start;
+  bool stray_ = false;
+};
+
+/// A message onto the wire: leading dots doubled. The message must have CRLF line ends only; the encoder adds none
+/// but a missing last one.
+class DotEncoder {
+ public:
+  /// Appends the encoded form of `bytes`, a next piece of the message, to `out`.
+  void encode(std::string_view bytes, std::string& out);
+  /// Appends CRLF where the last line has none, and the final "." CRLF.
+  void finish(std::string& out);
+
+ private:
+  bool at_line_start_ = true;
+  bool after_cr_ = false;
+};
+
+}  // namespace odmr::smtp

@@ -1,0 +1,29 @@
+"""fetchmail 6.4.37 as ODMR customer: the incumbent, as a second opinion on a provider."""
+
+import os
+import subprocess
+from dataclasses import dataclass
+
+from .target import write
+
+
+@dataclass
+class Fetched:
+    status: int  # 0 fetched, 1 nothing there, others are errors (see fetchmail(1))
+    output: str
+
+
+def fetch(folder, provider_port, user, password, domains, target_port, seconds=60):
+    """One run: logs in with CRAM-MD5 in clear text, sends ATRN, joins the line to the target's port."""
+    os.makedirs(folder, exist_ok=True)
+    control = write(os.path.join(folder, "fetchmailrc"), f"""
+poll 127.0.0.1 proto odmr port {provider_port}
+  user "{user}" there with password "{password}" sslproto ''
+  fetchdomains {' '.join(domains)}
+  smtphost 127.0.0.1/{target_port}
+""", mode=0o600)
+    environment = {"PATH": "/usr/bin:/bin", "HOME": folder, "FETCHMAILHOME": folder, "LC_ALL": "C"}
+    done = subprocess.run(["fetchmail", "-f", control, "--nodetach", "--nosyslog", "-vv"], env=environment,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          timeout=seconds)
+    return Fetched(done.returncode, done.stdout.decode("utf-8", "replace"))
