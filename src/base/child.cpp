@@ -21,7 +21,7 @@ namespace odmr {
 
 namespace {
 
-constexpr std::size_t k_longest_output = 64 * 1024;
+constexpr std::size_t k_longest_output = std::size_t{64} * 1024;
 
 class FileActions {
  public:
@@ -131,6 +131,7 @@ class Child {
 
 Result<Child> start(const std::vector<std::string>& argv, int stdout_fd) {
   std::vector<char*> arguments;
+  arguments.reserve(argv.size() + 1);
   for (const auto& argument : argv) arguments.push_back(const_cast<char*>(argument.c_str()));
   arguments.push_back(nullptr);
   const FileActions actions(stdout_fd);

@@ -27,7 +27,9 @@ class Transaction {
       settle(smtp::Reply(lines.error().code == Errc::malformed ? 550 : 553, lines.error().text));
       co_return std::move(delivery_);
     }
-    const auto said = session_.can_pipeline() ? co_await say_in_one(*lines) : co_await say_in_turn(*lines);
+    Result<void> said;
+    if (session_.can_pipeline()) said = co_await say_in_one(*lines);
+    else said = co_await say_in_turn(*lines);
     if (!said) broken(said.error());
     if (!delivery_.broken && data_reply_ && data_reply_->code == 354) co_await send_message();
     if (!delivery_.broken && needs_reset_) co_await reset();

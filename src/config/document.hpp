@@ -1,6 +1,5 @@
 #pragma once
 
-#include <compare>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -18,7 +17,10 @@ namespace odmr::config {
 struct Place {
   unsigned line = 0;
   unsigned column = 0;
-  friend auto operator<=>(const Place&, const Place&) = default;
+  friend bool operator==(const Place&, const Place&) = default;
+  friend bool operator<(const Place& a, const Place& b) {
+    return a.line < b.line || (a.line == b.line && a.column < b.column);
+  }
 };
 
 /// Something wrong in a configuration file.

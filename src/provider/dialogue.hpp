@@ -28,6 +28,8 @@ struct SessionOptions {
   std::string hostname;
   Duration login = std::chrono::minutes(5);       ///< from the connection to the login, TLS handshake included
   Duration command = std::chrono::minutes(5);     ///< for a command, then; for a reply on the turned line
+  Duration data = std::chrono::minutes(2);        ///< there, for the reply to DATA
+  Duration final = std::chrono::minutes(10);      ///< and for that to the final dot
   Duration silence = std::chrono::minutes(2);     ///< the customer takes no byte
   Duration first_delay = std::chrono::seconds(1); ///< after a failed login; doubled by each further one
   unsigned most_failures = 3;                     ///< failed logins

@@ -104,7 +104,7 @@ class HandOver {
         options_(options),
         log_(log),
         stop_(stop) {
-    patience_.command = options.command;
+    patience_ = client::TransactionPatience{options.command, options.data, options.final};
   }
 
   Task<HandedOver> run() {

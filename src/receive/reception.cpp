@@ -71,8 +71,11 @@ Task<Reply> Reception::on_mail(const smtp::MailCommand& mail, const server::Hell
 }
 
 Task<Reply> Reception::on_rcpt(const smtp::RcptCommand& rcpt) {
-  auto objection = guard_.objection(rcpt.forward_path);
-  auto reply = objection ? std::move(*objection) : co_await target_.rcpt(rcpt);
+  // No co_await inside ?: here or elsewhere: GCC 12 destroys its value twice.
+  std::optional<Reply> objection = guard_.objection(rcpt.forward_path);
+  Reply reply;
+  if (objection) reply = std::move(*objection);
+  else reply = co_await target_.rcpt(rcpt);
   if (reply.is_positive()) {
     message_->accepted.push_back(rcpt.forward_path.mailbox);
   } else {

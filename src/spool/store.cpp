@@ -86,7 +86,7 @@ std::set<std::size_t> read_marks(const std::string& id, std::string_view text) {
 }
 
 Result<std::string> read_whole(FileOps& files, int file) {
-  constexpr std::size_t piece = 16 * 1024;
+  constexpr std::size_t piece = std::size_t{16} * 1024;
   std::string text;
   for (;;) {
     const std::size_t had = text.size();
@@ -330,7 +330,7 @@ Result<void> Store::set_aside(const std::string& id, std::string_view why) {
   }
   if (auto moved = files.rename(places_->held.get(), id, places_->corrupt.get(), id); !moved) return moved;
   const auto marks = files.rename(places_->held.get(), done_name(id), places_->corrupt.get(), done_name(id));
-  if (!marks && marks.error().code != Errc::not_found) return marks;
+  if (!marks && marks.error().code != Errc::not_found) return fail(marks.error());
   if (auto synced = files.sync(places_->corrupt.get()); !synced) return synced;
   return files.sync(places_->held.get());
 }
@@ -382,10 +382,10 @@ void Store::recover_held(const std::string& name, Recovery& recovery) {
 // Marks without a message go, or follow it to where it was set aside. Whether there were such.
 Result<bool> Store::clear_marks(const std::string& id) {
   const auto held = is_in(places_->held, id);
-  if (!held) return held;
+  if (!held) return fail(held.error());
   if (*held) return false;
   const auto aside = is_in(places_->corrupt, id);
-  if (!aside) return aside;
+  if (!aside) return fail(aside.error());
   const std::string name = done_name(id);
   const auto moved = *aside ? places_->files.rename(places_->held.get(), name, places_->corrupt.get(), name)
                             : places_->files.unlink(places_->held.get(), name);

@@ -40,6 +40,7 @@ default_internal_group = dovecot
 default_login_user = dovenull
 first_valid_uid = 1
 auth_username_chars =
+recipient_delimiter =
 auth_username_format = %Lu
 mail_location = maildir:~
 hostname = dovecot.example

@@ -1,4 +1,4 @@
-"""Mailboxes as the targets leave them: one Maildir per recipient, read by the tests."""
+"""Mailboxes as the targets leave them: a Maildir per recipient or one for all, read by the tests."""
 
 import os
 import re
@@ -12,7 +12,7 @@ RETURN_PATH = re.compile(rb"^Return-Path: *<?([^>\n]*)>?", re.IGNORECASE | re.MU
 
 
 class Mailboxes:
-    """A folder with one Maildir per recipient address."""
+    """A folder with one Maildir per recipient address, or the one called SHARED."""
 
     def __init__(self, folder):
         self.folder = folder

@@ -3,6 +3,7 @@
 import os
 import pwd
 
+from .maildir import SHARED
 from .process import Child
 from .target import ADDRESS, Target, files_below, write
 
@@ -13,7 +14,7 @@ EMPTY = "/var/lib/opensmtpd/empty"
 
 
 class OpenSmtpd(Target):
-    """Takes mail by SMTP and puts it into one Maildir per recipient address."""
+    """Takes mail by SMTP and puts it into one Maildir, a copy per recipient."""
 
     name = "opensmtpd"
 
@@ -44,7 +45,7 @@ filter "refused" phase rcpt-to match rcpt-to <refused> reject "550 5.1.1 no such
 filter "busy" phase rcpt-to match rcpt-to <busy> reject "450 4.2.1 mailbox busy"
 filter "both" chain {{ "refused", "busy" }}
 listen on {ADDRESS} port {self.port} hostname opensmtpd.example no-dsn filter "both"
-action "keep" maildir "{self.mailboxes.folder}/%{{rcpt}}" virtual <users> userbase <homes>
+action "keep" maildir "{self.mailboxes.folder}/{SHARED}" virtual <users> userbase <homes>
 action "away" relay host smtp://{ADDRESS}:1
 match from any for domain <domains> action "keep"
 # As Debian's default: what comes from this machine may go anywhere.

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "app/provider_settings.hpp"
+#include "base/file.hpp"
+
+namespace odmr::app {
+
+/// A message as it was put into the spool: once per customer.
+struct Enqueued {
+  std::string id;
+  std::string customer;
+  std::vector<std::string> recipients;
+};
+
+/// Why nothing was put into the spool.
+struct EnqueueFailure {
+  int exit = 0;  ///< sysexits: 64 an address that is none, 65 a message that cannot be sent, 67 a domain that no
+                 ///< customer has, 73 the spool, 75 the input
+  std::string text;
+};
+
+/// Takes one message from `input` into the spool, in constant memory, adding CR before each lone LF and nothing else.
+/// It is on disk, for all recipients, when this returns its ids; otherwise none of it is kept. `sender` is "" or "<>"
+/// for the null reverse-path.
+tl::expected<std::vector<Enqueued>, EnqueueFailure> enqueue(const DaemonSettings& settings, const std::string& sender,
+                                                            const std::vector<std::string>& recipients, int input,
+                                                            WallTime now, FileOps& files = system_files());
+
+/// Makes the line ends of a message CRLF, in pieces of any size.
+class LineEnds {
+ public:
+  /// Appends `bytes` to `out`, with CR before each LF that has none. Gives false at a CR without LF: nobody could
+  /// send it as it is (RFC 5321 2.3.8).
+  bool pass(std::string_view bytes, std::string& out);
+  /// Whether the message may end here: not behind a CR.
+  bool may_end() const { return !after_cr_; }
+
+ private:
+  bool after_cr_ = false;
+};
+
+}  // namespace odmr::app

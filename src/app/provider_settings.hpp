@@ -1,0 +1,60 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/log.hpp"
+#include "config/document.hpp"
+#include "config/secret.hpp"
+#include "net/tls.hpp"
+#include "provider/session.hpp"
+
+namespace odmr::app {
+
+/// [listen.NAME]
+struct ListenSettings {
+  std::string name;
+  std::string address;  ///< "ADDRESS:PORT"
+  provider::DoorTls tls = provider::DoorTls::starttls;
+  net::TlsServerOptions certificate;
+};
+
+/// [customer.NAME]
+struct CustomerSettings {
+  std::string name;
+  std::string user;
+  std::optional<config::SecretSource> password;
+  std::vector<std::string> domains;            ///< canonical
+  std::vector<std::string> certificate_names;  ///< in a client certificate, for EXTERNAL
+};
+
+/// odmrd.toml
+struct DaemonSettings {
+  std::string spool;
+  Level log_level = Level::info;
+  LogFormat log_format = LogFormat::text;
+  Duration stop_grace = std::chrono::seconds(10);
+  std::uint64_t max_connections = 500;
+  provider::SessionOptions session;
+  std::vector<ListenSettings> listeners;
+  std::vector<CustomerSettings> customers;
+};
+
+/// How far a configuration is looked into.
+enum class Depth {
+  keys,   ///< the file alone: what `enqueue` and `spool` need, who may have no right to the rest
+  files,  ///< secrets and certificates too, but no command is run
+};
+
+/// Finds (`named` from --config, $ODMRD_CONFIG, /etc/odmrd/odmrd.toml), reads and checks. Errors: every fault, a line
+/// each.
+tl::expected<DaemonSettings, std::vector<std::string>> load_daemon_settings(const std::string& named, Depth depth);
+
+/// The customers without their passwords: whose a domain is.
+provider::Customers customers_without_secrets(const DaemonSettings& settings);
+/// The customers as they log in; runs each password_command. Errors: those of config::load, with the customer's name.
+Result<provider::Customers> customers_with_secrets(const DaemonSettings& settings);
+
+}  // namespace odmr::app

@@ -1,0 +1,14 @@
+#pragma once
+
+#include <functional>
+
+#include "app/provider_settings.hpp"
+
+namespace odmr::app {
+
+/// The daemon, until SIGTERM or SIGINT. A first signal ends what is not inside a transaction, and the rest after
+/// `stop_grace`; a second one ends everything. `on_listening` is told each listener's "ADDRESS:PORT" when it listens.
+/// Gives the exit status: 0 after a signal, 73, 75 or 78 when it cannot serve.
+int serve(const DaemonSettings& settings, const std::function<void(const std::string&)>& on_listening, Log& log);
+
+}  // namespace odmr::app
