@@ -180,7 +180,13 @@ MemoryLine memory_line(Simulation& simulation, std::string first_sees, std::stri
   auto first = std::make_unique<MemoryTransport>(simulation, back, there, std::move(first_sees), std::move(faults));
   auto second = std::make_unique<MemoryTransport>(simulation, there, back, std::move(second_sees), Faults());
   auto traffic = first->traffic();
-  return MemoryLine{std::move(first), std::move(second), std::move(traffic)};
+  auto cut = [there, back] {
+    for (const auto& pipe : {there, back}) {
+      pipe->lost = true;
+      pipe->change();
+    }
+  };
+  return MemoryLine{std::move(first), std::move(second), std::move(traffic), std::move(cut)};
 }
 
 }  // namespace odmr::net

@@ -38,6 +38,7 @@ struct MemoryLine {
   std::unique_ptr<Transport> first;
   std::unique_ptr<Transport> second;
   std::shared_ptr<Traffic> traffic;  ///< of the first end
+  std::function<void()> cut;         ///< loses the line for both; what has arrived can still be read
 };
 
 /// Two transports, each the other's peer. The faults are the first end's.

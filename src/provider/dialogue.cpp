@@ -43,9 +43,11 @@ class Dialogue {
     const Stop::Listener listener(stop_, [this](Stop::Phase phase) { on_stop(phase); });
     channel_.reply(Reply(220, options_.hostname + " ODMR odmrd"));
     while (!is_over_) co_await step();
-    if (!is_lost_ && !co_await channel_.flush()) is_lost_ = true;
+    const auto flushed = co_await channel_.flush();
+    if (!flushed) is_lost_ = true;
     if (granted_ && !is_lost_) {
-      co_return Turn{std::move(channel_).release(), customer_, std::move(granted_->domains), std::move(granted_->claim)};
+      Turn turn{std::move(channel_).release(), customer_, std::move(granted_->domains), std::move(granted_->claim)};
+      co_return turn;
     }
     if (is_lost_) channel_.stream().close();
     else co_await channel_.stream().finish();

@@ -109,7 +109,8 @@ class HandOver {
 
   Task<HandedOver> run() {
     const Stop::Listener listener(stop_, [this](Stop::Phase phase) { on_stop(phase); });
-    if (co_await introduce()) co_await send_all();
+    const bool is_welcome = co_await introduce();
+    if (is_welcome) co_await send_all();
     // The customer may come again as soon as it has answered QUIT.
     claim_.reset();
     if (is_broken_) session_.close();

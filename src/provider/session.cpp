@@ -31,7 +31,10 @@ std::string seconds_since(TimePoint start, Clock& clock) {
 Task<> attend(net::Stream stream, const Door& door, Provider& provider, Log& log, Stop& stop) {
   Clock& clock = stream.clock();
   const TimePoint start = clock.now();
-  if (door.tls == DoorTls::implicit && !co_await begin_implicit_tls(stream, door, log, stop)) co_return;
+  if (door.tls == DoorTls::implicit) {
+    const bool begun = co_await begin_implicit_tls(stream, door, log, stop);
+    if (!begun) co_return;
+  }
   auto turn =
       co_await speak_to_customer(std::move(stream), door, provider.options, provider.customers, provider.held, log, stop);
   if (!turn) co_return log.debug("session without a turn", {{"seconds", seconds_since(start, clock)}});

@@ -18,7 +18,7 @@ struct Reception::Message {
   server::Hello hello;
   std::string id;
   std::vector<smtp::Mailbox> accepted;
-  std::vector<std::pair<smtp::Path, Reply>> refused;
+  std::vector<std::pair<std::string, Reply>> refused;
   std::string trace;
   mail::HeaderWatch header;
   net::Sha256 digest;
@@ -74,19 +74,34 @@ Task<Reply> Reception::on_rcpt(const smtp::RcptCommand& rcpt) {
   // No co_await inside ?: here or elsewhere: GCC 12 destroys its value twice.
   std::optional<Reply> objection = guard_.objection(rcpt.forward_path);
   Reply reply;
-  if (objection) reply = std::move(*objection);
-  else reply = co_await target_.rcpt(rcpt);
+  if (objection)
+    reply = std::move(*objection);
+  else
+    reply = co_await target_.rcpt(rcpt);
   if (reply.is_positive()) {
     message_->accepted.push_back(rcpt.forward_path.mailbox);
   } else {
-    has_put_off_ = has_put_off_ || reply.is_transient();
-    message_->refused.emplace_back(rcpt.forward_path, reply);
-    log_.info("recipient refused", {{"id", message_->id},
-                                    {"reverse_path", message_->mail.reverse_path.text()},
-                                    {"recipient", rcpt.forward_path.text()},
-                                    {"reply", reply.joined()}});
+    note_refused_recipient(rcpt.forward_path.text(), reply);
   }
   co_return reply;
+}
+
+void Reception::note_refused_recipient(std::string path, const Reply& reply) {
+  has_put_off_ = has_put_off_ || reply.is_transient();
+  log_.info("recipient refused", {{"id", message_->id},
+                                  {"reverse_path", message_->mail.reverse_path.text()},
+                                  {"recipient", path},
+                                  {"reply", reply.joined()}});
+  message_->refused.emplace_back(std::move(path), reply);
+}
+
+void Reception::on_rcpt_refused(std::string_view argument, const Reply& reply) {
+  note_refused_recipient(std::string(argument), reply);
+}
+
+void Reception::on_mail_refused(std::string_view argument, const Reply& reply) {
+  count_refusal(reply, net::sha256("MAIL " + std::string(argument)));
+  log_.info("message refused", {{"mail", std::string(argument)}, {"reply", reply.joined()}});
 }
 
 std::string Reception::trace() {
@@ -217,7 +232,7 @@ void Reception::count_recipients_refused() {
   std::string fingerprint = "RCPT " + message.mail.reverse_path.text();
   const Reply* counted = &message.refused.front().second;
   for (const auto& [path, reply] : message.refused) {
-    fingerprint += '\0' + path.text();
+    fingerprint += '\0' + path;
     if (reply.is_transient()) counted = &reply;
   }
   count_refusal(*counted, net::sha256(fingerprint));
@@ -231,7 +246,9 @@ Task<> Reception::on_abandon() {
 }
 
 void Reception::log_message(const Reply& reply, std::uint64_t size) {
-  log_.info(reply.is_positive() ? "message received" : reply.is_transient() ? "message put off" : "message refused",
+  log_.info(reply.is_positive()    ? "message received"
+            : reply.is_transient() ? "message put off"
+                                   : "message refused",
             {{"id", message_->id},
              {"reverse_path", message_->mail.reverse_path.text()},
              {"recipients", std::to_string(message_->accepted.size())},

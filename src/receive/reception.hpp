@@ -60,6 +60,8 @@ class Reception final : public server::MailHandler {
 
   net::Task<smtp::Reply> on_mail(const smtp::MailCommand& mail, const server::Hello& hello) override;
   net::Task<smtp::Reply> on_rcpt(const smtp::RcptCommand& rcpt) override;
+  void on_mail_refused(std::string_view argument, const smtp::Reply& reply) override;
+  void on_rcpt_refused(std::string_view argument, const smtp::Reply& reply) override;
   net::Task<std::optional<smtp::Reply>> on_data() override;
   net::Task<> on_content(std::string_view piece) override;
   net::Task<smtp::Reply> on_end(const server::ContentEnd& end) override;
@@ -81,6 +83,7 @@ class Reception final : public server::MailHandler {
   net::Task<smtp::Reply> refuse_content(const smtp::Reply& reply);
   std::string trace();
   void count_refusal(const smtp::Reply& reply, const std::string& fingerprint);
+  void note_refused_recipient(std::string path, const smtp::Reply& reply);
   void count_recipients_refused();
   void log_message(const smtp::Reply& reply, std::uint64_t size);
 

@@ -151,8 +151,11 @@ class MailSession {
     if (!hello_) co_return refuse(Reply(503, "5.5.1 EHLO first"));
     if (in_transaction_) co_return refuse(Reply(503, "5.5.1 a transaction is under way"));
     const auto parsed = smtp::parse_mail(command.argument);
-    if (!parsed) co_return refuse(Reply(parsed.error().code, parsed.error().text));
-    if (const auto objected = objection(*parsed)) co_return refuse(*objected);
+    const auto objected = parsed ? objection(*parsed) : std::optional(Reply(parsed.error().code, parsed.error().text));
+    if (objected) {
+      handler_.on_mail_refused(command.argument, *objected);
+      co_return refuse(*objected);
+    }
     const Reply reply = co_await handler_.on_mail(*parsed, *hello_);
     channel_.reply(reply);
     if (!reply.is_positive()) co_return;
@@ -165,9 +168,17 @@ class MailSession {
   Task<> rcpt(const smtp::Command& command) {
     if (!in_transaction_) co_return refuse(Reply(503, "5.5.1 MAIL first"));
     const auto parsed = smtp::parse_rcpt(command.argument);
-    if (!parsed) co_return refuse(Reply(parsed.error().code, parsed.error().text));
-    if (!smtputf8_ && parsed->forward_path.mailbox.needs_smtputf8()) {
-      co_return refuse(Reply(553, "5.6.7 such an address needs SMTPUTF8"));
+    std::optional<Reply> objected;
+    if (!parsed) {
+      objected = Reply(parsed.error().code, parsed.error().text);
+    } else if (!smtputf8_ && parsed->forward_path.mailbox.needs_smtputf8()) {
+      objected = Reply(553, "5.6.7 such an address needs SMTPUTF8");
+    } else if (recipients_ >= options_.most_recipients) {
+      objected = Reply(452, "4.5.3 too many recipients; the others in another transaction, please");
+    }
+    if (objected) {
+      handler_.on_rcpt_refused(command.argument, *objected);
+      co_return refuse(*objected);
     }
     const Reply reply = co_await handler_.on_rcpt(*parsed);
     channel_.reply(reply);
@@ -202,7 +213,9 @@ class MailSession {
       channel_.stream().consume(progress.consumed);
       ended = progress.ended;
       end.size += piece.size();
-      if (!piece.empty()) co_await handler_.on_content(piece);
+      // From the first lone CR or LF on, nothing more goes to anybody: what a next hop would take it for is unknown
+      // (SMTP smuggling, CVE-2023-51764 and its kin).
+      if (!piece.empty() && !decoder.has_stray_newline()) co_await handler_.on_content(piece);
     }
     end.has_stray_newline = decoder.has_stray_newline();
     const Reply reply = co_await handler_.on_end(end);

@@ -40,6 +40,10 @@ class MailHandler {
   /// MAIL, syntactically sound and within the offer. 2xx opens the transaction.
   virtual net::Task<smtp::Reply> on_mail(const smtp::MailCommand& mail, const Hello& hello) = 0;
   virtual net::Task<smtp::Reply> on_rcpt(const smtp::RcptCommand& rcpt) = 0;
+  /// MAIL or RCPT that the session itself refused (too big, not offered, no address): the provider makes the same of it
+  /// as of a refusal by the handler. `argument` is what followed the verb.
+  virtual void on_mail_refused(std::string_view argument, const smtp::Reply& reply) = 0;
+  virtual void on_rcpt_refused(std::string_view argument, const smtp::Reply& reply) = 0;
   /// DATA, with at least one recipient accepted. No value: 354, and content follows; a reply refuses.
   virtual net::Task<std::optional<smtp::Reply>> on_data() = 0;
   /// A next piece of the message.
@@ -59,6 +63,7 @@ struct MailSessionOptions {
   Duration data = std::chrono::minutes(10);  ///< silence inside a transaction
   Duration silence = std::chrono::minutes(2);
   std::size_t longest_line = 2048;  ///< more than RFC 5321 4.5.3.1.4 and all extensions ask for
+  std::size_t most_recipients = 1000;  ///< accepted in one transaction; then 452 (RFC 5321 4.5.3.1.10)
   std::size_t most_errors = 100;    ///< bad commands before 421, between transactions
 };
 

@@ -268,7 +268,7 @@ Parsed<PathAndParameters> split_argument(std::string_view argument, const PathRu
 bool is_one_mailbox(const Mailbox& mailbox) {
   const std::string written = "<" + mailbox.text() + ">";
   const auto read = parse_path(written, false, true);
-  return read && read->rest.empty() && read->path.source_route.empty() && read->path.mailbox == mailbox;
+  return read && read->path.mailbox == mailbox;
 }
 
 tl::unexpected<Error> bad_value(std::string_view parameter) {

@@ -213,9 +213,9 @@ Result<Mailbox> parse_mailbox(std::string_view text) {
 
 Result<std::string> canonical_domain(std::string_view domain) {
   // Before libidn2, which would stop at a NUL and works in quadratic time on a long label.
-  const bool letters =
-      std::all_of(domain.begin(), domain.end(), [](char c) { return is_domain_letter(c) && c != '_'; });
-  if (!letters) return fail(Errc::malformed, "a domain has letters, digits, hyphens and dots only");
+  if (!std::all_of(domain.begin(), domain.end(), is_domain_letter)) {
+    return fail(Errc::malformed, "a domain has letters, digits, hyphens and dots only");
+  }
   if (domain.size() > 4 * k_longest_domain) return fail(Errc::too_long, "the domain is too long");
 
   std::string out = lower(domain);

@@ -334,6 +334,8 @@ TEST_CASE("No field of a transaction can begin another command or parameter") {
     if (!evil.empty()) CHECK_FALSE(rcpt_line({"a", "b"}, evil));
     if (!evil.empty()) CHECK_FALSE(rcpt_line({"a", "b"}, {}, evil));
   }
+  // An escape that is cut off is not completed by what lies behind it in memory.
+  CHECK_FALSE(rcpt_line({"a", "b"}, {}, std::string_view("rfc822;a+2B").substr(0, 10)));
   CHECK_FALSE(rcpt_line({"a", ""}));
   CHECK_FALSE(rcpt_line({"a@b", ""}));
   CHECK_FALSE(rcpt_line({"a", "b@c"}));

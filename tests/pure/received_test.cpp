@@ -101,6 +101,12 @@ TEST_CASE("Nothing in any other member breaks the field either") {
   }
 }
 
+TEST_CASE("A comment ends where we end it") {
+  Received received = usual();
+  received.tls = "TLSv1.3) (x\\";
+  CHECK(format(received).find(" with ESMTPS (TLSv1.3? ?x?)\r\n") != std::string::npos);
+}
+
 TEST_CASE("FOR names an ASCII mailbox only, quoted ones included") {
   Received received = usual();
   received.for_mailbox = "\"a b\"@example.org";

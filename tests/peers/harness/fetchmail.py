@@ -23,7 +23,9 @@ poll 127.0.0.1 proto odmr port {provider_port}
   smtphost 127.0.0.1/{target_port}
 """, mode=0o600)
     environment = {"PATH": "/usr/bin:/bin", "HOME": folder, "FETCHMAILHOME": folder, "LC_ALL": "C"}
-    done = subprocess.run(["fetchmail", "-f", control, "--nodetach", "--nosyslog", "-vv"], env=environment,
-                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          timeout=seconds)
+    # fetchmail looks its host's own name up, which need not resolve on a bare machine.
+    command = ["unshare", "--uts", "sh", "-ec", 'hostname localhost; exec fetchmail -f "$1" --nodetach --nosyslog -vv',
+               "fetchmail", control]
+    done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=seconds)
     return Fetched(done.returncode, done.stdout.decode("utf-8", "replace"))

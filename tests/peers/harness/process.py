@@ -5,6 +5,8 @@ import select
 import signal
 import subprocess
 
+from . import wait
+
 
 class Child:
     """One started program with its output in a file."""
@@ -45,10 +47,26 @@ class Child:
         self.process.wait()
 
     def _kill_group(self):
+        """Ends what is left of the group and waits for it: a dying child still holds its listening port."""
         try:
             os.killpg(self.pid, signal.SIGKILL)
         except ProcessLookupError:
-            pass
+            return
+        self.process.wait()
+        wait.until(lambda: not _alive(self.pid), 10, f"process group {self.pid} ends")
+
+
+def _alive(group):
+    """Whether a process of the group still runs. Zombies do not: nobody may ever collect them."""
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{name}/stat", encoding="ascii", errors="replace") as file:
+                state, _, its_group = file.read().rpartition(")")[2].split()[:3]
+        except (OSError, ValueError):
+            continue
+        if int(its_group) == group and state not in "ZX":
+            return True
+    return False
 
 
 def run(arguments, timeout=60, **options):

@@ -56,13 +56,15 @@ class Result:
 class Running:
     """A program under way. finish() waits for its end; the test may send signals before."""
 
-    def __init__(self, arguments, folder, env):
-        self.folder = folder
+    def __init__(self, arguments, folder, env, stdin=b""):
         self.started = time.monotonic()
         self.paths = [os.path.join(folder, name) for name in ("stdout", "stderr")]
-        with open(self.paths[0], "wb") as out, open(self.paths[1], "wb") as err:
-            self.process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=out, stderr=err,
-                                            env=env, start_new_session=True)
+        given = os.path.join(folder, "stdin")
+        with open(given, "wb") as file:
+            file.write(stdin)
+        with open(given, "rb") as input_, open(self.paths[0], "wb") as out, open(self.paths[1], "wb") as err:
+            self.process = subprocess.Popen(arguments, stdin=input_, stdout=out, stderr=err, env=env,
+                                            start_new_session=True)
         self.pid = self.process.pid
 
     def output(self, which):
@@ -146,11 +148,17 @@ class Customer:
         self.results.append(result)
         return result
 
-    def plain(self, *arguments, seconds=60):
+    def sendmail(self, message):
+        """A local program hands a message to `odmr sendmail`, with LF line ends as they do."""
+        return self.plain("sendmail", "-i", "-f", message.reverse_path, *message.recipients,
+                          env={"ODMR_CONFIG": self.configuration()}, stdin=message.data.replace(b"\r\n", b"\n"))
+
+    def plain(self, *arguments, seconds=60, env=None, stdin=b""):
         """The program with exactly these arguments, no --config added."""
         folder = os.path.join(self.folder, f"run{len(os.listdir(self.folder))}")
         os.makedirs(folder)
-        result = Running([binary("odmr"), *arguments], folder, self.environment()).finish(seconds)
+        environment = {**self.environment(), **(env or {})}
+        result = Running([binary("odmr"), *arguments], folder, environment, stdin).finish(seconds)
         self.results.append(result)
         return result
 

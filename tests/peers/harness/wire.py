@@ -73,6 +73,15 @@ class Line:
         self.transcript.append((">", data))
         os.write(self.sock.fileno(), data)
 
+    def end_tls(self):
+        """Sends close_notify; the peer's own is welcome but not waited for long."""
+        if isinstance(self.sock, ssl.SSLSocket):
+            try:
+                self.sock.settimeout(2)
+                self.sock.unwrap()
+            except (OSError, ValueError):
+                pass
+
     def wait_for_end(self):
         """Reads and drops until the peer ends the connection."""
         try:

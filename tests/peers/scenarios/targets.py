@@ -1,8 +1,9 @@
 """`odmr run` between the scripted provider and each real program as local target."""
 
+import threading
 from itertools import product
 
-from harness import messages
+from harness import messages, wire
 from harness.programs import HOSTNAME
 from harness.runner import TARGETS, check, equal, none
 
@@ -24,6 +25,10 @@ def register(suite):
         suite.case(f"{kind}/whole-message-refused", kind)(whole_message_refused)
         suite.case(f"{kind}/one-recipient-put-off", kind)(one_put_off)
         suite.case(f"{kind}/whole-message-put-off", kind)(whole_message_put_off)
+        for name, script in CUTS.items():
+            suite.case(f"{kind}/line-{name}", kind, script)(line_cut)
+        suite.case(f"{kind}/dies-between-two-messages", kind)(target_dies)
+        suite.case(f"{kind}/odmr-killed-before-the-dot", kind)(killed)
         suite.case(f"{kind}/no-mail-leaves-no-trace", kind)(no_mail)
     suite.case("unfinished-last-line/bdat")(unfinished_line)
     for kind, mode, tls, per_session in product(TARGETS, MODES, ("none", "starttls", "implicit"), (None, 1, 3)):
@@ -203,6 +208,75 @@ def later_run(bench, kind, target, customer, letter, recipients):
     equal(result.status, 0, "exit status of the later run")
     equal(result.session()["outcome"], "fetched", "outcome of the later run")
     arrived(target, [letter], {letter.id: recipients})
+
+
+# Where the line is lost, once.
+CUTS = {
+    "cut-before-the-dot": {"dot": [None, wire.cut()]},
+    "reset-before-the-dot": {"dot": [None, wire.reset()]},
+    "cut-after-the-dot": {"dot-reply": [None, wire.cut()]},
+    "reset-after-the-dot": {"dot-reply": [None, wire.reset()]},
+}
+
+
+def line_cut(bench, kind, script):
+    """Three messages, the line is lost in the second: after another run each has arrived once."""
+    target = bench.target(kind)
+    letters = [bench.maker.make(recipients=["anna@customer.example", "bert@second.example"]) for _ in range(3)]
+    isp = bench.provider(letters, script={step: list(plan) for step, plan in script.items()})
+    customer = bench.customer(target, isp)
+    customer.run()
+    isp.wait_idle()
+    equal(customer.run().status, 0, "exit status of the second run")
+    isp.wait_idle()
+    equal(isp.pending(), {}, "left at the provider")
+    arrived(target, letters)
+
+
+def target_dies(bench, kind):
+    """The target goes down while the provider is about to send its second message, and comes back later."""
+    target = bench.target(kind)
+    letters = [bench.maker.make(), bench.maker.make()]
+    reached, gate = threading.Event(), threading.Event()
+
+    def hold(conversation, normal):
+        reached.set()
+        return wire.gate(gate)(conversation, normal)
+    isp = bench.provider(letters, script={"mail": [None, hold]})
+    customer = bench.customer(target, isp)
+    running = customer.start()
+    bench.stack.callback(running.kill)
+    check(reached.wait(30), f"no second message:\n{running.output(1)}")
+    target.deliveries(1)
+    target.stop()
+    gate.set()
+    result = running.finish()
+    isp.wait_idle()
+    check(result.status in (69, 75), f"exit status {result.status}")
+    equal(list(isp.pending()), [letters[1].id], "left at the provider")
+    target.start()
+    equal(customer.run().status, 0, "exit status of the later run")
+    arrived(target, letters)
+
+
+def killed(bench, kind):
+    """kill -9 before the final dot: the real target drops its half, and the next run brings it once."""
+    target = bench.target(kind)
+    letters = [bench.maker.make(b"half\r\n" * 20000)]
+    reached, gate = threading.Event(), threading.Event()
+
+    def hold(conversation, normal):
+        reached.set()
+        return wire.gate(gate)(conversation, normal)
+    isp = bench.provider(letters, script={"dot": [hold]})
+    customer = bench.customer(target, isp)
+    running = customer.start()
+    check(reached.wait(30), f"no message:\n{running.output(1)}")
+    running.kill()
+    gate.set()
+    isp.wait_idle()
+    equal(customer.run().status, 0, "exit status of the next run")
+    arrived(target, letters)
 
 
 def no_mail(bench, kind):

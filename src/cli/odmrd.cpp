@@ -1,0 +1,301 @@
+// odmrd: the provider's half of ODMR.
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <exception>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "app/enqueue.hpp"
+#include "app/held.hpp"
+#include "app/serve.hpp"
+#include "base/ascii.hpp"
+#include "base/outcome.hpp"
+#include "cli/process.hpp"
+#include "cli/render.hpp"
+
+namespace odmr::cli {
+
+namespace {
+
+using nlohmann::ordered_json;
+
+constexpr int k_no_input = 66;  // EX_NOINPUT: no such message
+
+struct Options {
+  std::string config;
+  int verbose = 0;
+  bool quiet = false;
+  bool json = false;
+  std::string sender;
+  std::vector<std::string> recipients;
+  bool bounces = false;
+  bool failed = false;
+  bool message = false;
+  std::vector<std::string> ids;
+};
+
+void print_line(std::FILE* to, const std::string& line) {
+  fmt::print(to, "{}\n", line);
+}
+
+void complain(const std::string& text) {
+  print_line(stderr, "odmrd: " + escape(text, 2000));
+}
+
+void print_json(const ordered_json& object) {
+  // What strangers wrote need not be UTF-8.
+  print_line(stdout, object.dump(-1, ' ', false, ordered_json::error_handler_t::replace));
+}
+
+Level log_level(const Options& options, Level configured) {
+  if (options.verbose >= 2) return Level::trace;
+  if (options.verbose == 1) return std::max(configured, Level::debug);
+  return options.quiet ? Level::error : configured;
+}
+
+std::string time_text(WallTime time) {
+  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::chrono::system_clock::to_time_t(time)));
+}
+
+int report_faults(const std::vector<std::string>& faults) {
+  for (const auto& fault : faults) complain(fault);
+  return exit_status(Outcome::config);
+}
+
+// --- check
+
+int check(const Options& options) {
+  const auto settings = app::load_daemon_settings(options.config, app::Depth::files);
+  const auto faults = settings ? std::vector<std::string>() : settings.error();
+  if (options.json) {
+    print_json({{"good", faults.empty()}, {"faults", faults}});
+  } else {
+    for (const auto& fault : faults) print_line(stdout, escape(fault, 2000));
+  }
+  if (!faults.empty()) return exit_status(Outcome::config);
+  if (options.quiet || options.json) return 0;
+  for (const auto& customer : settings->customers) {
+    std::string domains;
+    for (const auto& domain : customer.domains) domains += (domains.empty() ? "" : ", ") + domain;
+    print_line(stdout, fmt::format("customer {}: {}", escape(customer.name), domains));
+  }
+  print_line(stdout, "the configuration is good");
+  return 0;
+}
+
+// --- serve
+
+int serve(const Options& options) {
+  const auto settings = app::load_daemon_settings(options.config, app::Depth::files);
+  if (!settings) return report_faults(settings.error());
+  const auto log = make_stderr_log(log_level(options, settings->log_level), settings->log_format);
+  const auto say = [](const std::string& address) {
+    print_line(stdout, "listening on " + address);
+    std::fflush(stdout);
+  };
+  return app::serve(*settings, say, *log);
+}
+
+// --- enqueue
+
+int enqueue(const Options& options) {
+  const auto settings = app::load_daemon_settings(options.config, app::Depth::keys);
+  if (!settings) return report_faults(settings.error());
+  const auto enqueued = app::enqueue(*settings, options.sender, options.recipients, STDIN_FILENO,
+                                     std::chrono::system_clock::now());
+  if (!enqueued) {
+    complain(enqueued.error().text);
+    return enqueued.error().exit;
+  }
+  for (const auto& one : *enqueued) {
+    if (options.json) {
+      print_json({{"id", one.id}, {"customer", one.customer}, {"recipients", one.recipients}});
+    } else if (options.verbose > 0) {
+      print_line(stdout, one.id);
+    }
+  }
+  return 0;
+}
+
+// --- spool
+
+provider::Folder folder(const Options& options) {
+  if (options.bounces) return provider::Folder::bounces;
+  return options.failed ? provider::Folder::failed : provider::Folder::held;
+}
+
+int spool_failure(const Error& error) {
+  complain(error.text);
+  return error.code == Errc::not_found ? k_no_input : exit_status(Outcome::state);
+}
+
+ordered_json as_json(const app::HeldMessage& message) {
+  ordered_json recipients = ordered_json::array();
+  for (const auto& one : message.recipients) {
+    recipients.push_back({{"address", one.address}, {"domain", one.domain}, {"done", one.is_done}});
+    if (!one.reply.empty()) recipients.back()["reply"] = one.reply;
+  }
+  return {{"id", message.id},
+          {"arrival", time_text(message.arrival)},
+          {"bytes", message.size},
+          {"from", message.reverse_path},
+          {"attributes", message.attributes},
+          {"recipients", recipients}};
+}
+
+// A message stands under each domain it waits for.
+void print_by_domain(const std::vector<app::HeldMessage>& messages) {
+  std::map<std::string, std::vector<std::string>> lines;
+  for (const auto& message : messages) {
+    std::map<std::string, std::string> recipients;
+    for (const auto& one : message.recipients) {
+      if (!one.is_done) recipients[one.domain] += " " + escape(one.address);
+    }
+    for (const auto& [domain, addresses] : recipients) {
+      lines[domain].push_back(fmt::format("  {}  {}  {:>10}  <{}> to{}", message.id, time_text(message.arrival),
+                                          human_size(message.size), escape(message.reverse_path), addresses));
+    }
+  }
+  for (const auto& [domain, held] : lines) {
+    print_line(stdout, fmt::format("{}: {}", escape(domain), counted(held.size(), "message")));
+    for (const auto& line : held) print_line(stdout, line);
+  }
+}
+
+int list(const Options& options, const std::string& spool) {
+  const auto listed = app::list_held(spool, folder(options));
+  if (!listed) return spool_failure(listed.error());
+  if (options.json) {
+    for (const auto& message : listed->messages) print_json(as_json(message));
+  } else {
+    print_by_domain(listed->messages);
+    if (listed->messages.empty() && !options.quiet) print_line(stdout, "nothing is held");
+  }
+  for (const auto& line : listed->unreadable) complain(line);
+  return 0;
+}
+
+void print_message(const app::HeldMessage& message) {
+  print_line(stdout, "id:      " + message.id);
+  print_line(stdout, "arrival: " + time_text(message.arrival));
+  print_line(stdout, "size:    " + counted(message.size, "byte"));
+  print_line(stdout, "from:    <" + escape(message.reverse_path) + ">");
+  for (const auto& [name, value] : message.attributes) print_line(stdout, escape(name) + ": " + escape(value));
+  for (const auto& one : message.recipients) {
+    const std::string state = !one.reply.empty() ? ": " + escape(one.reply) : one.is_done ? " (done)" : "";
+    print_line(stdout, "to:      <" + escape(one.address) + ">" + state);
+  }
+}
+
+int show(const Options& options, const std::string& spool) {
+  for (const auto& id : options.ids) {
+    const auto message = app::show_held(spool, folder(options), id, [&](std::string_view bytes) {
+      if (options.message) std::fwrite(bytes.data(), 1, bytes.size(), stdout);
+    });
+    if (!message) return spool_failure(message.error());
+    if (options.message) continue;
+    if (options.json) print_json(as_json(*message));
+    else print_message(*message);
+  }
+  return 0;
+}
+
+int remove(const Options& options, const std::string& spool) {
+  int status = 0;
+  for (const auto& id : options.ids) {
+    const auto removed = app::remove_held(spool, folder(options), id);
+    if (!removed) status = spool_failure(removed.error());
+  }
+  return status;
+}
+
+using SpoolCommand = int (*)(const Options& options, const std::string& spool);
+
+int on_spool(const Options& options, SpoolCommand command) {
+  const auto settings = app::load_daemon_settings(options.config, app::Depth::keys);
+  if (!settings) return report_faults(settings.error());
+  return command(options, settings->spool);
+}
+
+// --- the command line
+
+void add_common(CLI::App& program, Options& options) {
+  program.add_option("-c,--config", options.config, "the configuration file")->type_name("FILE");
+  program.add_flag("-v,--verbose", options.verbose, "say more; twice: also what goes over the wire, without secrets");
+  program.add_flag("-q,--quiet", options.quiet, "say nothing unless something is wrong");
+  program.add_flag("--json", options.json, "print results as JSON, one object a line");
+  program.set_version_flag("--version", "odmrd " ODMR_VERSION, "print the version");
+  program.set_help_flag("-h,--help", "print this help");
+}
+
+struct SpoolCommands {
+  CLI::App* spool;
+  CLI::App* show;
+  CLI::App* remove;
+};
+
+SpoolCommands add_spool(CLI::App& program, Options& options) {
+  auto* spool = program.add_subcommand("spool", "look at the mail that is held, by domain");
+  spool->require_subcommand(0, 1);
+  spool->fallthrough();
+  auto* bounces = spool->add_flag("--bounces", options.bounces, "instead, mail refused for good, its sender to be told");
+  spool->add_flag("--failed", options.failed, "instead, mail refused for good that has no sender")->excludes(bounces);
+  spool->add_subcommand("list", "list it (the default)")->fallthrough();
+  auto* show = spool->add_subcommand("show", "show a message's envelope")->fallthrough();
+  show->add_option("ID", options.ids, "as listed")->required();
+  show->add_flag("--message", options.message, "write the message itself, as it is");
+  auto* remove = spool->add_subcommand("remove", "remove messages for good")->fallthrough();
+  remove->add_option("ID", options.ids, "as listed")->required();
+  return {spool, show, remove};
+}
+
+int main(int argc, char** argv) {
+  CLI::App program("Holds mail for servers without a fixed address, until they fetch it by ODMR (RFC 2645).", "odmrd");
+  Options options;
+  add_common(program, options);
+  program.require_subcommand(1);
+  program.fallthrough();
+
+  auto* serve_command = program.add_subcommand("serve", "serve customers, until SIGTERM");
+  auto* check_command = program.add_subcommand("check", "find every fault in the configuration; serves nobody");
+  auto* enqueue_command = program.add_subcommand("enqueue", "take one message from standard input");
+  enqueue_command->add_option("-f,--from", options.sender, "its reverse-path; \"\" or \"<>\" for the null one")
+      ->type_name("SENDER")
+      ->required();
+  enqueue_command->add_option("RCPT", options.recipients, "its recipients")->required();
+  const auto spool = add_spool(program, options);
+  program.footer("See odmrd(8) and odmrd.toml(5).");
+
+  try {
+    program.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    // 0 for --help and --version.
+    return program.exit(error) == 0 ? 0 : k_exit_usage;
+  }
+  if (serve_command->parsed()) return serve(options);
+  if (check_command->parsed()) return check(options);
+  if (enqueue_command->parsed()) return enqueue(options);
+  return on_spool(options, spool.show->parsed() ? show : spool.remove->parsed() ? remove : list);
+}
+
+int guarded_main(int argc, char** argv) {
+  try {
+    return main(argc, argv);
+  } catch (const std::exception& problem) {
+    complain(std::string("a fault of its own, please report it: ") + problem.what());
+    return exit_status(Outcome::bug);
+  }
+}
+
+}  // namespace
+
+}  // namespace odmr::cli
+
+int main(int argc, char** argv) {
+  odmr::cli::prepare_process();
+  odmr::cli::leave(odmr::cli::guarded_main(argc, argv));
+}

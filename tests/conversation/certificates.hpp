@@ -1,0 +1,17 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "net/tls.hpp"
+
+namespace odmr::conversation {
+
+/// A test CA, and servers' certificates that it signed, made anew by each run of the tests. Names: "good", "wrong-name"
+/// (by our CA, for another host), "expired", "stranger" (by nobody we trust).
+std::shared_ptr<net::TlsContext> server_context(const std::string& name);
+
+/// A client that trusts the test CA alone.
+std::shared_ptr<net::TlsContext> client_context();
+
+}  // namespace odmr::conversation

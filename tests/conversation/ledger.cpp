@@ -1,0 +1,254 @@
+#include "ledger.hpp"
+
+#include <algorithm>
+
+#include "base/ascii.hpp"
+
+namespace odmr::conversation {
+
+namespace {
+
+bool is_positive(int code) { return code / 100 == 2; }
+
+std::string verb_of(std::string_view command) { return upper(command.substr(0, command.find(' '))); }
+
+std::string argument_of(std::string_view command) {
+  const auto space = command.find(' ');
+  return space == std::string_view::npos ? std::string() : std::string(trim(command.substr(space)));
+}
+
+// "<a@b>" of "FROM:<a@b> SIZE=3" or "FROM: <a@b>": what both ends must agree on.
+std::string path_of(std::string_view argument) {
+  const auto begin = argument.find('<');
+  const auto end = argument.rfind('>');
+  return begin < end ? std::string(argument.substr(begin, end - begin + 1)) : std::string(argument);
+}
+
+// The code of a reply's last line; 0 for one that others follow.
+int final_code(std::string_view line) {
+  if (line.size() < 3 || !is_digit(line[0]) || !is_digit(line[1]) || !is_digit(line[2])) return 0;
+  if (line.size() > 3 && line[3] == '-') return 0;
+  return (line[0] - '0') * 100 + (line[1] - '0') * 10 + (line[2] - '0');
+}
+
+// Calls `take` with each whole line in `unread` and takes it from there.
+template <class Take>
+void each_line(std::string& unread, Take take) {
+  for (auto end = unread.find("\r\n"); end != std::string::npos; end = unread.find("\r\n")) {
+    const std::string line = unread.substr(0, end);
+    unread.erase(0, end + 2);
+    if (!take(line)) return;
+  }
+}
+
+std::string unstuffed(std::string_view stuffed) {
+  std::string out;
+  bool at_line_start = true;
+  for (std::size_t i = 0; i < stuffed.size(); ++i) {
+    if (at_line_start && stuffed[i] == '.') {
+      at_line_start = false;
+      continue;
+    }
+    out += stuffed[i];
+    at_line_start = stuffed[i] == '\n' && i > 0 && stuffed[i - 1] == '\r';
+  }
+  return out;
+}
+
+}  // namespace
+
+bool is_taken(const Delivery& delivery) {
+  return std::any_of(delivery.replies.begin(), delivery.replies.end(), is_positive);
+}
+
+std::optional<std::string> without_trace(const std::string& content) {
+  if (!content.starts_with("Received: ")) return std::nullopt;
+  auto end = content.find("\r\n");
+  while (end != std::string::npos && end + 2 < content.size() && (content[end + 2] == ' ' || content[end + 2] == '\t')) {
+    end = content.find("\r\n", end + 2);
+  }
+  if (end == std::string::npos) return std::nullopt;
+  return content.substr(end + 2);
+}
+
+void Ledger::ProviderEnd::before_the_turn(std::string_view line) {
+  if (asked_ && final_code(line) == 250) turned_ = true;
+}
+
+void Ledger::ProviderEnd::said(std::string_view bytes) {
+  if (in_content_) {
+    content(bytes);
+    return;
+  }
+  unread_ += bytes;
+  each_line(unread_, [this](const std::string& line) {
+    if (!turned_) before_the_turn(line);
+    else commands_.push_back(line);
+    return true;
+  });
+}
+
+void Ledger::ProviderEnd::content(std::string_view bytes) {
+  // CRLF came before the first line too, with DATA.
+  const std::size_t from = unread_.size() < 5 ? 0 : unread_.size() - 5;
+  if (unread_.empty()) unread_ = "\r\n";
+  unread_ += bytes;
+  const auto end = unread_.find("\r\n.\r\n", from);
+  if (end == std::string::npos) return;
+  current_->content = unstuffed(std::string_view(unread_).substr(2, end));
+  current_->finished = true;
+  in_content_ = false;
+  commands_.emplace_back(".");
+  const std::string rest = unread_.substr(end + 5);
+  unread_.clear();
+  said(rest);
+}
+
+void Ledger::ProviderEnd::heard(std::string_view line) {
+  verdict_ = false;
+  if (!turned_) {
+    if (starts_with_ignoring_case(line, "ATRN")) asked_ = true;
+    return;
+  }
+  const int code = final_code(line);
+  if (code == 0) return;
+  if (!greeted_) greeted_ = true;
+  else if (!commands_.empty()) heard_reply(code);
+}
+
+void Ledger::ProviderEnd::heard_reply(int code) {
+  const std::string command = commands_.front();
+  commands_.pop_front();
+  const std::string verb = verb_of(command);
+  if (verb == "MAIL" && is_positive(code)) {
+    ledger_.transactions.emplace_back();
+    current_ = &ledger_.transactions.back();
+    current_->reverse_path = path_of(argument_of(command));
+  } else if (verb == "RCPT" && is_positive(code) && current_ != nullptr) {
+    current_->recipients.push_back(path_of(argument_of(command)));
+  } else if (verb == "DATA" && code == 354) {
+    in_content_ = current_ != nullptr;
+    unread_.clear();
+  } else if (command == "." && current_ != nullptr) {
+    verdict_ = true;
+    current_->reply = code;
+    if (is_positive(code)) ledger_.check_acceptance(*current_);
+    current_ = nullptr;
+  } else if (is_positive(code) && (verb == "RSET" || verb == "EHLO" || verb == "HELO" || verb == "QUIT")) {
+    current_ = nullptr;
+  }
+}
+
+void Ledger::ProviderEnd::closed_by_us(bool allowed) {
+  // Exim deletes a message when the customer closes between a 250 to RCPT and the reply to the final dot.
+  if (!allowed && current_ != nullptr && !current_->recipients.empty()) {
+    ledger_.violations.push_back("we closed inside the transaction of " + current_->reverse_path);
+  }
+}
+
+void Ledger::TargetEnd::said(std::string_view bytes) {
+  unread_ += bytes;
+  each_line(unread_, [this](const std::string& line) {
+    if (const int code = final_code(line)) said_reply(code);
+    return true;
+  });
+}
+
+void Ledger::TargetEnd::said_reply(int code) {
+  if (commands_.empty()) return;
+  const std::string command = commands_.front();
+  commands_.pop_front();
+  const std::string verb = verb_of(command);
+  if (verb == "MAIL" && is_positive(code)) {
+    ledger_.deliveries.emplace_back();
+    current_ = &ledger_.deliveries.back();
+    current_->lmtp = lmtp_;
+    current_->reverse_path = path_of(argument_of(command));
+  } else if (verb == "RCPT" && is_positive(code) && current_ != nullptr) {
+    current_->recipients.push_back(path_of(argument_of(command)));
+  } else if (verb == "DATA" && code == 354) {
+    in_content_ = current_ != nullptr;
+  } else if (command == "." && current_ != nullptr) {
+    current_->replies.push_back(code);
+  } else if (is_positive(code) && (verb == "RSET" || verb == "EHLO" || verb == "LHLO" || verb == "QUIT")) {
+    current_ = nullptr;
+  }
+}
+
+void Ledger::TargetEnd::heard(std::string_view line) {
+  if (!in_content_) {
+    commands_.emplace_back(line);
+    return;
+  }
+  if (line != ".") {
+    current_->content += line.starts_with('.') ? line.substr(1) : line;
+    current_->content += "\r\n";
+    return;
+  }
+  in_content_ = false;
+  current_->complete = true;
+  const std::size_t replies = lmtp_ ? current_->recipients.size() : 1;
+  for (std::size_t i = 0; i < replies; ++i) commands_.emplace_back(".");
+  ledger_.check_dot(*current_);
+}
+
+std::size_t Ledger::taken() const {
+  return static_cast<std::size_t>(std::count_if(deliveries.begin(), deliveries.end(), is_taken));
+}
+
+std::size_t Ledger::accepted() const {
+  return static_cast<std::size_t>(
+      std::count_if(transactions.begin(), transactions.end(), [](const auto& one) { return is_positive(one.reply); }));
+}
+
+// Nothing half-read is delivered, and what is delivered are the bytes that came.
+void Ledger::check_dot(const Delivery& delivery) {
+  const auto content = without_trace(delivery.content);
+  if (!content) {
+    violations.push_back("a message of " + delivery.reverse_path + " reached the target without our Received");
+    return;
+  }
+  const bool is_whole = std::any_of(transactions.begin(), transactions.end(), [&](const Transaction& one) {
+    return one.finished && one.content == *content && one.reverse_path == delivery.reverse_path;
+  });
+  if (!is_whole) {
+    violations.push_back("the target saw the final dot of a message that the provider had not sent so: " +
+                         content->substr(0, 200));
+  }
+}
+
+bool Ledger::has_bounce(const std::string& recipient) const {
+  for (const auto& record : bounces) {
+    for (const auto& failed : record.failed) {
+      if ("<" + failed.recipient.text() + ">" == recipient) return true;
+    }
+  }
+  return false;
+}
+
+// Whether the target's answers to `delivery` let us say 250 to the provider.
+bool Ledger::covers(const Delivery& delivery, const Transaction& transaction) const {
+  if (delivery.answered || !delivery.complete || delivery.reverse_path != transaction.reverse_path) return false;
+  if (delivery.recipients != transaction.recipients) return false;
+  if (without_trace(delivery.content) != transaction.content || !is_taken(delivery)) return false;
+  if (!delivery.lmtp) return true;
+  if (delivery.replies.size() != delivery.recipients.size()) return false;
+  for (std::size_t i = 0; i < delivery.replies.size(); ++i) {
+    if (!is_positive(delivery.replies[i]) && !(delivery.replies[i] / 100 == 5 && has_bounce(delivery.recipients[i]))) {
+      return false;
+    }
+  }
+  return true;
+}
+
+// A message is answered 250 only after the target has taken it for every recipient, or a bounce is on disk.
+void Ledger::check_acceptance(const Transaction& transaction) {
+  for (auto& delivery : deliveries) {
+    if (!covers(delivery, transaction)) continue;
+    delivery.answered = true;
+    return;
+  }
+  violations.push_back("250 to a message of " + transaction.reverse_path + " that the target had not taken");
+}
+
+}  // namespace odmr::conversation

@@ -1,0 +1,122 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "../pure/temporary_directory.hpp"
+#include "client/open.hpp"
+#include "net/memory.hpp"
+#include "provider/session.hpp"
+#include "server/mail_session.hpp"
+
+namespace odmr::test {
+
+/// Keeps every line, as "event key=value …".
+class RecordedLog final : public Log {
+ public:
+  bool wants(Level /*level*/) const override { return true; }
+  std::string text;
+
+ private:
+  void write(Level level, std::string_view event, const Writable& fields) override;
+};
+
+/// Everything that went through the first end of a line, as it read it.
+struct Incoming {
+  std::string bytes;
+};
+
+/// A provider with two customers, in clear: "example" (user example.org, password "secret": example.org, example.com)
+/// and "other" (user other.example, password "another": other.example). Its spool is a real directory.
+struct House {
+  explicit House(FileOps& files = system_files());
+
+  /// Puts a message for `recipients` into the spool; gives its id.
+  std::string put(const std::string& reverse_path, const std::vector<std::string>& recipients,
+                  const std::string& subject, spool::Attributes attributes = {});
+  /// Ids in a folder, in the order of arrival.
+  std::vector<std::string> ids(provider::Folder folder) const;
+  std::size_t held() const { return ids(provider::Folder::held).size(); }
+  /// As after a restart of the daemon.
+  void reopen();
+  /// Begins a session on a new line and gives the customer's end of it.
+  net::Stream connect(const provider::Door& door, net::Faults faults = {});
+  net::Stream connect() { return connect(clear); }
+
+  TemporaryDirectory directory;
+  FileOps& files;
+  provider::Customers customers;
+  RecordedLog log;
+  std::unique_ptr<provider::HeldMail> mail;
+  std::unique_ptr<provider::Provider> provider;
+  provider::Door clear{provider::DoorTls::none, nullptr};
+  Stop stop;
+  std::shared_ptr<Incoming> incoming;         ///< of the session begun last: what we have read
+  std::shared_ptr<net::Traffic> traffic;      ///< likewise
+  std::size_t sessions_over = 0;
+  net::Simulation simulation;  // last: its conversations look at all the others
+};
+
+/// How a customer logs in.
+struct Account {
+  std::string user = "example.org";
+  std::string password = "secret";
+  std::vector<sasl::Mechanism> filter;
+};
+
+/// Says one chunk after the other and hears a reply to each, greeting first; "closed" where the provider ends it. Some
+/// chunks are acts: "LOGIN" (as `account`), "TLS" (the handshake, nothing heard), "HEAR" (a further reply), "5m" (waits).
+std::vector<std::string> converse(House& house, const provider::Door& door, const std::vector<std::string>& chunks,
+                                  const Account& account = {}, std::shared_ptr<net::TlsContext> tls = nullptr);
+
+/// The customer's own server.
+class MailServer final : public server::MailHandler {
+ public:
+  struct Message {
+    std::string reverse_path;
+    std::vector<std::string> recipients;
+    std::string content;
+    std::string subject() const;
+  };
+
+  std::map<std::string, smtp::Reply> recipients;  ///< by address; others are taken
+  std::map<std::string, smtp::Reply> subjects;    ///< at the final dot; others are taken
+  std::function<void(const Message&)> on_taken;   ///< before the 250
+  std::vector<Message> taken;
+  std::vector<std::string> offered;  ///< subjects of whatever came as far as its dot
+  bool smtputf8 = false;
+  Duration thinking{};   ///< before the reply to the final dot
+  std::string greeting;  ///< in place of all else: said, and then the line is closed
+
+  explicit MailServer(House& house) : clock_(house.simulation) {}
+
+  net::Task<smtp::Reply> on_mail(const smtp::MailCommand& mail, const server::Hello& hello) override;
+  net::Task<smtp::Reply> on_rcpt(const smtp::RcptCommand& rcpt) override;
+  net::Task<std::optional<smtp::Reply>> on_data() override;
+  net::Task<> on_content(std::string_view piece) override;
+  net::Task<smtp::Reply> on_end(const server::ContentEnd& end) override;
+  net::Task<> on_abandon() override;
+  void on_mail_refused(std::string_view /*argument*/, const smtp::Reply& /*reply*/) override {}
+  void on_rcpt_refused(std::string_view /*argument*/, const smtp::Reply& /*reply*/) override {}
+
+ private:
+  Clock& clock_;
+  Message message_;
+};
+
+/// What a customer's session came to.
+struct Fetched {
+  std::string atrn;  ///< the reply; empty where it did not come
+  std::optional<server::SessionEnd> end;
+};
+
+/// Logs in, says ATRN with `domains` ("" for a bare one) and takes what comes. Runs until both sides are done.
+Fetched fetch(House& house, MailServer& server, const std::string& domains = "", const net::Faults& faults = {});
+/// The same on a line of one's own, beside others.
+net::Task<> fetch_over(net::Stream stream, MailServer& server, std::string domains, Fetched& fetched);
+/// The same, after a while.
+net::Task<> fetch_later(House& house, Duration after, MailServer& server, std::string domains, Fetched& fetched);
+
+}  // namespace odmr::test

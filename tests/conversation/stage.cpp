@@ -1,0 +1,386 @@
+#include "stage.hpp"
+
+#include <deque>
+#include <sstream>
+#include <utility>
+
+#include "actor.hpp"
+#include "base/ascii.hpp"
+#include "certificates.hpp"
+#include "sasl/base64.hpp"
+
+namespace odmr::conversation {
+
+namespace {
+
+using net::Task;
+
+constexpr const char* k_provider_host = "odmr.example.net";
+constexpr const char* k_target_host = "localhost";
+
+class RecordingLog final : public Log {
+ public:
+  explicit RecordingLog(std::string& text) : text_(text) {}
+  bool wants(Level /*level*/) const override { return true; }
+
+ private:
+  void write(Level /*level*/, std::string_view event, const Writable& fields) override {
+    text_ += event;
+    for (const auto& [key, value] : fields) {
+      text_ += ' ';
+      text_ += key;
+      text_ += '=';
+      text_ += value;
+    }
+    text_ += '\n';
+  }
+  std::string& text_;
+};
+
+class BounceShelf final : public receive::BounceKeeper {
+ public:
+  BounceShelf(Ledger& ledger, bool is_full) : ledger_(ledger), is_full_(is_full) {}
+  Result<void> keep(const receive::BounceRecord& record) override {
+    if (is_full_) return fail(Errc::no_space, "bounces: no space left on device");
+    ledger_.bounces.push_back(record);
+    return {};
+  }
+
+ private:
+  Ledger& ledger_;
+  bool is_full_;
+};
+
+std::vector<std::string> split_at(const std::string& text, char separator) {
+  std::istringstream in(text);
+  std::vector<std::string> out;
+  for (std::string part; std::getline(in, part, separator);) out.push_back(part);
+  return out;
+}
+
+class Settings {
+ public:
+  explicit Settings(const std::map<std::string, std::string>& values) : values_(values) {}
+  std::string get(const std::string& key, const std::string& otherwise) const {
+    const auto found = values_.find(key);
+    return found == values_.end() ? otherwise : found->second;
+  }
+  bool has(const std::string& key) const { return values_.count(key) > 0; }
+  void set_duration(const std::string& key, Duration& duration) const {
+    if (has(key)) duration = read_duration(get(key, {}));
+  }
+
+ private:
+  const std::map<std::string, std::string>& values_;
+};
+
+client::TlsPolicy tls_policy(const std::string& word) {
+  static const std::map<std::string, client::TlsPolicy> policies = {{"none", client::TlsPolicy::none},
+                                                                    {"if-available", client::TlsPolicy::if_available},
+                                                                    {"starttls", client::TlsPolicy::starttls},
+                                                                    {"implicit", client::TlsPolicy::implicit}};
+  return policies.at(word);
+}
+
+std::shared_ptr<const client::Login> login_of(const Settings& settings, const std::string& prefix) {
+  auto login = std::make_shared<client::Login>();
+  login->user = settings.get(prefix + "user", "customer");
+  login->password = Secret(settings.get(prefix + "password", "tanstaaftanstaaf"));
+  for (const auto& name : split_at(settings.get(prefix + "auth", ""), ',')) {
+    login->filter.push_back(sasl::mechanism_named(name).value());
+  }
+  return login;
+}
+
+client::Server server_of(const Settings& settings, const app::TimeoutSettings& timeouts, const std::string& prefix) {
+  client::Server server;
+  server.hostname = "mail.customer.example";
+  server.tls = tls_policy(settings.get(prefix + "tls", "none"));
+  if (server.tls != client::TlsPolicy::none) server.tls_context = client_context();
+  server.patience.connect = timeouts.connect;
+  server.patience.command = timeouts.command;
+  server.patience.silence = timeouts.command;
+  return server;
+}
+
+app::TimeoutSettings timeouts_of(const Settings& settings) {
+  app::TimeoutSettings timeouts;
+  settings.set_duration("connect", timeouts.connect);
+  settings.set_duration("command", timeouts.command);
+  settings.set_duration("atrn", timeouts.atrn);
+  settings.set_duration("idle", timeouts.idle);
+  settings.set_duration("data", timeouts.data);
+  settings.set_duration("target-patience", timeouts.target);
+  settings.set_duration("final", timeouts.final);
+  return timeouts;
+}
+
+// What app::plan_fetch() would make of a configuration.
+app::FetchPlan plan_of(const Settings& settings) {
+  app::FetchPlan plan;
+  plan.provider = "isp";
+  plan.session_id = "5e551017";
+  plan.hostname = "mail.customer.example";
+  plan.timeouts = timeouts_of(settings);
+  plan.server = server_of(settings, plan.timeouts, "");
+  plan.server.endpoint.host = k_provider_host;
+  plan.server.endpoint.port = 366;
+  plan.server.login = login_of(settings, "");
+  plan.domains = split_at(settings.get("domains", "customer.example"), ',');
+  if (settings.has("many-domains")) {
+    // For "split over several ATRN": d001.customer.example and so on.
+    for (unsigned long i = 1; i <= std::stoul(settings.get("many-domains", "")); ++i) {
+      plan.domains.push_back("d" + std::to_string(1000 + i).substr(1) + ".customer.example");
+    }
+  }
+  plan.atrn_all = settings.get("atrn_all", "no") == "yes";
+  plan.max_sessions = std::stoul(settings.get("max_sessions", "1000"));
+  const bool lmtp = settings.get("target", "smtp") == "lmtp";
+  plan.target.kind = lmtp ? deliver::TargetOptions::Kind::lmtp : deliver::TargetOptions::Kind::smtp;
+  plan.target.hostname = plan.hostname;
+  plan.target.final = plan.timeouts.final;
+  plan.target.server = server_of(settings, plan.timeouts, "target-");
+  plan.target.server.endpoint.host = k_target_host;
+  plan.target.server.endpoint.port = 25;
+  plan.target.server.patience.silence = plan.timeouts.target;
+  if (settings.has("target-user")) plan.target.server.login = login_of(settings, "target-");
+  if (lmtp) plan.target.server.dialect = client::Dialect::lmtp;
+  return plan;
+}
+
+// Hands out memory lines, with the actors of the transcript at their far ends.
+class StageNetwork final : public net::Network {
+ public:
+  StageNetwork(const Transcript& transcript, const Variation& variation, Scene& scene)
+      : transcript_(transcript), variation_(variation), scene_(scene) {}
+
+  Clock& clock() override { return scene_.simulation; }
+
+  Task<Result<net::Stream>> connect(const net::Endpoint& endpoint, Duration patience, Stop& stop) override {
+    const LineName line{endpoint.host == k_provider_host ? Peer::provider : Peer::target,
+                        next_[endpoint.host == k_provider_host ? 0 : 1]++};
+    const Part* part = part_of(line);
+    if (part == nullptr) co_return fail(Errc::unreachable, endpoint.text() + ": Connection refused");
+    if (part->fate == Part::Fate::hangs) co_return co_await wait_in_vain(*part, endpoint, patience, stop);
+    if (part->fate == Part::Fate::refused) co_return fail(Errc::unreachable, endpoint.text() + ": Connection refused");
+    if (part->fate == Part::Fate::unresolved) co_return fail(Errc::unresolved, endpoint.host + ": has no address");
+    co_return take(line, *part);
+  }
+
+  std::map<LineName, net::Traffic> traffic() const {
+    std::map<LineName, net::Traffic> out;
+    for (const auto& [line, traffic] : traffic_) out[line] = *traffic;
+    return out;
+  }
+
+  /// Connections that the transcript has and that were not made.
+  void check_all_made() const {
+    for (const Peer peer : {Peer::provider, Peer::target}) {
+      std::size_t there = 0;
+      for (const auto& part : transcript_.parts) there += part.peer == peer ? 1 : 0;
+      const std::size_t made = next_[peer == Peer::provider ? 0 : 1];
+      if (made < there) {
+        scene_.mismatches.push_back(std::to_string(there) + " connections with the " + std::string(name(peer)) +
+                                    " were due, " + std::to_string(made) + " were made");
+      }
+    }
+  }
+
+ private:
+  const Part* part_of(const LineName& line) {
+    std::size_t number = 0;
+    for (const auto& part : transcript_.parts) {
+      if (part.peer == line.peer && number++ == line.number) return &part;
+    }
+    if (!scene_.lenient) {
+      scene_.mismatches.push_back("a connection with the " + std::string(name(line.peer)) + " too many");
+    } else if (line.peer == Peer::target && variation_.has_other_target) {
+      return &hospitable_target();
+    }
+    return nullptr;
+  }
+
+  Task<Result<net::Stream>> wait_in_vain(const Part& part, const net::Endpoint& endpoint, Duration patience,
+                                         Stop& stop) {
+    actors_.emplace_back(scene_, part, title(part), false);
+    ++scene_.acting;
+    scene_.simulation.start(actors_.back().play_without_line());
+    const TimePoint deadline = scene_.simulation.now() + patience;
+    while (scene_.simulation.now() < deadline && !stop.requested()) {
+      co_await sleep(scene_.simulation, std::chrono::seconds(1));
+    }
+    if (stop.requested()) co_return fail(Errc::interrupted, "stopped by a signal");
+    co_return fail(Errc::timed_out, endpoint.text() + ": no connection in time");
+  }
+
+  static std::string title(const Part& part) {
+    return std::string(name(part.peer)) + "@" + std::to_string(part.line);
+  }
+
+  net::Stream take(const LineName& name, const Part& part) {
+    const auto special = variation_.faults.find(name);
+    net::Faults faults = special == variation_.faults.end() ? variation_.everywhere : special->second;
+    if (part.room) faults.room = *part.room;
+    const bool is_provider = name.peer == Peer::provider;
+    auto line = net::memory_line(scene_.simulation, is_provider ? "192.0.2.1:366" : "127.0.0.1:25", "192.0.2.99:4711",
+                                 std::move(faults));
+    traffic_[name] = line.traffic;
+    auto ours = std::move(line.first);
+    actors_.emplace_back(scene_, part, title(part), scene_.lenient && special != variation_.faults.end());
+    ++scene_.acting;
+    scene_.simulation.start(actors_.back().play(std::move(line)));
+    return net::Stream(std::move(ours), scene_.simulation);
+  }
+
+  const Transcript& transcript_;
+  const Variation& variation_;
+  Scene& scene_;
+  std::deque<Actor> actors_;
+  std::array<std::size_t, 2> next_{};
+  std::map<LineName, std::shared_ptr<net::Traffic>> traffic_;
+};
+
+Task<> run_fetch(const app::FetchPlan& plan, net::Network& network, receive::BounceKeeper& bounces, Log& log, Stop& stop,
+                 app::SessionReport& report) {
+  report = co_await app::fetch(plan, network, system_files(), bounces, app::OnProgress(), log, stop);
+}
+
+Task<> wait_for_actors(Scene& scene) {
+  for (int patience = 0; scene.acting > 0 && patience < 1000; ++patience) {
+    co_await sleep(scene.simulation, std::chrono::minutes(1));
+  }
+  if (scene.acting > 0) scene.ledger.violations.emplace_back("a line was left open");
+}
+
+void compare_bounces(const Expectation& expected, const Ledger& ledger, std::vector<std::string>& mismatches) {
+  std::vector<std::string> kept;
+  for (const auto& record : ledger.bounces) {
+    for (const auto& failed : record.failed) {
+      kept.push_back("<" + record.reverse_path.text() + "> <" + failed.recipient.text() + "> " +
+                     std::to_string(failed.reply.code));
+    }
+  }
+  if (kept == expected.bounces) return;
+  std::string all;
+  for (const auto& one : kept) all += "; " + one;
+  mismatches.push_back("bounces: " + std::to_string(expected.bounces.size()) + " were due, kept are" + all);
+}
+
+class Comparison {
+ public:
+  Comparison(const Transcript& transcript, Performance& performance)
+      : expected_(transcript.expectation), performance_(performance) {
+    for (const auto& part : transcript.parts) {
+      if (part.peer == Peer::provider && part.fate == Part::Fate::taken) ++connections_;
+    }
+  }
+
+  void compare() {
+    const auto& report = performance_.report;
+    say_unless(expected_.outcome == odmr::name(report.outcome),
+               "the outcome was to be " + expected_.outcome + " and is " + std::string(odmr::name(report.outcome)) + " (" +
+                   report.text + ")");
+    compare_counts(report);
+    compare_word("reply", expected_.reply, report.reply);
+    compare_word("tls", expected_.tls, report.tls);
+    compare_word("auth", expected_.auth, report.auth);
+    say_unless(!expected_.text || std::regex_search(report.text, *expected_.text), "the text is: " + report.text);
+    for (const auto& pattern : expected_.logged) {
+      say_unless(std::regex_search(performance_.log, pattern), "the log has no such line as was due");
+    }
+    compare_bounces(expected_, performance_.ledger, performance_.mismatches);
+  }
+
+ private:
+  void compare_counts(const app::SessionReport& report) {
+    const auto& received = report.received;
+    compare_count("connections", report.connections, connections_);
+    compare_count("messages", received.messages, 0);
+    compare_count("recipients", received.recipients, 0);
+    compare_count("bytes", received.bytes, received.bytes);
+    compare_count("rejected", received.rejected, 0);
+    compare_count("deferred", received.deferred, 0);
+    compare_count("duplicates", received.duplicates, 0);
+  }
+
+  void compare_count(const std::string& key, std::uint64_t actual, std::uint64_t otherwise) {
+    const auto named = expected_.counts.find(key);
+    const std::uint64_t expected = named == expected_.counts.end() ? otherwise : std::stoull(named->second);
+    say_unless(expected == actual,
+               key + " was to be " + std::to_string(expected) + " and is " + std::to_string(actual));
+  }
+
+  void compare_word(const char* what, const std::optional<std::string>& expected,
+                    const std::optional<std::string>& actual) {
+    if (!expected) return;
+    const std::string is = actual.value_or("null");
+    say_unless(is == *expected, std::string(what) + " was to be \"" + *expected + "\" and is \"" + is + "\"");
+  }
+
+  void say_unless(bool good, const std::string& what) {
+    if (!good) performance_.mismatches.push_back(what);
+  }
+
+  const Expectation& expected_;
+  Performance& performance_;
+  std::uint64_t connections_ = 0;
+};
+
+}  // namespace
+
+std::vector<std::string> unspeakable(const Transcript& transcript) {
+  const Settings settings(transcript.settings);
+  std::vector<std::string> out{"of a message that is long enough"};
+  for (const std::string prefix : {"", "target-"}) {
+    const std::string user = settings.get(prefix + "user", "customer");
+    const std::string password = settings.get(prefix + "password", "tanstaaftanstaaf");
+    out.push_back(password);
+    out.push_back(sasl::to_base64(password));
+    out.push_back(sasl::to_base64(std::string(1, '\0') + user + std::string(1, '\0') + password));
+  }
+  return out;
+}
+
+std::string Variation::text() const {
+  const auto describe = [](const net::Faults& faults) {
+    const auto number = [](const char* what, std::size_t value) {
+      return value == net::Faults::k_never ? std::string() : std::string(" ") + what + "=" + std::to_string(value);
+    };
+    std::string out = number("largest_read", faults.largest_read) + number("fail_read", faults.fail_read) +
+                      number("fail_write", faults.fail_write) + number("cut_after_read", faults.cut_after_read) +
+                      number("cut_after_written", faults.cut_after_written);
+    for (const auto at : faults.breaks) out += number("break", at);
+    return out;
+  };
+  std::string out = "everywhere:" + describe(everywhere);
+  for (const auto& [line, fault] : faults) {
+    out += "; " + std::string(name(line.peer)) + " " + std::to_string(line.number + 1) + ":" + describe(fault);
+  }
+  return out + (has_other_target ? "; another target" : "");
+}
+
+Performance perform(const Transcript& transcript, const Variation& variation) {
+  Performance performance;
+  const Settings settings(transcript.settings);
+  Stop stop;
+  net::Simulation simulation;
+  RecordingLog log(performance.log);
+  Scene scene{simulation, stop, performance.ledger, performance.mismatches, performance.dialogue};
+  scene.lenient = variation.lenient;
+  scene.lmtp = settings.get("target", "smtp") == "lmtp";
+  BounceShelf bounces(performance.ledger, settings.get("bounces", "kept") == "full");
+  const app::FetchPlan plan = plan_of(settings);
+  StageNetwork network(transcript, variation, scene);
+
+  const TimePoint begin = simulation.now();
+  performance.ended = simulation.run(run_fetch(plan, network, bounces, log, stop, performance.report));
+  performance.took = simulation.now() - begin;
+  simulation.run(wait_for_actors(scene));
+  performance.traffic = network.traffic();
+  if (variation.lenient) return performance;
+  network.check_all_made();
+  Comparison(transcript, performance).compare();
+  return performance;
+}
+
+}  // namespace odmr::conversation

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <array>
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "app/fetch.hpp"
+#include "ledger.hpp"
+#include "net/memory.hpp"
+#include "transcript.hpp"
+
+namespace odmr::conversation {
+
+/// Which connection: the first, second … with that peer, counted from 0.
+struct LineName {
+  Peer peer = Peer::provider;
+  std::size_t number = 0;
+  friend auto operator<=>(const LineName&, const LineName&) = default;
+};
+
+/// How a run differs from its transcript.
+struct Variation {
+  std::map<LineName, net::Faults> faults;  ///< of our end
+  net::Faults everywhere;                  ///< for connections that `faults` does not name
+  /// The peers go on sensibly where we say something else than the transcript has: for runs in which something fails.
+  bool lenient = false;
+  bool has_other_target = false;  ///< lenient: further connections to the target are taken, by one that takes everything
+  std::string text() const;
+};
+
+/// What a run came to.
+struct Performance {
+  bool ended = false;  ///< the session, by itself
+  Duration took{};
+  app::SessionReport report;
+  std::vector<std::string> mismatches;  ///< with the transcript
+  std::map<LineName, net::Traffic> traffic;
+  Ledger ledger;
+  std::string log;       ///< at trace level
+  std::string dialogue;  ///< all lines, for people
+};
+
+/// One whole session of app::fetch() with the peers of a transcript. Nothing is real but the code under test.
+Performance perform(const Transcript& transcript, const Variation& variation = {});
+
+/// Secrets and message bodies, in all the forms in which they go over the wire and that no log may show.
+std::vector<std::string> unspeakable(const Transcript& transcript);
+
+}  // namespace odmr::conversation

@@ -1,0 +1,167 @@
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <chrono>
+#include <cstdio>
+#include <set>
+
+#include "catalogue.hpp"
+#include "stage.hpp"
+
+namespace odmr::conversation {
+
+namespace {
+
+constexpr std::size_t k_most_splits = 400;  // of one transcript; at fewer bytes every place is tried
+
+// What is wrong with a run, for people; empty when nothing is.
+std::string faults_of(const Transcript& transcript, const Performance& performance) {
+  std::string faults;
+  if (!performance.ended) faults += "the session never ends\n";
+  if (performance.took > std::chrono::hours(48)) faults += "the session takes days\n";
+  for (const auto& one : performance.mismatches) faults += one + "\n";
+  for (const auto& one : performance.ledger.violations) faults += "PROMISE BROKEN: " + one + "\n";
+  for (const auto& one : unspeakable(transcript)) {
+    if (performance.log.find(one) != std::string::npos) faults += "the log shows \"" + one + "\"\n";
+  }
+  return faults;
+}
+
+// What must hold of a session whatever fails in it, and what of one that went as it should.
+std::string faults_of_counts(const Performance& performance) {
+  const auto& received = performance.report.received;
+  const std::uint64_t taken = performance.ledger.taken();
+  const std::uint64_t accepted = performance.ledger.accepted();
+  if (received.messages > taken) return "more messages were counted than the target took\n";
+  if (received.messages < accepted) return "fewer messages were counted than the provider heard 250 for\n";
+  return {};
+}
+
+// Which transcripts fail, one report each.
+class Verdicts {
+ public:
+  void add(const Transcript& transcript, const Variation& variation, const std::string& faults,
+           const Performance& performance) {
+    ++runs_;
+    if (faults.empty() || !failed_.insert(transcript.name).second) return;
+    FAIL_CHECK(transcript.name << " [" << variation.text() << "]\n"
+                               << faults << performance.dialogue << "outcome "
+                               << odmr::name(performance.report.outcome) << ": " << performance.report.text << "\n");
+  }
+  std::size_t runs() const { return runs_; }
+  bool has_failed(const Transcript& transcript) const { return failed_.count(transcript.name) > 0; }
+
+ private:
+  std::size_t runs_ = 0;
+  std::set<std::string> failed_;
+};
+
+class Stopwatch {
+ public:
+  double seconds() const {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
+  }
+
+ private:
+  std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+};
+
+void run_exactly(const Transcript& transcript, const Variation& variation, Verdicts& verdicts) {
+  const auto performance = perform(transcript, variation);
+  auto faults = faults_of(transcript, performance);
+  if (performance.report.received.messages != performance.ledger.taken()) faults += "not all messages were counted\n";
+  verdicts.add(transcript, variation, faults, performance);
+}
+
+std::size_t longest_input(const Performance& performance) {
+  std::size_t longest = 0;
+  for (const auto& [line, traffic] : performance.traffic) longest = std::max(longest, traffic.bytes_read);
+  return longest;
+}
+
+// The outcomes that a failing line may leave behind, beside the one of the transcript.
+bool is_sane(const Transcript& transcript, const Performance& performance) {
+  static const std::set<Outcome> always = {Outcome::unavailable, Outcome::deferred, Outcome::local_down, Outcome::tls,
+                                           Outcome::fetched};
+  const Outcome outcome = performance.report.outcome;
+  return always.count(outcome) > 0 || odmr::name(outcome) == transcript.expectation.outcome;
+}
+
+void run_failing(const Transcript& transcript, Variation variation, Verdicts& verdicts) {
+  variation.lenient = true;
+  const auto performance = perform(transcript, variation);
+  auto faults = faults_of(transcript, performance) + faults_of_counts(performance);
+  if (!is_sane(transcript, performance)) faults += "such an outcome is not due\n";
+  verdicts.add(transcript, variation, faults, performance);
+}
+
+void fail_each_step(const Transcript& transcript, const LineName& line, const net::Traffic& traffic,
+                    Verdicts& verdicts) {
+  for (std::size_t i = 0; i <= traffic.reads; ++i) {
+    Variation variation;
+    variation.faults[line].fail_read = i;
+    variation.has_other_target = i % 2 == 0;
+    run_failing(transcript, variation, verdicts);
+  }
+  for (std::size_t i = 0; i <= traffic.writes; ++i) {
+    Variation variation;
+    variation.faults[line].fail_write = i;
+    variation.has_other_target = i % 2 == 1;
+    run_failing(transcript, variation, verdicts);
+  }
+}
+
+// Cuts the line at byte after byte, both ways.
+void cut_everywhere(const Transcript& transcript, const LineName& line, const net::Traffic& traffic,
+                    Verdicts& verdicts) {
+  for (std::size_t i = 1; i < traffic.bytes_read; i += 1 + traffic.bytes_read / k_most_splits) {
+    Variation variation;
+    variation.faults[line].cut_after_read = i;
+    run_failing(transcript, variation, verdicts);
+  }
+  for (std::size_t i = 1; i < traffic.bytes_written; i += 1 + traffic.bytes_written / k_most_splits) {
+    Variation variation;
+    variation.faults[line].cut_after_written = i;
+    run_failing(transcript, variation, verdicts);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("transcripts go as they are written") {
+  Verdicts verdicts;
+  for (const auto& transcript : all_transcripts()) run_exactly(transcript, {}, verdicts);
+  std::printf("transcripts: %zu\n", verdicts.runs());
+}
+
+TEST_CASE("it does not matter where the bytes are cut into pieces") {
+  const Stopwatch watch;
+  Verdicts verdicts;
+  for (const auto& transcript : all_transcripts()) {
+    Variation single_bytes;
+    single_bytes.everywhere.largest_read = 1;
+    run_exactly(transcript, single_bytes, verdicts);
+    const std::size_t longest = longest_input(perform(transcript));
+    // One run splits all lines at once.
+    for (std::size_t at = 1; at < longest && !verdicts.has_failed(transcript); at += 1 + longest / k_most_splits) {
+      Variation split;
+      split.everywhere.breaks.insert(at);
+      run_exactly(transcript, split, verdicts);
+    }
+  }
+  std::printf("runs with split input: %zu (%.1f s)\n", verdicts.runs(), watch.seconds());
+}
+
+TEST_CASE("no failing line breaks a promise") {
+  const Stopwatch watch;
+  Verdicts verdicts;
+  for (const auto& transcript : all_transcripts()) {
+    const auto whole = perform(transcript);
+    for (const auto& [line, traffic] : whole.traffic) {
+      fail_each_step(transcript, line, traffic, verdicts);
+      if (transcript.settings.count("cuts") > 0) cut_everywhere(transcript, line, traffic, verdicts);
+    }
+  }
+  std::printf("runs with a failing line: %zu (%.1f s)\n", verdicts.runs(), watch.seconds());
+}
+
+}  // namespace odmr::conversation
