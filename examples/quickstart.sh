@@ -16,7 +16,10 @@ if [ -t 1 ]; then
     bold=$'\e[1m' plain=$'\e[0m'
 fi
 
-say() { printf '\n%s\n' "$@"; }
+say() {
+    printf '\n'
+    printf '%s\n' "$@"
+}
 die() {
     printf 'quickstart: %s\n' "$*" >&2
     exit 1
@@ -163,7 +166,7 @@ write_letters() {
         printf 'Content-Type: text/plain\n\nDear Anna,\n\nshall we meet at ten, at the bridge?\n\nBen\n'
     } >letters/plain.eml
     {
-        header 'The Club <club@sender.example>' 'Anna, Carl and the office' 'Minutes of the meeting'
+        header 'The Club <club@sender.example>' 'members@sender.example' 'Minutes of the meeting'
         printf 'Content-Type: text/plain\n\nAll motions were carried.\n'
     } >letters/several.eml
     {
@@ -232,9 +235,9 @@ look_at_mail() {
     local letter photograph
     letter=$(grep -l '^Subject: Minutes' Maildir/new/*)
     photograph=$(grep -l '^Subject: The photograph' Maildir/new/*)
-    say 'The letter for three. The reverse-path and the recipients are those of the envelope,' \
-        'not guessed from the header as they are with a POP3 mailbox for a whole domain.' \
-        'Received says how it came: ESMTPS, with the version of TLS.'
+    say 'The letter for three. Its header names none of them: the reverse-path and the' \
+        'recipients are those of the envelope. (Who fetches the mail of a whole domain from' \
+        'one POP3 mailbox has to guess them.) Received says how it came.'
     show "sed '/^\$/q' '${letter#"$folder"/}'"
     say 'And the photograph has not changed on the way (everything below the header):'
     show "cmp <(sed '1,/^\$/d' letters/photograph.eml) <(sed '1,/^\$/d' '${photograph#"$folder"/}') && echo the same"
@@ -245,10 +248,31 @@ fetch_again() {
         'a program; -q would say nothing at all. The exit status is 0 in each case.'
     show 'odmrd spool -c odmrd.toml'
     show 'odmr run -c odmr.toml --json 2>/dev/null'
-    say 'The same once more, with the dialogue. EHLO and STARTTLS, EHLO again under TLS, AUTH' \
-        '(the password itself is not sent, and the provider has to prove that it knows it, too),' \
-        'ATRN: "turn round, and send what you have for these domains". 453 means: no mail.'
-    show "odmr run -c odmr.toml -vv 2>&1 | grep -o '[<>] peer=.*' | sed 's/peer=[^ ]* line=//'"
+}
+
+# The first connection's lines of a trace, without everything that says whose they are.
+print_dialogue() {
+    sed -n -E '/^trace: [<>] /{
+        s/ session=.* line=/ /
+        s/^trace: < "?/  provider: /
+        s/^trace: > "?/  odmr:     /
+        s/"$//
+        s/\*{5}/(secret)/
+        s/^(.{90}).+/\1 .../
+        p
+    }; /^info: line down/q' "$1"
+}
+
+show_dialogue() {
+    say 'One letter more, to see the dialogue: -vv logs what goes over the wire, but no secret' \
+        'and no content.'
+    show 'odmrd enqueue -c odmrd.toml -f ben@sender.example anna@example.org <letters/plain.eml'
+    show 'odmr run -c odmr.toml -vv 2>trace.log'
+    say 'Shortened, trace.log reads as follows. EHLO and STARTTLS, EHLO again inside TLS, and' \
+        'AUTH by SCRAM, in which the password is not sent and the provider has to prove that it' \
+        'knows it, too. Then ATRN, and after its 250 the two change places: odmr greets, and the' \
+        'provider is the client.' ''
+    print_dialogue trace.log
 }
 
 make_folder
@@ -261,6 +285,7 @@ hold_mail
 fetch_mail
 look_at_mail
 fetch_again
+show_dialogue
 stop_provider
 
 say 'That was all. Nothing is left running.'

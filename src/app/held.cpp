@@ -41,8 +41,10 @@ Result<HeldList> list_held(const std::string& spool, provider::Folder folder) {
   for (const auto& id : listing->ids) {
     const auto reader = store->open(id);
     auto message = reader ? describe(*store, id, *reader) : fail(reader.error());
-    if (message) list.messages.push_back(std::move(*message));
-    else if (message.error().code != Errc::not_found) list.unreadable.push_back(id + ": " + message.error().text);
+    if (message)
+      list.messages.push_back(std::move(*message));
+    else if (message.error().code != Errc::not_found)
+      list.unreadable.push_back(id + ": " + message.error().text);
   }
   return list;
 }

@@ -26,8 +26,8 @@ struct HeldMessage {
 };
 
 struct HeldList {
-  std::vector<HeldMessage> messages;   ///< in the order of arrival
-  std::vector<std::string> unreadable; ///< "ID: why", a line each; they stay where they are
+  std::vector<HeldMessage> messages;    ///< in the order of arrival
+  std::vector<std::string> unreadable;  ///< "ID: why", a line each; they stay where they are
 };
 
 /// What is in a folder. Touches nothing; messages that go meanwhile are left out. Errors: those of opening the folder.

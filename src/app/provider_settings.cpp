@@ -46,8 +46,8 @@ ListenSettings read_listener(const Table& table, Depth depth) {
     return listen;
   }
   for (const char* key : {"certificate", "key"}) {
-    if (!table.has(key)) table.fault(key, "missing; TLS needs both, such as " + std::string(key) +
-                                              " = \"/etc/odmrd/" + key + ".pem\"");
+    if (!table.has(key))
+      table.fault(key, "missing; TLS needs both, such as " + std::string(key) + " = \"/etc/odmrd/" + key + ".pem\"");
   }
   const bool is_whole = !listen.certificate.certificate.empty() && !listen.certificate.key.empty();
   if (is_whole && depth == Depth::files) check_certificate(table, listen.certificate);
@@ -86,8 +86,9 @@ CustomerSettings read_customer(const Table& table, Depth depth) {
       is_tried = is_tried || table.has(key);
     }
     if (!is_tried) {
-      table.fault("password_file", "missing; name the file that holds the ATRN password (or use password_command, "
-                                   "password_credential, or certificate_names)");
+      table.fault("password_file",
+                  "missing; name the file that holds the ATRN password (or use password_command, "
+                  "password_credential, or certificate_names)");
     }
   }
   if (customer.password && depth == Depth::files) {
@@ -108,8 +109,7 @@ class Owners {
     if (is_new) return;
     const bool same = owner->second == table.name();
     table.fault(key_, std::string(what_) + " \"" + escape(value) + "\" is " +
-                          (same ? "there twice" : "also that of [customer." + owner->second + "]") +
-                          "; leave one out");
+                          (same ? "there twice" : "also that of [customer." + owner->second + "]") + "; leave one out");
   }
 
  private:
@@ -159,27 +159,6 @@ void read_timeouts(const Table& table, provider::SessionOptions& session) {
   session.silence = table.duration("silence", session.silence);
 }
 
-DaemonSettings read_settings(config::Document& document, Depth depth) {
-  const Table root = document.root();
-  DaemonSettings settings;
-  settings.spool = root.path("spool").value_or("/var/spool/odmrd");
-  settings.session.hostname = root.text("hostname", default_hostname());
-  if (!smtp::is_ehlo_name(settings.session.hostname)) {
-    root.fault("hostname", "\"" + settings.session.hostname +
-                               "\" is no host name; give a full one, such as hostname = \"odmr.example.net\"");
-  }
-  settings.stop_grace = root.duration("stop_grace", settings.stop_grace, {Duration::zero(), std::chrono::hours(24)});
-  settings.max_connections =
-      static_cast<std::uint64_t>(root.integer("max_connections", 500, {1, 1'000'000}));
-  read_log(root.table("log"), settings);
-  read_timeouts(root.table("timeouts"), settings.session);
-  const auto listeners = root.tables("listen");
-  if (listeners.empty()) root.fault("listen", "missing; there has to be one [listen.NAME] at least");
-  for (const auto& table : listeners) settings.listeners.push_back(read_listener(table, depth));
-  read_customers(root, settings, depth);
-  return settings;
-}
-
 std::string configuration_file(const std::string& named) {
   if (!named.empty()) return named;
   const char* given = std::getenv("ODMRD_CONFIG");
@@ -194,10 +173,30 @@ provider::Customer without_secret(const CustomerSettings& settings) {
 
 }  // namespace
 
+DaemonSettings read_daemon_settings(config::Document& document, Depth depth) {
+  const Table root = document.root();
+  DaemonSettings settings;
+  settings.spool = root.path("spool").value_or("/var/spool/odmrd");
+  settings.session.hostname = root.text("hostname", default_hostname());
+  if (!smtp::is_ehlo_name(settings.session.hostname)) {
+    root.fault("hostname", "\"" + settings.session.hostname +
+                               "\" is no host name; give a full one, such as hostname = \"odmr.example.net\"");
+  }
+  settings.stop_grace = root.duration("stop_grace", settings.stop_grace, {Duration::zero(), std::chrono::hours(24)});
+  settings.max_connections = static_cast<std::uint64_t>(root.integer("max_connections", 500, {1, 1'000'000}));
+  read_log(root.table("log"), settings);
+  read_timeouts(root.table("timeouts"), settings.session);
+  const auto listeners = root.tables("listen");
+  if (listeners.empty()) root.fault("listen", "missing; there has to be one [listen.NAME] at least");
+  for (const auto& table : listeners) settings.listeners.push_back(read_listener(table, depth));
+  read_customers(root, settings, depth);
+  return settings;
+}
+
 tl::expected<DaemonSettings, std::vector<std::string>> load_daemon_settings(const std::string& named, Depth depth) {
   auto document = config::Document::load(configuration_file(named));
   if (!document) return tl::unexpected(std::vector<std::string>{document.error().render()});
-  auto settings = read_settings(*document, depth);
+  auto settings = read_daemon_settings(*document, depth);
   std::vector<std::string> faults;
   for (const auto& fault : document->faults()) faults.push_back(fault.render());
   if (!faults.empty()) return tl::unexpected(std::move(faults));

@@ -48,6 +48,9 @@ enum class Depth {
   files,  ///< secrets and certificates too, but no command is run
 };
 
+/// Reads everything; what is wrong is in the document's faults() afterwards, and the settings are worth nothing then.
+DaemonSettings read_daemon_settings(config::Document& document, Depth depth);
+
 /// Finds (`named` from --config, $ODMRD_CONFIG, /etc/odmrd/odmrd.toml), reads and checks. Errors: every fault, a line
 /// each.
 tl::expected<DaemonSettings, std::vector<std::string>> load_daemon_settings(const std::string& named, Depth depth);

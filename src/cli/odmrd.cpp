@@ -105,8 +105,8 @@ int serve(const Options& options) {
 int enqueue(const Options& options) {
   const auto settings = app::load_daemon_settings(options.config, app::Depth::keys);
   if (!settings) return report_faults(settings.error());
-  const auto enqueued = app::enqueue(*settings, options.sender, options.recipients, STDIN_FILENO,
-                                     std::chrono::system_clock::now());
+  const auto enqueued =
+      app::enqueue(*settings, options.sender, options.recipients, STDIN_FILENO, std::chrono::system_clock::now());
   if (!enqueued) {
     complain(enqueued.error().text);
     return enqueued.error().exit;
@@ -198,8 +198,10 @@ int show(const Options& options, const std::string& spool) {
     });
     if (!message) return spool_failure(message.error());
     if (options.message) continue;
-    if (options.json) print_json(as_json(*message));
-    else print_message(*message);
+    if (options.json)
+      print_json(as_json(*message));
+    else
+      print_message(*message);
   }
   return 0;
 }
@@ -242,7 +244,8 @@ SpoolCommands add_spool(CLI::App& program, Options& options) {
   auto* spool = program.add_subcommand("spool", "look at the mail that is held, by domain");
   spool->require_subcommand(0, 1);
   spool->fallthrough();
-  auto* bounces = spool->add_flag("--bounces", options.bounces, "instead, mail refused for good, its sender to be told");
+  auto* bounces =
+      spool->add_flag("--bounces", options.bounces, "instead, mail refused for good, its sender to be told");
   spool->add_flag("--failed", options.failed, "instead, mail refused for good that has no sender")->excludes(bounces);
   spool->add_subcommand("list", "list it (the default)")->fallthrough();
   auto* show = spool->add_subcommand("show", "show a message's envelope")->fallthrough();

@@ -2,13 +2,16 @@
 
 #include <utility>
 
+#include "smtp/command.hpp"
+
 namespace odmr::client {
 
 namespace {
 
-std::string without_line_end(std::string_view line) {
+std::string shown(std::string_view line, Visibility visibility) {
   while (!line.empty() && (line.back() == '\n' || line.back() == '\r')) line.remove_suffix(1);
-  return std::string(line);
+  const bool is_command = line.substr(0, 5) == "AUTH ";
+  return visibility == Visibility::secret && !is_command ? "*****" : smtp::without_secret(line);
 }
 
 }  // namespace
@@ -36,8 +39,7 @@ net::Task<Result<smtp::Reply>> Session::read_reply(Duration patience) {
 
 net::Task<Result<void>> Session::send(std::string_view line, Visibility visibility) {
   if (log_.wants(Level::trace)) {
-    log_.trace(">", {{"peer", stream_.peer()},
-                     {"line", visibility == Visibility::secret ? std::string("*****") : without_line_end(line)}});
+    log_.trace(">", {{"peer", stream_.peer()}, {"line", shown(line, visibility)}});
   }
   co_return co_await stream_.write(line, silence_);
 }

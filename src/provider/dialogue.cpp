@@ -49,8 +49,10 @@ class Dialogue {
       Turn turn{std::move(channel_).release(), customer_, std::move(granted_->domains), std::move(granted_->claim)};
       co_return turn;
     }
-    if (is_lost_) channel_.stream().close();
-    else co_await channel_.stream().finish();
+    if (is_lost_)
+      channel_.stream().close();
+    else
+      co_await channel_.stream().finish();
     co_return std::nullopt;
   }
 
@@ -61,8 +63,10 @@ class Dialogue {
   };
 
   void on_stop(Stop::Phase phase) {
-    if (phase == Stop::Phase::leave) channel_.stream().close();
-    else channel_.stream().interrupt();
+    if (phase == Stop::Phase::leave)
+      channel_.stream().close();
+    else
+      channel_.stream().interrupt();
   }
 
   Task<> step() {
@@ -71,8 +75,10 @@ class Dialogue {
     const TimePoint deadline = customer_ == nullptr ? login_by_ : channel_.clock().now() + options_.command;
     auto line = co_await channel_.read_line(k_longest_line, deadline);
     if (!line) {
-      if (line.error().code == Errc::timed_out) say_good_bye("4.4.2", "has waited long enough");
-      else if (line.error().code != Errc::interrupted) lose(line.error());
+      if (line.error().code == Errc::timed_out)
+        say_good_bye("4.4.2", "has waited long enough");
+      else if (line.error().code != Errc::interrupted)
+        lose(line.error());
       co_return;
     }
     if (line->fault == server::Line::Fault::none) {
@@ -206,7 +212,8 @@ class Dialogue {
     const sasl::Channel binding{exporter, by_certificate};
     const sasl::Situation where = situation();
     const Duration patience = std::max(login_by_ - channel_.clock().now(), Duration::zero());
-    const auto outcome = co_await server::authenticate(channel_, std::move(argument), customers_, binding, where, patience);
+    const auto outcome =
+        co_await server::authenticate(channel_, std::move(argument), customers_, binding, where, patience);
     if (!outcome) {
       if (outcome.error().code == Errc::timed_out) co_return say_good_bye("4.4.2", "has waited long enough");
       // Interrupted in the middle of an exchange: nothing can follow but the end.
@@ -225,8 +232,8 @@ class Dialogue {
                         {"tls", tls() ? tls()->version : "none"}});
   }
 
-  // Guessing is made slow: the reply waits, longer each time, and the third failure is the last. A mechanism that is not
-  // on offer tells nothing about a password.
+  // Guessing is made slow: the reply waits, longer each time, and the third failure is the last. A mechanism that is
+  // not on offer tells nothing about a password.
   Task<> after_failure(const std::string& mechanism, const sasl::Situation& where) {
     const auto known = sasl::mechanism_named(mechanism);
     if (!known || !sasl::is_usable(*known, where)) {

@@ -26,15 +26,15 @@ struct Door {
 /// How sessions are held.
 struct SessionOptions {
   std::string hostname;
-  Duration login = std::chrono::minutes(5);       ///< from the connection to the login, TLS handshake included
-  Duration command = std::chrono::minutes(5);     ///< for a command, then; for a reply on the turned line
-  Duration data = std::chrono::minutes(2);        ///< there, for the reply to DATA
-  Duration final = std::chrono::minutes(10);      ///< and for that to the final dot
-  Duration silence = std::chrono::minutes(2);     ///< the customer takes no byte
-  Duration first_delay = std::chrono::seconds(1); ///< after a failed login; doubled by each further one
-  unsigned most_failures = 3;                     ///< failed logins
-  unsigned most_errors = 20;                      ///< commands that are none, or come out of turn
-  std::size_t most_recipients = 100;              ///< in one transaction (RFC 5321 4.5.3.1.8)
+  Duration login = std::chrono::minutes(5);        ///< from the connection to the login, TLS handshake included
+  Duration command = std::chrono::minutes(5);      ///< for a command, then; for a reply on the turned line
+  Duration data = std::chrono::minutes(2);         ///< there, for the reply to DATA
+  Duration final = std::chrono::minutes(10);       ///< and for that to the final dot
+  Duration silence = std::chrono::minutes(2);      ///< the customer takes no byte
+  Duration first_delay = std::chrono::seconds(1);  ///< after a failed login; doubled by each further one
+  unsigned most_failures = 3;                      ///< failed logins
+  unsigned most_errors = 20;                       ///< commands that are none, or come out of turn
+  std::size_t most_recipients = 100;               ///< in one transaction (RFC 5321 4.5.3.1.8)
 };
 
 /// An ATRN that was answered 250: from here on we are the client.
@@ -45,8 +45,8 @@ struct Turn {
   HeldMail::Claim claim;
 };
 
-/// Speaks RFC 2645's provider, as the SMTP server, from the greeting up to the turn. TLS has begun where it is implicit.
-/// No value: the customer did not come so far, and the connection is ended. Logs each login and each ATRN.
+/// Speaks RFC 2645's provider, as the SMTP server, from the greeting up to the turn. TLS has begun where it is
+/// implicit. No value: the customer did not come so far, and the connection is ended. Logs each login and each ATRN.
 net::Task<std::optional<Turn>> speak_to_customer(net::Stream stream, const Door& door, const SessionOptions& options,
                                                  const Customers& customers, HeldMail& held, Log& log, Stop& stop);
 

@@ -56,8 +56,8 @@ Result<client::Envelope> envelope_for(const spool::MessageReader& message, const
     const auto& one = held.recipients.at(recipient);
     auto mailbox = smtp::parse_mailbox(one.address);
     if (!mailbox) return fail(Errc::malformed, "recipient: " + mailbox.error().text);
-    envelope.recipients.push_back({std::move(*mailbox), attribute(one.attributes, "notify"),
-                                   attribute(one.attributes, "orcpt")});
+    envelope.recipients.push_back(
+        {std::move(*mailbox), attribute(one.attributes, "notify"), attribute(one.attributes, "orcpt")});
   }
   return envelope;
 }
@@ -74,10 +74,14 @@ Verdict verdict_of(const client::Delivery& delivery, const std::vector<std::size
   Verdict verdict;
   for (std::size_t i = 0; i < recipients.size(); ++i) {
     const auto& reply = delivery.recipients[i];
-    if (!reply) ++verdict.unanswered;
-    else if (reply->is_positive()) verdict.taken.push_back(recipients[i]);
-    else if (reply->is_permanent()) verdict.refused.push_back({recipients[i], *reply});
-    else ++verdict.put_off;
+    if (!reply)
+      ++verdict.unanswered;
+    else if (reply->is_positive())
+      verdict.taken.push_back(recipients[i]);
+    else if (reply->is_permanent())
+      verdict.refused.push_back({recipients[i], *reply});
+    else
+      ++verdict.put_off;
   }
   return verdict;
 }
@@ -113,15 +117,19 @@ class HandOver {
     if (is_welcome) co_await send_all();
     // The customer may come again as soon as it has answered QUIT.
     claim_.reset();
-    if (is_broken_) session_.close();
-    else co_await session_.quit(k_farewell);
+    if (is_broken_)
+      session_.close();
+    else
+      co_await session_.quit(k_farewell);
     co_return std::move(sum_);
   }
 
  private:
   void on_stop(Stop::Phase phase) {
-    if (phase == Stop::Phase::leave) session_.close();
-    else if (!in_transaction_) session_.stream().interrupt();
+    if (phase == Stop::Phase::leave)
+      session_.close();
+    else if (!in_transaction_)
+      session_.stream().interrupt();
   }
 
   void end(const std::string& how) { sum_.end = how; }
@@ -151,8 +159,10 @@ class HandOver {
   }
 
   bool understood(const Result<smtp::Reply>& reply) {
-    if (!reply && reply.error().code == Errc::interrupted) end("stopped by a signal");
-    else if (!reply) broken(reply.error());
+    if (!reply && reply.error().code == Errc::interrupted)
+      end("stopped by a signal");
+    else if (!reply)
+      broken(reply.error());
     return reply.has_value();
   }
 

@@ -15,7 +15,8 @@
 
 namespace odmr::provider {
 
-// Attributes of a held message, beside "ret", "envid", "notify" and "orcpt", which are RFC 3461's parameters as written.
+// Attributes of a held message, beside "ret", "envid", "notify" and "orcpt", which are RFC 3461's parameters as
+// written.
 inline constexpr const char* k_smtputf8 = "smtputf8";  ///< RFC 6531 is needed: by "envelope", or by "header" alone
 inline constexpr const char* k_body = "body";          ///< "8BITMIME"
 // Of a message that came to nothing.
@@ -110,7 +111,7 @@ class HeldMail {
   spool::Store bounces_;
   spool::Store failed_;
   Log* log_;
-  std::map<std::string, std::vector<Waiting>> waiting_;   // by message; an empty one is done, but not on disk
+  std::map<std::string, std::vector<Waiting>> waiting_;     // by message; an empty one is done, but not on disk
   std::map<std::string, std::set<std::string>> by_domain_;  // messages
   std::map<std::string, std::vector<std::size_t>> unrecorded_;
   std::set<std::string> skipped_;  // said once

@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "base/ascii.hpp"
+#include "smtp/command.hpp"
 
 namespace odmr::server {
 
@@ -16,13 +16,6 @@ Line as_line(std::string_view bytes, std::size_t longest) {
   bytes.remove_suffix(1);
   if (bytes.find('\r') != std::string_view::npos) return Line{{}, Line::Fault::stray_newline};
   return Line{std::string(bytes), Line::Fault::none};
-}
-
-// RFC 4954 4: AUTH's initial response may be the password. Whether anybody asked for it makes no difference.
-std::string shown(const std::string& line) {
-  if (!starts_with_ignoring_case(line, "AUTH ")) return line;
-  const auto end = line.find(' ', line.find_first_not_of(' ', 4));
-  return end == std::string::npos ? line : line.substr(0, end) + " *****";
 }
 
 }  // namespace
@@ -40,7 +33,7 @@ net::Task<Result<Line>> Channel::read_line(std::size_t longest, TimePoint deadli
       Line line = thrown_away > 0 ? Line{{}, Line::Fault::too_long} : as_line(bytes.substr(0, end + 1), longest);
       stream_.consume(end + 1);
       if (log_.wants(Level::trace)) {
-        log_.trace("<", {{"peer", stream_.peer()}, {"line", secret ? std::string("*****") : shown(line.text)}});
+        log_.trace("<", {{"peer", stream_.peer()}, {"line", secret ? std::string("*****") : smtp::without_secret(line.text)}});
       }
       co_return line;
     }

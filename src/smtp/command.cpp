@@ -301,6 +301,13 @@ Command parse_command(std::string_view line) {
   return command;
 }
 
+std::string without_secret(std::string_view line) {
+  if (!starts_with_ignoring_case(line, "AUTH ")) return std::string(line);
+  const auto mechanism = std::min(line.find_first_not_of(' ', 4), line.size());
+  const auto end = line.find(' ', mechanism);
+  return end == std::string_view::npos ? std::string(line) : std::string(line.substr(0, end)) + " *****";
+}
+
 std::string_view name(Verb verb) {
   for (const auto& [known, written] : k_verbs) {
     if (known == verb) return written;

@@ -39,6 +39,9 @@ struct Command {
   std::string argument;
 };
 Command parse_command(std::string_view line);
+/// The line as a trace may show it: AUTH without its initial response (RFC 4954 4), which may be the password, whether
+/// or not anybody asked for it. Any other line is as it was.
+std::string without_secret(std::string_view line);
 /// "MAIL" …; "unknown" for Verb::unknown.
 std::string_view name(Verb verb);
 

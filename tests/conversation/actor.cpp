@@ -88,13 +88,8 @@ Actor::Actor(Scene& scene, const Part& part, std::string title, bool may_die)
       provider_(scene.ledger),
       target_(scene.ledger, scene.lmtp) {}
 
-void Actor::write_down(char who, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const auto end = bytes.find('\n');
-    const auto line = bytes.substr(0, end == std::string_view::npos ? end : end + 1);
-    scene_.dialogue += title_ + " " + who + ": " + escape(line, 120) + "\n";
-    bytes.remove_prefix(line.size());
-  }
+void Actor::write_down(const char* what, std::string_view bytes) {
+  scene_.dialogue.push_back({title_, what, std::string(bytes)});
 }
 
 void Actor::mismatch(const Step& step, const std::string& what) {
@@ -163,10 +158,10 @@ Task<> Actor::play_step(const Step& step) {
     case Step::Kind::drain:
       co_return co_await expect_end(step);
     case Step::Kind::stop:
-      scene_.dialogue += "STOP\n";
+      write_down("STOP");
       co_return scene_.stop.advance(Stop::Phase::finish);
     case Step::Kind::leave:
-      scene_.dialogue += "LEAVE\n";
+      write_down("LEAVE");
       co_return scene_.stop.advance(Stop::Phase::leave);
   }
 }
@@ -174,13 +169,13 @@ Task<> Actor::play_step(const Step& step) {
 // The ways of ending a line, and what goes past TLS.
 Task<> Actor::part_by(const Step& step) {
   if (step.kind == Step::Kind::clear) {
-    write_down('S', step.text);
+    write_down("S:", step.text);
     provider_.said(step.text);
     co_await below_->write(step.text, k_for_ever);
     co_return;
   }
   ended_by_script_ = true;
-  scene_.dialogue += title_ + " ends the line\n";
+  write_down("ends the line");
   if (step.kind == Step::Kind::close) co_await stream_->finish();
   if (step.kind == Step::Kind::half_close) co_await below_->finish(scene_.simulation.now());
   if (step.kind == Step::Kind::reset) cut_();
@@ -190,22 +185,23 @@ Task<> Actor::part_by(const Step& step) {
 Task<> Actor::finish_part() {
   if (ended_by_script_) co_return;
   if (scene_.lenient) co_return co_await improvise();
-  while (const auto line = co_await hear()) {
-    Step none;
-    none.line = part_.line;
-    mismatch(none, "after the end of the part came \"" + *line + "\"");
-  }
+  const auto line = co_await hear();
+  if (!line) co_return;
+  Step none;
+  none.line = part_.line;
+  mismatch(none, "after the end of the part came \"" + escape(*line) + "\"");
 }
 
 Task<> Actor::say(std::string_view bytes) {
-  write_down('S', bytes);
+  write_down("S:", bytes);
+  said_ += bytes;
   if (part_.peer == Peer::provider) provider_.said(bytes);
   else target_.said(bytes);
   co_await stream_->write(bytes, k_for_ever);  // a failure shows when we listen
 }
 
 void Actor::note_our_close() {
-  scene_.dialogue += title_ + " is over: " + *gone_ + "\n";
+  write_down("is over:", *gone_);
   if (ended_by_script_ || part_.peer != Peer::provider) return;
   provider_.closed_by_us(may_die_ || end_is_due_ || scene_.stop.phase() == Stop::Phase::leave);
 }
@@ -217,7 +213,7 @@ Task<std::optional<std::string>> Actor::hear() {
     if (end != std::string_view::npos) {
       std::string line(bytes.substr(0, end + 1));
       stream_->consume(end + 1);
-      write_down('C', line);
+      write_down("C:", line);
       if (!line.ends_with("\r\n")) scene_.ledger.violations.push_back("a lone LF from us: " + escape(line));
       line.resize(line.size() - std::min<std::size_t>(2, line.size()));
       if (line.find('\r') != std::string::npos) scene_.ledger.violations.push_back("a lone CR from us: " + escape(line));
@@ -285,8 +281,9 @@ Task<> Actor::expect_content(const Step& step) {
 Task<> Actor::expect_end(const Step& step) {
   const TimePoint since = last_event_;
   end_is_due_ = true;
-  while (const auto line = co_await hear()) {
+  for (auto line = co_await hear(); line;) {
     if (step.kind == Step::Kind::end) mismatch(step, "we should have closed, and said \"" + escape(*line) + "\"");
+    line = co_await hear();
   }
   const auto waited = scene_.simulation.now() - since;
   if (step.time && *step.time != waited && !scene_.lenient) {
@@ -369,8 +366,11 @@ std::string Actor::improvised_reply(const std::string& line) const {
   return out;
 }
 
+// Not as a while with co_await for its condition: GCC 12 compiles that into an illegal instruction.
 Task<> Actor::hear_to_the_end() {
-  while (co_await hear()) {
+  for (bool goes_on = true; goes_on;) {
+    const auto line = co_await hear();
+    goes_on = line.has_value();
   }
 }
 

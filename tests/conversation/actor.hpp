@@ -14,13 +14,20 @@
 
 namespace odmr::conversation {
 
+/// A thing that was said or done, for people.
+struct Event {
+  std::string who;
+  const char* what;
+  std::string bytes;
+};
+
 /// What all that happens on stage shares.
 struct Scene {
   net::Simulation& simulation;
   Stop& stop;
   Ledger& ledger;
   std::vector<std::string>& mismatches;
-  std::string& dialogue;
+  std::vector<Event>& dialogue;
   bool lenient = false;
   bool lmtp = false;  ///< the target
   std::size_t acting = 0;  ///< actors that have not come to their end
@@ -41,6 +48,8 @@ class Actor {
   net::Task<> play(net::MemoryLine line);
   /// A part without a line: only time and signals.
   net::Task<> play_without_line();
+  /// All that was said on the line.
+  const std::string& said() const { return said_; }
 
  private:
   struct OffTheScript {};  // thrown, and caught in play()
@@ -70,7 +79,7 @@ class Actor {
 
   void mismatch(const Step& step, const std::string& what);
   void note_our_close();
-  void write_down(char who, std::string_view bytes);
+  void write_down(const char* what, std::string_view bytes = {});
 
   Scene& scene_;
   const Part& part_;
@@ -81,6 +90,7 @@ class Actor {
   std::function<void()> cut_;
   Ledger::ProviderEnd provider_;
   Ledger::TargetEnd target_;
+  std::string said_;
   TimePoint last_event_;
   std::optional<std::string> unexpected_;  // a line that was not in the script: improvise() begins with it
   std::optional<std::string> gone_;        // why the line is over

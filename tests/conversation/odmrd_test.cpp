@@ -1,7 +1,7 @@
 // What odmrd does without a customer: enqueue, and its configuration.
 
-#include <catch2/catch.hpp>
 #include <sys/stat.h>
+#include <catch2/catch.hpp>
 
 #include "../pure/temporary_directory.hpp"
 #include "app/enqueue.hpp"
@@ -206,13 +206,14 @@ domains = []
   for (const std::string expected :
        {":1:12: hostname: ", ":2:1: spol: unknown key", ":3:1: listen.a.certificate: missing",
         ":3:1: listen.a.key: missing", ":5:7: listen.a.tls: ", ":6:1: listen.b.address: missing",
-        ":8:7: listen.b.key: is of no use", ":11:17: customer.one.password_file: ",
-        ":12:11: customer.one.domains: \"single\"", ":12:11: customer.one.domains: the domain \"one.example\" is there twice",
+        ":8:7: listen.b.key: is of no use",
+        ":11:17: customer.one.password_file: ", ":12:11: customer.one.domains: \"single\"",
+        ":12:11: customer.one.domains: the domain \"one.example\" is there twice",
         ":14:8: customer.two.user: the user \"one\" is also that of [customer.one]",
         ":15:11: customer.two.domains: the domain \"one.example\" is also that of [customer.one]",
-        ":15:11: customer.two.domains: \"two..example\" is no domain", ":16:21: customer.two.certificate_names: no [listen",
-        ":17:1: customer.three.user: missing", ":18:12: customer.three.password: this file holds a secret",
-        ":19:11: customer.three.domains: is empty"}) {
+        ":15:11: customer.two.domains: \"two..example\" is no domain",
+        ":16:21: customer.two.certificate_names: no [listen", ":17:1: customer.three.user: missing",
+        ":18:12: customer.three.password: this file holds a secret", ":19:11: customer.three.domains: is empty"}) {
     CHECK(all.find(expected) != std::string::npos);
   }
 }

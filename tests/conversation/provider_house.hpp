@@ -28,6 +28,9 @@ struct Incoming {
   std::string bytes;
 };
 
+/// The real files, never synced.
+FileOps& unsynced();
+
 /// A provider with two customers, in clear: "example" (user example.org, password "secret": example.org, example.com)
 /// and "other" (user other.example, password "another": other.example). Its spool is a real directory.
 struct House {
@@ -39,22 +42,22 @@ struct House {
   /// Ids in a folder, in the order of arrival.
   std::vector<std::string> ids(provider::Folder folder) const;
   std::size_t held() const { return ids(provider::Folder::held).size(); }
-  /// As after a restart of the daemon.
+  /// As after a restart of the daemon. Throws where the spool cannot be opened.
   void reopen();
   /// Begins a session on a new line and gives the customer's end of it.
   net::Stream connect(const provider::Door& door, net::Faults faults = {});
   net::Stream connect() { return connect(clear); }
 
   TemporaryDirectory directory;
-  FileOps& files;
+  FileOps* files;  ///< under the daemon; looked at by reopen()
   provider::Customers customers;
   RecordedLog log;
   std::unique_ptr<provider::HeldMail> mail;
   std::unique_ptr<provider::Provider> provider;
   provider::Door clear{provider::DoorTls::none, nullptr};
   Stop stop;
-  std::shared_ptr<Incoming> incoming;         ///< of the session begun last: what we have read
-  std::shared_ptr<net::Traffic> traffic;      ///< likewise
+  std::shared_ptr<Incoming> incoming;     ///< of the session begun last: what we have read
+  std::shared_ptr<net::Traffic> traffic;  ///< likewise
   std::size_t sessions_over = 0;
   net::Simulation simulation;  // last: its conversations look at all the others
 };
@@ -67,7 +70,8 @@ struct Account {
 };
 
 /// Says one chunk after the other and hears a reply to each, greeting first; "closed" where the provider ends it. Some
-/// chunks are acts: "LOGIN" (as `account`), "TLS" (the handshake, nothing heard), "HEAR" (a further reply), "5m" (waits).
+/// chunks are acts: "LOGIN" (as `account`), "TLS" (the handshake, nothing heard), "HEAR" (a further reply), "5m"
+/// (waits).
 std::vector<std::string> converse(House& house, const provider::Door& door, const std::vector<std::string>& chunks,
                                   const Account& account = {}, std::shared_ptr<net::TlsContext> tls = nullptr);
 

@@ -4,7 +4,6 @@
 #include <sstream>
 #include <utility>
 
-#include "actor.hpp"
 #include "base/ascii.hpp"
 #include "certificates.hpp"
 #include "sasl/base64.hpp"
@@ -167,10 +166,11 @@ class StageNetwork final : public net::Network {
     co_return take(line, *part);
   }
 
-  std::map<LineName, net::Traffic> traffic() const {
-    std::map<LineName, net::Traffic> out;
-    for (const auto& [line, traffic] : traffic_) out[line] = *traffic;
-    return out;
+  void note_traffic(Performance& performance) const {
+    for (const auto& [line, made] : made_) {
+      performance.traffic[line] = *made.traffic;
+      performance.input[line] = made.actor->said();
+    }
   }
 
   /// Connections that the transcript has and that were not made.
@@ -187,6 +187,11 @@ class StageNetwork final : public net::Network {
   }
 
  private:
+  struct Made {
+    std::shared_ptr<net::Traffic> traffic;
+    Actor* actor = nullptr;
+  };
+
   const Part* part_of(const LineName& line) {
     std::size_t number = 0;
     for (const auto& part : transcript_.parts) {
@@ -224,9 +229,9 @@ class StageNetwork final : public net::Network {
     const bool is_provider = name.peer == Peer::provider;
     auto line = net::memory_line(scene_.simulation, is_provider ? "192.0.2.1:366" : "127.0.0.1:25", "192.0.2.99:4711",
                                  std::move(faults));
-    traffic_[name] = line.traffic;
     auto ours = std::move(line.first);
     actors_.emplace_back(scene_, part, title(part), scene_.lenient && special != variation_.faults.end());
+    made_[name] = Made{line.traffic, &actors_.back()};
     ++scene_.acting;
     scene_.simulation.start(actors_.back().play(std::move(line)));
     return net::Stream(std::move(ours), scene_.simulation);
@@ -237,7 +242,7 @@ class StageNetwork final : public net::Network {
   Scene& scene_;
   std::deque<Actor> actors_;
   std::array<std::size_t, 2> next_{};
-  std::map<LineName, std::shared_ptr<net::Traffic>> traffic_;
+  std::map<LineName, Made> made_;
 };
 
 Task<> run_fetch(const app::FetchPlan& plan, net::Network& network, receive::BounceKeeper& bounces, Log& log, Stop& stop,
@@ -341,15 +346,28 @@ std::vector<std::string> unspeakable(const Transcript& transcript) {
   return out;
 }
 
+std::string written_out(const std::vector<Event>& dialogue) {
+  std::string out;
+  for (const auto& event : dialogue) {
+    std::string_view bytes = event.bytes;
+    do {
+      const auto line = bytes.substr(0, std::min(bytes.find('\n'), bytes.size() - 1) + 1);
+      out += event.who + " " + event.what + " " + escape(line, 120) + "\n";
+      bytes.remove_prefix(line.size());
+    } while (!bytes.empty());
+  }
+  return out;
+}
+
 std::string Variation::text() const {
-  const auto describe = [](const net::Faults& faults) {
+  const auto describe = [](const net::Faults& of_line) {
     const auto number = [](const char* what, std::size_t value) {
       return value == net::Faults::k_never ? std::string() : std::string(" ") + what + "=" + std::to_string(value);
     };
-    std::string out = number("largest_read", faults.largest_read) + number("fail_read", faults.fail_read) +
-                      number("fail_write", faults.fail_write) + number("cut_after_read", faults.cut_after_read) +
-                      number("cut_after_written", faults.cut_after_written);
-    for (const auto at : faults.breaks) out += number("break", at);
+    std::string out = number("largest_read", of_line.largest_read) + number("fail_read", of_line.fail_read) +
+                      number("fail_write", of_line.fail_write) + number("cut_after_read", of_line.cut_after_read) +
+                      number("cut_after_written", of_line.cut_after_written);
+    for (const auto at : of_line.breaks) out += number("break", at);
     return out;
   };
   std::string out = "everywhere:" + describe(everywhere);
@@ -376,7 +394,7 @@ Performance perform(const Transcript& transcript, const Variation& variation) {
   performance.ended = simulation.run(run_fetch(plan, network, bounces, log, stop, performance.report));
   performance.took = simulation.now() - begin;
   simulation.run(wait_for_actors(scene));
-  performance.traffic = network.traffic();
+  network.note_traffic(performance);
   if (variation.lenient) return performance;
   network.check_all_made();
   Comparison(transcript, performance).compare();

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "actor.hpp"
 #include "app/fetch.hpp"
 #include "ledger.hpp"
 #include "net/memory.hpp"
@@ -38,10 +39,14 @@ struct Performance {
   app::SessionReport report;
   std::vector<std::string> mismatches;  ///< with the transcript
   std::map<LineName, net::Traffic> traffic;
+  std::map<LineName, std::string> input;  ///< what each peer said to us
   Ledger ledger;
   std::string log;       ///< at trace level
-  std::string dialogue;  ///< all lines, for people
+  std::vector<Event> dialogue;
 };
+
+/// The dialogue in words, a line each.
+std::string written_out(const std::vector<Event>& dialogue);
 
 /// One whole session of app::fetch() with the peers of a transcript. Nothing is real but the code under test.
 Performance perform(const Transcript& transcript, const Variation& variation = {});

@@ -2,7 +2,9 @@
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <cstdio>
+#include <map>
 #include <set>
+#include <vector>
 
 #include "catalogue.hpp"
 #include "stage.hpp"
@@ -11,7 +13,8 @@ namespace odmr::conversation {
 
 namespace {
 
-constexpr std::size_t k_most_splits = 400;  // of one transcript; at fewer bytes every place is tried
+constexpr std::size_t k_most_splits = 600;     // of one line; at fewer bytes every place is tried
+constexpr std::size_t k_most_tls_splits = 60;  // the same under TLS, where most bytes are the handshake's
 
 // What is wrong with a run, for people; empty when nothing is.
 std::string faults_of(const Transcript& transcript, const Performance& performance) {
@@ -44,7 +47,7 @@ class Verdicts {
     ++runs_;
     if (faults.empty() || !failed_.insert(transcript.name).second) return;
     FAIL_CHECK(transcript.name << " [" << variation.text() << "]\n"
-                               << faults << performance.dialogue << "outcome "
+                               << faults << written_out(performance.dialogue) << "outcome "
                                << odmr::name(performance.report.outcome) << ": " << performance.report.text << "\n");
   }
   std::size_t runs() const { return runs_; }
@@ -72,11 +75,43 @@ void run_exactly(const Transcript& transcript, const Variation& variation, Verdi
   verdicts.add(transcript, variation, faults, performance);
 }
 
-std::size_t longest_input(const Performance& performance) {
-  std::size_t longest = 0;
-  for (const auto& [line, traffic] : performance.traffic) longest = std::max(longest, traffic.bytes_read);
-  return longest;
-}
+// Where the input of each line is to be split: one run splits all lines at once, each at its next place. Where another
+// transcript began with the same bytes, they have been split there already.
+class Splits {
+ public:
+  std::vector<Variation> of(const Transcript& transcript, const Performance& whole) {
+    std::vector<Variation> out;
+    for (const auto& [line, traffic] : whole.traffic) {
+      const std::string& input = whole.input.at(line);
+      const bool is_tls = traffic.bytes_read > input.size();
+      const std::size_t begin = is_tls ? 1 : 1 + known_prefix(line.peer, input);
+      const bool all = !is_tls || transcript.settings.count("cuts") > 0;
+      const std::size_t stride = 1 + traffic.bytes_read / (all ? k_most_splits : k_most_tls_splits);
+      std::size_t run = 0;
+      for (std::size_t at = begin; at < traffic.bytes_read; at += stride, ++run) {
+        if (run == out.size()) out.emplace_back();
+        out[run].faults[line].breaks.insert(at);
+      }
+      inputs_[line.peer].insert(input);
+    }
+    return out;
+  }
+
+ private:
+  std::size_t known_prefix(Peer peer, const std::string& input) const {
+    const auto known = inputs_.find(peer);
+    if (known == inputs_.end()) return 0;
+    std::size_t longest = 0;
+    for (const auto& other : known->second) {
+      const auto size = std::min(other.size(), input.size());
+      const auto end = std::mismatch(input.begin(), input.begin() + static_cast<std::ptrdiff_t>(size), other.begin());
+      longest = std::max(longest, static_cast<std::size_t>(end.first - input.begin()));
+    }
+    return longest;
+  }
+
+  std::map<Peer, std::set<std::string>> inputs_;
+};
 
 // The outcomes that a failing line may leave behind, beside the one of the transcript.
 bool is_sane(const Transcript& transcript, const Performance& performance) {
@@ -136,16 +171,13 @@ TEST_CASE("transcripts go as they are written") {
 TEST_CASE("it does not matter where the bytes are cut into pieces") {
   const Stopwatch watch;
   Verdicts verdicts;
+  Splits splits;
   for (const auto& transcript : all_transcripts()) {
     Variation single_bytes;
     single_bytes.everywhere.largest_read = 1;
     run_exactly(transcript, single_bytes, verdicts);
-    const std::size_t longest = longest_input(perform(transcript));
-    // One run splits all lines at once.
-    for (std::size_t at = 1; at < longest && !verdicts.has_failed(transcript); at += 1 + longest / k_most_splits) {
-      Variation split;
-      split.everywhere.breaks.insert(at);
-      run_exactly(transcript, split, verdicts);
+    for (const auto& split : splits.of(transcript, perform(transcript))) {
+      if (!verdicts.has_failed(transcript)) run_exactly(transcript, split, verdicts);
     }
   }
   std::printf("runs with split input: %zu (%.1f s)\n", verdicts.runs(), watch.seconds());

@@ -392,3 +392,11 @@ TEST_CASE("ATRN is written with A-labels, and with nothing that is no domain") {
     CHECK_FALSE(atrn_line({"own.example", evil}));
   }
 }
+
+TEST_CASE("a trace shows AUTH without what may be the password") {
+  CHECK(smtp::without_secret("AUTH PLAIN AGEAYg==") == "AUTH PLAIN *****");
+  CHECK(smtp::without_secret("auth  LOGIN dXNlcg==") == "auth  LOGIN *****");
+  CHECK(smtp::without_secret("AUTH CRAM-MD5") == "AUTH CRAM-MD5");
+  CHECK(smtp::without_secret("AUTH ") == "AUTH ");
+  CHECK(smtp::without_secret("MAIL FROM:<a@b> AUTH=<>") == "MAIL FROM:<a@b> AUTH=<>");
+}

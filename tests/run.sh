@@ -1,0 +1,157 @@
+#!/bin/bash
+# Installs what the tests need, builds, and runs all of them. Debian 12, root (or everything installed already).
+#
+#   tests/run.sh            what CI runs
+#   tests/run.sh --fast     only what runs in the process, and the quick part of lint: a few minutes
+#   tests/run.sh --full     the debug build too, and every combination with real peers instead of a seeded part
+#
+# The last line is "N passed, N failed": Catch2's test cases, the cases with real programs, and the checks of lint and
+# of the manuals. The exit status is 0 only if nothing failed.
+set -uo pipefail
+
+cd "$(dirname "$0")/.." || exit 1
+jobs=${JOBS:-$(nproc)}
+mode=normal
+for option in "$@"; do
+    case $option in
+    --fast) mode=fast ;;
+    --full) mode=full ;;
+    *)
+        printf 'usage: tests/run.sh [--fast|--full]\n' >&2
+        exit 64
+        ;;
+    esac
+done
+
+passed=0
+failed=0
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+heading() { printf '\n== %s (after %d:%02d min)\n' "$1" $((SECONDS / 60)) $((SECONDS % 60)); }
+
+one_passed() { passed=$((passed + 1)); }
+one_failed() {
+    failed=$((failed + 1))
+    printf 'FAIL  %s\n' "$1"
+}
+
+# Adds up what "N passed, N failed" lines of the log say; a step that says nothing of the kind has failed as such.
+add_counts() {
+    local what=$1 status=$2 counts good bad
+    counts=$(grep -E '^[0-9]+ passed, [0-9]+ failed$' "$log" | tail -n 1)
+    if [ -z "$counts" ]; then
+        one_failed "$what: ended without a count, status $status"
+        return
+    fi
+    good=${counts%% *}
+    bad=${counts#*, }
+    bad=${bad%% *}
+    passed=$((passed + good))
+    failed=$((failed + bad))
+    if [ "$status" -ne 0 ] && [ "$bad" -eq 0 ]; then
+        one_failed "$what: status $status"
+    fi
+}
+
+# counted WHAT COMMAND…: a program that ends with such a line.
+counted() {
+    local what=$1
+    shift
+    heading "$what"
+    "$@" 2>&1 | tee "$log"
+    add_counts "$what" "${PIPESTATUS[0]}"
+}
+
+# build PRESET: quietly; all of the output when it fails.
+build() {
+    heading "build $1"
+    if { cmake --preset "$1" && cmake --build --preset "$1" -j "$jobs"; } >"$log" 2>&1; then
+        tail -n 1 "$log"
+        return 0
+    fi
+    cat "$log"
+    one_failed "build $1"
+    return 1
+}
+
+# Of each test program the summary of Catch2 counts; one that ended without, by a sanitizer's word or a signal, is a
+# failure itself.
+add_catch_counts() {
+    local preset=$1 results=build/$1/Testing/Temporary/LastTest.log line good bad
+    while IFS= read -r line; do
+        good=$(sed -nE 's/.*in ([0-9]+) test cases?\).*/\1/p; s/^test cases:.* ([0-9]+) passed.*/\1/p' <<<"$line")
+        bad=$(sed -nE 's/^test cases:.* ([0-9]+) failed.*/\1/p' <<<"$line")
+        passed=$((passed + ${good:-0}))
+        failed=$((failed + ${bad:-0}))
+        printf '%s\n' "$line"
+    done < <(grep -E '^(All tests passed \(|test cases:)' "$results")
+    local programs summaries
+    programs=$(grep -c '^Test time = ' "$results")
+    summaries=$(grep -cE '^(All tests passed \(|test cases:)' "$results")
+    if [ "$programs" -ne "$summaries" ]; then
+        one_failed "$preset: $((programs - summaries)) of $programs test programs broke off"
+    fi
+    [ "$programs" -gt 0 ] || one_failed "$preset: no test program ran"
+}
+
+in_process() {
+    local preset=$1
+    build "$preset" || return
+    heading "tests in the process, $preset"
+    rm -f "build/$preset/Testing/Temporary/LastTest.log"
+    if ! ctest --preset "$preset" -j "$jobs" >"$log" 2>&1; then
+        cat "$log"
+    fi
+    grep -E '^ *[0-9]+/[0-9]+ Test' "$log"
+    add_catch_counts "$preset"
+}
+
+# README's first command, and what a reader should see of it.
+quickstart() {
+    heading 'examples/quickstart.sh'
+    if examples/quickstart.sh >"$log" 2>&1 &&
+        grep -q '^  isp: 4 messages for 6 recipients' "$log" &&
+        grep -q '^  the same$' "$log" &&
+        grep -q '"outcome":"no-mail","exit":0' "$log" &&
+        grep -q '^  provider: EHLO odmr.provider.example$' "$log"; then
+        one_passed
+        printf 'ok    quickstart\n'
+    else
+        cat "$log"
+        one_failed 'quickstart'
+    fi
+}
+
+with_real_programs() {
+    local -a choice=()
+    [ $mode = full ] && choice=(--full)
+    build release || return
+    counted 'manuals' tests/manual
+    quickstart
+    counted 'real peers' tests/peers/run "${choice[@]}"
+    counted 'outcomes' tests/peers/outcomes "${choice[@]}"
+}
+
+heading 'what the tests need'
+if packaging/install-deps --tests --lint >"$log" 2>&1; then
+    printf 'is there\n'
+else
+    cat "$log"
+    one_failed 'packaging/install-deps --tests --lint'
+fi
+in_process asan
+if [ $mode = full ]; then
+    in_process dev
+fi
+if [ $mode = fast ]; then
+    counted 'lint' tests/lint --fast
+else
+    with_real_programs
+    counted 'lint' tests/lint
+fi
+heading 'all done'
+printf '%d passed, %d failed\n' "$passed" "$failed"
+[ "$failed" -eq 0 ]
