@@ -25,10 +25,6 @@ if(ODMR_SANITIZE)
   target_link_options(odmr_compiler INTERFACE -fsanitize=${ODMR_SANITIZE})
 endif()
 
-if(ODMR_FUZZ)
-  target_compile_options(odmr_compiler INTERFACE -fsanitize=fuzzer-no-link)
-endif()
-
 if(CMAKE_BUILD_TYPE STREQUAL "Release" OR CMAKE_BUILD_TYPE STREQUAL "RelWithDebInfo")
   if(NOT ODMR_SANITIZE)
     target_compile_options(odmr_compiler INTERFACE

@@ -59,7 +59,8 @@ class Fetch {
   // (Exim under TLS), or five hundred. Gives whether there is sense in asking for other groups.
   Task<bool> until_empty(const std::vector<std::string>& domains) {
     for (bool is_follow_up = false;; is_follow_up = true) {
-      if (is_follow_up && (report_.connections >= plan_.max_sessions || stop_.requested())) co_return !stop_.requested();
+      if (is_follow_up && (report_.connections >= plan_.max_sessions || stop_.requested()))
+        co_return !stop_.requested();
       const auto connection = co_await connect_once(domains, is_follow_up);
       if (!connection.turned && !is_follow_up) co_return report_.outcome == Outcome::no_mail;
       if (!connection.brought_mail) co_return !stop_.requested();
@@ -71,7 +72,10 @@ class Fetch {
     // message, and waits longer the next time.
     const auto ready = co_await target_->ready();
     if (!ready) {
-      if (!is_follow_up) end(Outcome::local_down, "the local target is not ready: " + ready.error().text);
+      if (stop_.requested())
+        end(Outcome::unavailable, "stopped by a signal");
+      else if (!is_follow_up)
+        end(Outcome::local_down, "the local target is not ready: " + ready.error().text);
       co_return Connection();
     }
     auto turned = co_await reach_and_turn(domains, is_follow_up);
@@ -128,8 +132,7 @@ class Fetch {
     };
     receive::Reception reception(options, guard_, *target_, bounces_, network_.clock(), log_);
     const auto session_options = mail_session_options();
-    const auto ended =
-        co_await server::serve_mail(std::move(turned.stream), reception, session_options, log_, stop_);
+    const auto ended = co_await server::serve_mail(std::move(turned.stream), reception, session_options, log_, stop_);
     judge(ended, reception, is_follow_up);
     co_return Connection{true, reception.final_answers() > 0};
   }
@@ -158,15 +161,19 @@ class Fetch {
       case SessionEnd::How::quit:
         break;
       case SessionEnd::How::lost:
-        if (ended.inside_transaction) end(Outcome::unavailable, "the line broke inside a message: " + ended.text);
-        else if (brought_nothing && !is_follow_up) end(Outcome::unavailable, "the line broke: " + ended.text);
+        if (ended.inside_transaction)
+          end(Outcome::unavailable, "the line broke inside a message: " + ended.text);
+        else if (brought_nothing && !is_follow_up)
+          end(Outcome::unavailable, "the line broke: " + ended.text);
         break;
       case SessionEnd::How::left:
         end(Outcome::unavailable, "stopped inside a message: the grace was over");
         break;
       case SessionEnd::How::stopped:
-        if (stop_.requested()) end(Outcome::unavailable, "stopped by a signal");
-        else end(Outcome::protocol, "the provider sends nothing but errors");
+        if (stop_.requested())
+          end(Outcome::unavailable, "stopped by a signal");
+        else
+          end(Outcome::protocol, "the provider sends nothing but errors");
         break;
     }
     log_.info("line down", {{"how", ended.text},
@@ -205,8 +212,8 @@ class Fetch {
 
 }  // namespace
 
-Task<SessionReport> fetch(const FetchPlan& plan, net::Network& network, FileOps& files,
-                          receive::BounceKeeper& bounces, OnProgress on_progress, Log& log, Stop& stop) {
+Task<SessionReport> fetch(const FetchPlan& plan, net::Network& network, FileOps& files, receive::BounceKeeper& bounces,
+                          OnProgress on_progress, Log& log, Stop& stop) {
   Fetch session(plan, network, files, bounces, std::move(on_progress), log, stop);
   co_return co_await session.run();
 }

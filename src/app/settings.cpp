@@ -49,8 +49,10 @@ std::string default_hostname() {
 void read_pins(const Table& table, TlsSettings& tls) {
   for (const auto& text : table.texts("pin", {})) {
     const auto pin = net::parse_pin(text);
-    if (pin) tls.pins.push_back(*pin);
-    else table.fault("pin", pin.error().text);
+    if (pin)
+      tls.pins.push_back(*pin);
+    else
+      table.fault("pin", pin.error().text);
   }
 }
 
@@ -79,8 +81,9 @@ TlsSettings read_tls(const Table& table, TlsPolicy otherwise) {
   read_pins(table, tls);
   read_client_certificate(table, tls);
   if (tls.policy == TlsPolicy::none && (!tls.pins.empty() || !tls.ca_file.empty() || !tls.client_certificate.empty())) {
-    table.fault("tls", "there is nothing to verify without TLS; use tls = \"starttls\" or \"implicit\", or leave out "
-                       "pin, ca_file and client_certificate");
+    table.fault("tls",
+                "there is nothing to verify without TLS; use tls = \"starttls\" or \"implicit\", or leave out "
+                "pin, ca_file and client_certificate");
   }
   return tls;
 }
@@ -188,9 +191,12 @@ DeliverSettings read_deliver(const Table& table) {
 void read_domains(const Table& table, ProviderSettings& provider) {
   const auto written = table.texts("domains");
   if (!written || written->empty()) {
-    if (!written) table.fault("domains", "missing; name the domains that the provider holds mail for, such as "
-                                         "domains = [\"example.org\"]");
-    else table.fault("domains", "is empty, so nothing could be accepted; name the domains to fetch");
+    if (!written)
+      table.fault("domains",
+                  "missing; name the domains that the provider holds mail for, such as "
+                  "domains = [\"example.org\"]");
+    else
+      table.fault("domains", "is empty, so nothing could be accepted; name the domains to fetch");
     return;
   }
   for (const auto& one : *written) {
@@ -214,8 +220,9 @@ void read_provider_login(const Table& table, ProviderSettings& provider) {
   }
   if (!provider.login.password && !has_certificate && !table.has("password_file") && !table.has("password_command") &&
       !table.has("password_credential") && !table.has("password")) {
-    table.fault("password_file", "missing; name the file that holds the ATRN password (or use password_command or "
-                                 "password_credential)");
+    table.fault("password_file",
+                "missing; name the file that holds the ATRN password (or use password_command or "
+                "password_credential)");
   }
   if (provider.tls.policy != TlsPolicy::none) return;
   for (const auto mechanism : provider.login.filter) {
@@ -278,13 +285,14 @@ std::vector<std::string> read_what_is_to_come(const Table& root) {
 }
 
 void read_log(const Table& log, Settings& settings) {
-  settings.log_level = log.choice<Level>("level",
-                                         {{"error", Level::error},
-                                          {"warn", Level::warn},
-                                          {"info", Level::info},
-                                          {"debug", Level::debug},
-                                          {"trace", Level::trace}},
-                                         Level::info);
+  const auto level = log.choice<Level>("level",
+                                       {{"error", Level::error},
+                                        {"warn", Level::warn},
+                                        {"info", Level::info},
+                                        {"debug", Level::debug},
+                                        {"trace", Level::trace}},
+                                       Level::info);
+  if (log.has("level")) settings.log_level = level;
   settings.log_format =
       log.choice<LogFormat>("format", {{"text", LogFormat::text}, {"json", LogFormat::json}}, LogFormat::text);
 }
@@ -297,8 +305,9 @@ Settings read_settings(config::Document& document) {
   settings.state_dir = root.path("state_dir").value_or(default_state_dir());
   settings.hostname = root.text("hostname", default_hostname());
   if (!smtp::is_ehlo_name(settings.hostname)) {
-    root.fault("hostname", "\"" + settings.hostname + "\" is no host name; give a full one, such as "
-                           "hostname = \"mail.example.org\"");
+    root.fault("hostname", "\"" + settings.hostname +
+                               "\" is no host name; give a full one, such as "
+                               "hostname = \"mail.example.org\"");
   }
   settings.stop_grace = root.duration("stop_grace", settings.stop_grace, {Duration::zero(), std::chrono::hours(24)});
   read_log(root.table("log"), settings);
@@ -306,9 +315,9 @@ Settings read_settings(config::Document& document) {
 
   const Table deliver = root.table("deliver");
   const auto providers = root.tables("provider");
-  const bool all_have_their_own = !providers.empty() && std::all_of(providers.begin(), providers.end(), [](const Table& one) {
-    return one.table("deliver").is_there();
-  });
+  const bool all_have_their_own =
+      !providers.empty() &&
+      std::all_of(providers.begin(), providers.end(), [](const Table& one) { return one.table("deliver").is_there(); });
   if (deliver.is_there() || !all_have_their_own) read_deliver(deliver);
   if (providers.empty()) root.fault("provider", "missing; there has to be one [provider.NAME] at least");
   for (const auto& table : providers) settings.providers.push_back(read_provider(table, deliver));

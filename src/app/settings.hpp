@@ -66,7 +66,7 @@ struct Settings {
   std::string state_dir;
   std::string hostname;
   Duration stop_grace = std::chrono::minutes(10);
-  Level log_level = Level::info;
+  std::optional<Level> log_level;  ///< none: info, or warn where a progress line is shown instead
   LogFormat log_format = LogFormat::text;
   std::vector<ProviderSettings> providers;  ///< in the order of the file
   TimeoutSettings timeouts;

@@ -26,9 +26,13 @@ struct Options {
   std::vector<std::string> providers;
 };
 
-void print_line(std::FILE* to, const std::string& line) { fmt::print(to, "{}\n", line); }
+void print_line(std::FILE* to, const std::string& line) {
+  fmt::print(to, "{}\n", line);
+}
 
-Level log_level(const Options& options, Level configured) {
+Level log_level(const Options& options, std::optional<Level> wanted, bool has_progress_line) {
+  // Somebody who watches the mail come in does not want a line for each message beside it.
+  const Level configured = wanted.value_or(has_progress_line ? Level::warn : Level::info);
   if (options.verbose >= 2) return Level::trace;
   if (options.verbose == 1) return std::max(configured, Level::debug);
   return options.quiet ? Level::error : configured;
@@ -77,12 +81,13 @@ int run(const Options& options) {
   if (!settings) return report_faults(options, settings.error());
   const auto unknown = app::unknown_providers(*settings, options.providers);
   for (const auto& name : unknown) {
-    print_line(stderr, "odmr: no provider \"" + escape(name) + "\" in the configuration ([provider." + escape(name) + "])");
+    print_line(stderr,
+               "odmr: no provider \"" + escape(name) + "\" in the configuration ([provider." + escape(name) + "])");
   }
   if (!unknown.empty()) return k_exit_usage;
 
   ProgressLine progress(!options.quiet && !options.json);
-  const auto log = make_stderr_log(log_level(options, settings->log_level), settings->log_format,
+  const auto log = make_stderr_log(log_level(options, settings->log_level, progress.is_shown()), settings->log_format,
                                    [&progress] { progress.clear(); });
   for (const auto& table : settings->unused) log->warn("this version does nothing with " + table + " yet");
   Terminal terminal(options, progress);
@@ -108,7 +113,8 @@ int check(const Options& options) {
   if (!faults.empty()) return exit_status(Outcome::config);
   if (options.quiet || options.json) return 0;
   for (const auto& provider : settings->providers) print_line(stdout, describe(provider));
-  for (const auto& table : settings->unused) print_line(stdout, "note: this version does nothing with " + table + " yet");
+  for (const auto& table : settings->unused)
+    print_line(stdout, "note: this version does nothing with " + table + " yet");
   print_line(stdout, "the configuration is good");
   return 0;
 }

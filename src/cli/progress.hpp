@@ -17,6 +17,8 @@ class ProgressLine {
   ProgressLine(const ProgressLine&) = delete;
   ProgressLine& operator=(const ProgressLine&) = delete;
 
+  /// Whether it would show anything.
+  bool is_shown() const { return wanted_; }
   void show(const std::string& provider, const receive::Tally& tally, std::uint64_t bytes_under_way);
   /// Wipes the line: something else is about to be written.
   void clear();
