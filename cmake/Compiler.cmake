@@ -23,6 +23,14 @@ if(ODMR_SANITIZE)
   target_compile_options(odmr_compiler INTERFACE
     -fsanitize=${ODMR_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
   target_link_options(odmr_compiler INTERFACE -fsanitize=${ODMR_SANITIZE})
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+    # It puts data before each function, which clang 14 cannot assemble for the parts of a coroutine.
+    target_compile_options(odmr_compiler INTERFACE -fno-sanitize=function)
+  endif()
+endif()
+
+if(ODMR_FUZZ)
+  target_compile_options(odmr_compiler INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 
 if(CMAKE_BUILD_TYPE STREQUAL "Release" OR CMAKE_BUILD_TYPE STREQUAL "RelWithDebInfo")

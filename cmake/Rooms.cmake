@@ -2,10 +2,6 @@
 #
 # One library per room of src/. A room is included as "room/header.hpp" through a link that only those see who import
 # the room, so an include that src/README.md does not allow fails to compile.
-# Coverage for the fuzzer goes into the pure rooms only: clang 14 cannot assemble it in coroutines ("Cannot represent a
-# difference across sections").
-set(ODMR_PURE_ROOMS base smtp mail sasl spool config)
-
 function(odmr_room name)
   cmake_parse_arguments(ROOM "" "" "SOURCES;IMPORTS;LIBRARIES;PRIVATE_LIBRARIES" ${ARGN})
   set(doors ${CMAKE_BINARY_DIR}/rooms/${name})
@@ -17,9 +13,6 @@ function(odmr_room name)
   if(ROOM_SOURCES)
     add_library(odmr_${name} STATIC ${ROOM_SOURCES})
     target_link_libraries(odmr_${name} PRIVATE odmr_compiler ${ROOM_PRIVATE_LIBRARIES})
-    if(ODMR_FUZZ AND name IN_LIST ODMR_PURE_ROOMS)
-      target_compile_options(odmr_${name} PRIVATE -fsanitize=fuzzer-no-link)
-    endif()
     set(scope PUBLIC)
   else()
     add_library(odmr_${name} INTERFACE)

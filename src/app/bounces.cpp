@@ -13,7 +13,7 @@ Result<void> BounceFolder::keep(const receive::BounceRecord& record) {
   }
   auto draft = store->begin(envelope);
   if (!draft) return fail(draft.error());
-  const auto written = draft->write(record.header);
+  auto written = draft->write(record.header);
   if (!written) return written;
   const auto id = draft->commit();
   if (!id) return fail(id.error());

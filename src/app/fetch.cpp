@@ -156,7 +156,7 @@ class Fetch {
     if (tally.messages + tally.rejected + tally.duplicates > 0) end(Outcome::fetched, {});
     if (reception.has_put_off()) end(Outcome::deferred, "some mail was put off: the provider keeps it");
     if (reception.state_error()) end(Outcome::state, reception.state_error()->text);
-    const bool brought_nothing = ended.transactions == 0;
+    const bool brought_nothing = tally.messages + tally.rejected + tally.duplicates + tally.deferred == 0;
     switch (ended.how) {
       case SessionEnd::How::quit:
         break;
@@ -167,7 +167,8 @@ class Fetch {
           end(Outcome::unavailable, "the line broke: " + ended.text);
         break;
       case SessionEnd::How::left:
-        end(Outcome::unavailable, "stopped inside a message: the grace was over");
+        end(Outcome::unavailable,
+            ended.inside_transaction ? "stopped inside a message: the grace was over" : "stopped by a signal");
         break;
       case SessionEnd::How::stopped:
         if (stop_.requested())

@@ -29,7 +29,7 @@ spdlog::level::level_enum to_spdlog(Level level) {
 
 // Quoted where a reader, or a program, could not tell where the value ends.
 std::string text_value(const std::string& value) {
-  const std::string safe = escape(value, k_longest_value);
+  std::string safe = escape(value, k_longest_value);
   if (!safe.empty() && safe.find_first_of(" \"=") == std::string::npos) return safe;
   std::string out = "\"";
   for (const char c : safe) {

@@ -45,6 +45,12 @@ net::Task<Result<void>> Session::send(std::string_view line, Visibility visibili
 }
 
 net::Task<Result<smtp::Reply>> Session::ask(std::string_view line, Duration patience, Visibility visibility) {
+  // What has come already answers nothing: the conversation is out of step, or somebody put a reply in.
+  if (!stream_.buffered().empty()) {
+    auto unasked = co_await read_reply(std::chrono::seconds(1));
+    if (!unasked || unasked->code == 421) co_return unasked;
+    co_return fail(Errc::malformed, stream_.peer() + ": a reply that nobody asked for: " + unasked->joined());
+  }
   const auto sent = co_await send(line, visibility);
   if (!sent) {
     // The peer may have said why before it went: 421 is worth more than "broken pipe".

@@ -27,7 +27,8 @@ class Session {
   net::Task<Result<smtp::Reply>> read_reply(Duration patience);
   /// A line with its CRLF, or several of a group, sent at once. The bytes must stay until the step is over.
   net::Task<Result<void>> send(std::string_view line, Visibility visibility = Visibility::open);
-  /// send() and read_reply().
+  /// send() and read_reply(), with nothing else under way: a reply that is there before is an error (malformed), unless
+  /// it is 421.
   net::Task<Result<smtp::Reply>> ask(std::string_view line, Duration patience,
                                       Visibility visibility = Visibility::open);
   /// Message bytes, already encoded; the trace shows their number.

@@ -115,6 +115,7 @@ class Table {
   Meaning choice(const std::string& key, const std::vector<std::pair<std::string, Meaning>>& words,
                  Meaning otherwise) const {
     std::vector<std::string> names;
+    names.reserve(words.size());
     for (const auto& word : words) names.push_back(word.first);
     const auto index = choice_of(key, names);
     return index ? words[*index].second : otherwise;

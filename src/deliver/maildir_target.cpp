@@ -34,7 +34,7 @@ MaildirTarget::~MaildirTarget() { discard(); }
 Result<void> MaildirTarget::prepare() {
   const std::string& top = options_.directory;
   for (const auto& directory : {top, top + "/tmp", top + "/new", top + "/cur"}) {
-    const auto made = files_.make_dir(directory, 0700);
+    auto made = files_.make_dir(directory, 0700);
     if (!made) return made;
   }
   auto tmp = files_.open_dir(top + "/tmp");

@@ -146,8 +146,8 @@ Task<Reply> SmtpTarget::mail(const smtp::MailCommand& mail) {
 Task<Reply> SmtpTarget::rcpt(const smtp::RcptCommand& rcpt) {
   if (trouble_) co_return *trouble_;
   const bool dsn = session_->dialect() == client::Dialect::smtp && session_->capabilities().has("DSN");
-  const auto line = smtp::rcpt_line(rcpt.forward_path.mailbox, dsn ? rcpt.notify : std::string(),
-                                    dsn ? rcpt.orcpt : std::string());
+  const auto line =
+      smtp::rcpt_line(rcpt.forward_path.mailbox, dsn ? rcpt.notify : std::string(), dsn ? rcpt.orcpt : std::string());
   if (!line) co_return Reply(553, "5.1.3 " + line.error().text);
   auto reply = co_await session_->ask(*line, options_.server.patience.command);
   if (!reply) co_return lost(reply.error());
@@ -159,6 +159,7 @@ Task<std::optional<Reply>> SmtpTarget::data(const Handover& handover) {
   if (trouble_) co_return *trouble_;
   auto reply = co_await session_->ask("DATA\r\n", options_.server.patience.command);
   if (!reply) co_return lost(reply.error());
+  if (reply->is_positive()) co_return lost(Error{Errc::malformed, "DATA is answered by " + reply->joined()});
   if (reply->code != 354) co_return heard(std::move(*reply));
   state_ = State::content;
   encoder_ = smtp::DotEncoder();

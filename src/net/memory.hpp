@@ -17,13 +17,13 @@ namespace odmr::net {
 struct Faults {
   static constexpr std::size_t k_never = std::numeric_limits<std::size_t>::max();
 
-  std::size_t largest_read = k_never;    ///< bytes that one read gives at the most
-  std::set<std::size_t> breaks;          ///< offsets in the incoming bytes that no read goes across
-  std::size_t fail_read = k_never;       ///< this read (counted from 0) and all later ones fail with `lost`
-  std::size_t fail_write = k_never;      ///< likewise; the bytes of a failing write do not arrive
-  std::size_t cut_after_read = k_never;  ///< after so many incoming bytes the line is lost
+  std::size_t largest_read = k_never;       ///< bytes that one read gives at the most
+  std::set<std::size_t> breaks;             ///< offsets in the incoming bytes that no read goes across
+  std::size_t fail_read = k_never;          ///< this read (counted from 0) and all later ones fail with `lost`
+  std::size_t fail_write = k_never;         ///< likewise; the bytes of a failing write do not arrive
+  std::size_t cut_after_read = k_never;     ///< after so many incoming bytes the line is lost
   std::size_t cut_after_written = k_never;  ///< after so many outgoing bytes: what fits arrives, then it is lost
-  std::size_t room = k_never;  ///< unread bytes that the peer's end holds before a write has to wait
+  std::size_t room = k_never;               ///< unread bytes that the peer's end holds before a write has to wait
 };
 
 /// Counts of what one end did, for drivers that make each step fail in turn.

@@ -18,6 +18,13 @@ namespace {
 constexpr std::size_t k_raw_buffer = 32 * 1024;
 constexpr std::size_t k_write_piece = 64 * 1024;
 constexpr std::size_t k_undecodable = 64;
+constexpr auto k_rest_of_line = std::chrono::seconds(1);
+
+// In the middle of a handshake that fails for it, the session has no certificate yet.
+X509* certificate_of_peer(const SSL* ssl) {
+  if (X509* certificate = SSL_get0_peer_certificate(ssl)) return certificate;
+  return sk_X509_value(SSL_get0_verified_chain(ssl), 0);
+}
 
 std::string list(const std::vector<std::string>& names) {
   std::string out;
@@ -56,7 +63,9 @@ TlsTransport::TlsTransport(std::unique_ptr<Transport> below, std::shared_ptr<Tls
   }
 }
 
-TlsTransport::~TlsTransport() { SSL_free(ssl_); }
+TlsTransport::~TlsTransport() {
+  SSL_free(ssl_);
+}
 
 void TlsTransport::note_header(int write_p, int /*version*/, int content_type, const void* bytes, std::size_t size,
                                ssl_st* /*ssl*/, void* self) {
@@ -82,7 +91,7 @@ Task<Result<void>> TlsTransport::flush(Duration patience) {
 
 Error TlsTransport::failure(const std::string& doing) {
   const long verdict = SSL_get_verify_result(ssl_);
-  X509* certificate = SSL_get0_peer_certificate(ssl_);
+  X509* certificate = certificate_of_peer(ssl_);
   if (verdict != X509_V_OK && !SSL_is_server(ssl_)) {
     ERR_clear_error();
     std::string text = "the certificate of " + server_name_ + " is not accepted: ";
@@ -150,11 +159,9 @@ Task<Result<std::size_t>> TlsTransport::read_some(std::span<char> into, TimePoin
     const int error = SSL_get_error(ssl_, done);
     if (error == SSL_ERROR_ZERO_RETURN) co_return fail(Errc::closed, peer() + ": connection closed");
     if (error != SSL_ERROR_WANT_READ) {
-      undecodable_ = last_header_;
-      std::string rest(k_undecodable, '\0');
-      const int more = BIO_read(in_, rest.data(), static_cast<int>(k_undecodable - std::min(k_undecodable, undecodable_.size())));
-      if (more > 0) undecodable_ += rest.substr(0, static_cast<std::size_t>(more));
-      co_return fail(failure(peer()));
+      const Error problem = failure(peer());
+      co_await read_undecodable();
+      co_return fail(problem);
     }
     // A key update, or an alert, may have to go out before more comes in.
     const auto flushed = co_await flush(std::max(deadline - clock_.now(), Duration::zero()));
@@ -164,6 +171,20 @@ Task<Result<std::size_t>> TlsTransport::read_some(std::span<char> into, TimePoin
       co_return fail(Errc::lost, peer() + ": connection ended without TLS close_notify");
     }
     if (!fed) co_return fail(fed.error());
+  }
+}
+
+// What stands where a record should begin may be a line in clear text, and the rest of it still be on its way.
+Task<> TlsTransport::read_undecodable() {
+  const TimePoint deadline = clock_.now() + k_rest_of_line;
+  undecodable_ = last_header_;
+  for (;;) {
+    std::string rest(k_undecodable - std::min(k_undecodable, undecodable_.size()), '\0');
+    const int more = BIO_read(in_, rest.data(), static_cast<int>(rest.size()));
+    if (more > 0) undecodable_ += rest.substr(0, static_cast<std::size_t>(more));
+    if (undecodable_.size() >= k_undecodable || undecodable_.find('\n') != std::string::npos) co_return;
+    const auto fed = co_await feed(deadline);
+    if (!fed) co_return;
   }
 }
 

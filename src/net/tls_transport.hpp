@@ -43,6 +43,7 @@ class TlsTransport final : public Transport {
                           void* self);
   Task<Result<void>> feed(TimePoint deadline);
   Task<Result<void>> flush(Duration patience);
+  Task<> read_undecodable();
   Error failure(const std::string& doing);
 
   std::unique_ptr<Transport> below_;

@@ -185,7 +185,7 @@ Reply Reception::verdict(const std::vector<Reply>& replies, std::uint64_t size) 
   if (taken > 0) return settle_mixed(replies);
 
   const Reply* put_off = first_of_class(replies, 4);
-  const Reply reply = put_off != nullptr ? *put_off : replies.front();
+  Reply reply = put_off != nullptr ? *put_off : replies.front();
   std::string fingerprint = message_->digest.finish();
   for (const auto& recipient : message_->accepted) fingerprint += recipient.text() + '\0';
   count_refusal(reply, net::sha256(fingerprint));

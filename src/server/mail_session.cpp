@@ -13,6 +13,8 @@ using net::Task;
 using smtp::Reply;
 using smtp::Verb;
 
+constexpr auto k_last_words = std::chrono::seconds(1);
+
 class MailSession {
  public:
   MailSession(net::Stream stream, MailHandler& handler, const MailSessionOptions& options, Log& log, Stop& stop)
@@ -55,7 +57,7 @@ class MailSession {
     }
     const auto line = co_await channel_.read_line(options_.longest_line, channel_.clock().now() + patience());
     if (!line) {
-      if (line.error().code != Errc::interrupted) end_by(line.error());
+      if (line.error().code != Errc::interrupted) co_await break_off(line.error());
       co_return;
     }
     is_first_ = false;
@@ -82,6 +84,16 @@ class MailSession {
   void close_politely(const std::string& why) {
     channel_.reply(Reply(421, "4.3.2 " + options_.hostname + " " + why));
     end_ = SessionEnd{SessionEnd::How::stopped, false, 0, why};
+  }
+
+  // A peer that has gone may have said QUIT before: some do not wait for our greeting, or for the reply before it.
+  Task<> break_off(Error error) {
+    if (error.code == Errc::lost && !in_transaction_) {
+      const auto last = co_await channel_.read_line(options_.longest_line, channel_.clock().now() + k_last_words);
+      if (last && smtp::parse_command(last->text).verb == Verb::quit) co_return co_await quit();
+      if (!last && last.error().code == Errc::tls) error = last.error();
+    }
+    end_by(error);
   }
 
   void end_by(const Error& error) {
@@ -189,8 +201,11 @@ class MailSession {
     if (!command.argument.empty()) co_return refuse(Reply(501, "5.5.4 DATA takes no argument"));
     if (!in_transaction_) co_return refuse(Reply(503, "5.5.1 MAIL first"));
     if (recipients_ == 0) co_return refuse(Reply(554, "5.5.1 no valid recipients"));
-    if (const auto refused = co_await handler_.on_data()) {
+    const auto refused = co_await handler_.on_data();
+    if (refused) {
+      // Nothing that was accepted counts any more: a second DATA has nobody to go to.
       channel_.reply(*refused);
+      co_await abandon();
       co_return;
     }
     channel_.reply(Reply(354, "end with CRLF.CRLF"));

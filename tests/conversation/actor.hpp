@@ -29,7 +29,7 @@ struct Scene {
   std::vector<std::string>& mismatches;
   std::vector<Event>& dialogue;
   bool lenient = false;
-  bool lmtp = false;  ///< the target
+  bool lmtp = false;       ///< the target
   std::size_t acting = 0;  ///< actors that have not come to their end
 };
 
@@ -96,6 +96,7 @@ class Actor {
   std::optional<std::string> gone_;        // why the line is over
   bool ended_by_script_ = false;
   bool end_is_due_ = false;  // the script has us close
+  bool draining_ = false;    // whatever comes, a TLS handshake into nothing perhaps
 };
 
 /// A target that takes everything, for connections that no transcript has.

@@ -123,8 +123,12 @@ const Contexts& contexts() {
 
 }  // namespace
 
-std::shared_ptr<net::TlsContext> server_context(const std::string& name) { return contexts().servers.at(name); }
+std::shared_ptr<net::TlsContext> server_context(const std::string& name) {
+  return contexts().servers.at(name);
+}
 
-std::shared_ptr<net::TlsContext> client_context() { return contexts().client; }
+std::shared_ptr<net::TlsContext> client_context() {
+  return contexts().client;
+}
 
 }  // namespace odmr::conversation

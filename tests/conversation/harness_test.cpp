@@ -14,7 +14,6 @@ Performance perform_text(const char* text, const Variation& variation = {}) {
   return perform(transcripts.at(0), variation);
 }
 
-
 }  // namespace
 
 TEST_CASE("a transcript that is kept to has nothing to report") {

@@ -8,9 +8,13 @@ namespace odmr::conversation {
 
 namespace {
 
-bool is_positive(int code) { return code / 100 == 2; }
+bool is_positive(int code) {
+  return code / 100 == 2;
+}
 
-std::string verb_of(std::string_view command) { return upper(command.substr(0, command.find(' '))); }
+std::string verb_of(std::string_view command) {
+  return upper(command.substr(0, command.find(' ')));
+}
 
 std::string argument_of(std::string_view command) {
   const auto space = command.find(' ');
@@ -64,7 +68,8 @@ bool is_taken(const Delivery& delivery) {
 std::optional<std::string> without_trace(const std::string& content) {
   if (!content.starts_with("Received: ")) return std::nullopt;
   auto end = content.find("\r\n");
-  while (end != std::string::npos && end + 2 < content.size() && (content[end + 2] == ' ' || content[end + 2] == '\t')) {
+  while (end != std::string::npos && end + 2 < content.size() &&
+         (content[end + 2] == ' ' || content[end + 2] == '\t')) {
     end = content.find("\r\n", end + 2);
   }
   if (end == std::string::npos) return std::nullopt;
@@ -82,8 +87,12 @@ void Ledger::ProviderEnd::said(std::string_view bytes) {
   }
   unread_ += bytes;
   each_line(unread_, [this](const std::string& line) {
-    if (!turned_) before_the_turn(line);
-    else commands_.push_back(line);
+    if (!turned_) {
+      before_the_turn(line);
+    } else {
+      commands_.push_back(line);
+      if (verb_of(line) == "QUIT") ++ledger_.quits;
+    }
     return true;
   });
 }
@@ -112,8 +121,10 @@ void Ledger::ProviderEnd::heard(std::string_view line) {
   }
   const int code = final_code(line);
   if (code == 0) return;
-  if (!greeted_) greeted_ = true;
-  else if (!commands_.empty()) heard_reply(code);
+  if (!greeted_)
+    greeted_ = true;
+  else if (!commands_.empty())
+    heard_reply(code);
 }
 
 void Ledger::ProviderEnd::heard_reply(int code) {

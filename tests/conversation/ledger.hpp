@@ -48,6 +48,7 @@ class Ledger {
     void heard(std::string_view line);
     bool has_turned() const { return turned_; }
     bool is_inside_message() const { return in_content_; }
+    bool awaits_reply() const { return !commands_.empty(); }
     /// Whether the reply heard last was the one to a final dot.
     bool heard_a_verdict() const { return verdict_; }
     /// We closed. `allowed`: a dead line, our patience, or a second signal was the reason.
@@ -96,6 +97,8 @@ class Ledger {
 
   std::deque<Transaction> transactions;
   std::deque<Delivery> deliveries;
+
+  std::size_t quits = 0;  ///< turned lines that the provider ended by QUIT
 
   std::size_t taken() const;     ///< deliveries with a 2xx
   std::size_t accepted() const;  ///< transactions that heard a 2xx

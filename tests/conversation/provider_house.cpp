@@ -82,6 +82,7 @@ struct Talk {
   client::Session session;
   Account account;
   std::shared_ptr<net::TlsContext> tls;
+  bool begins_with_tls;
   std::vector<std::string>& heard;
 };
 
@@ -114,6 +115,11 @@ net::Task<Result<smtp::Reply>> act(Talk& talk, const std::string& chunk) {
 }
 
 net::Task<> say_all(Talk& talk, const std::vector<std::string>& chunks) {
+  if (talk.begins_with_tls) {
+    const std::string handshake = "TLS";
+    const auto begun = co_await act(talk, handshake);
+    if (!begun) talk.heard.emplace_back("no TLS");
+  }
   const auto greeting = co_await talk.session.read_reply(k_patience);
   talk.heard.push_back(greeting ? greeting->joined() : "closed");
   for (const auto& chunk : chunks) {
@@ -186,7 +192,7 @@ std::vector<std::string> converse(House& house, const provider::Door& door, cons
                                   const Account& account, std::shared_ptr<net::TlsContext> tls) {
   std::vector<std::string> heard;
   Talk talk{client::Session(house.connect(door), client::Dialect::smtp, silent_log(), k_patience), account,
-            std::move(tls), heard};
+            std::move(tls), door.tls == provider::DoorTls::implicit, heard};
   run(house, say_all(talk, chunks));
   return heard;
 }

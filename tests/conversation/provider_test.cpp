@@ -180,6 +180,17 @@ TEST_CASE("provider: SCRAM bound to the channel is what a client takes inside TL
   CHECK(heard.back() == "235 SCRAM-SHA-256-PLUS");
 }
 
+TEST_CASE("provider: TLS from the first byte", "[provider]") {
+  House house;
+  const provider::Door door{DoorTls::implicit, conversation::server_context("good")};
+  const auto heard =
+      converse(house, door, {"EHLO x", "STARTTLS", "LOGIN", "ATRN"}, Account{}, conversation::client_context());
+  CHECK(heard == Replies{k_greeting,
+                         "250 odmr.example.net ATRN ENHANCEDSTATUSCODES AUTH SCRAM-SHA-256-PLUS SCRAM-SHA-256 "
+                         "SCRAM-SHA-1 CRAM-MD5 PLAIN LOGIN",
+                         "503 5.5.1 TLS has begun already", "235 SCRAM-SHA-256-PLUS", "453 4.0.0 you have no mail"});
+}
+
 TEST_CASE("provider: a client certificate stands for the customer that has its name", "[provider]") {
   const TemporaryDirectory folder;
   const std::string key = folder / "key.pem";
@@ -410,6 +421,16 @@ TEST_CASE("provider: what a customer says instead of a greeting bounces nothing"
     CHECK(house.held() == 1);
     CHECK(house.ids(Folder::bounces).empty());
   }
+}
+
+TEST_CASE("provider: a customer that never greets is left, and its mail stays", "[provider]") {
+  House house;
+  house.put("a@sender.example", {"x@example.org"}, "one");
+  CHECK(after_login(house, {"ATRN", "5m", "HEAR"}) == Replies{"250 2.0.0 turning the line round", "closed"});
+  CHECK(house.held() == 1);
+  MailServer server(house);
+  CHECK(fetch(house, server).atrn == "250 2.0.0 turning the line round");
+  CHECK(house.held() == 0);
 }
 
 TEST_CASE("provider: an address beyond ASCII needs SMTPUTF8, a raw header goes without it", "[provider]") {

@@ -218,9 +218,7 @@ class StageNetwork final : public net::Network {
     co_return fail(Errc::timed_out, endpoint.text() + ": no connection in time");
   }
 
-  static std::string title(const Part& part) {
-    return std::string(name(part.peer)) + "@" + std::to_string(part.line);
-  }
+  static std::string title(const Part& part) { return std::string(name(part.peer)) + "@" + std::to_string(part.line); }
 
   net::Stream take(const LineName& name, const Part& part) {
     const auto special = variation_.faults.find(name);
@@ -245,8 +243,8 @@ class StageNetwork final : public net::Network {
   std::map<LineName, Made> made_;
 };
 
-Task<> run_fetch(const app::FetchPlan& plan, net::Network& network, receive::BounceKeeper& bounces, Log& log, Stop& stop,
-                 app::SessionReport& report) {
+Task<> run_fetch(const app::FetchPlan& plan, net::Network& network, receive::BounceKeeper& bounces, Log& log,
+                 Stop& stop, app::SessionReport& report) {
   report = co_await app::fetch(plan, network, system_files(), bounces, app::OnProgress(), log, stop);
 }
 
@@ -283,8 +281,8 @@ class Comparison {
   void compare() {
     const auto& report = performance_.report;
     say_unless(expected_.outcome == odmr::name(report.outcome),
-               "the outcome was to be " + expected_.outcome + " and is " + std::string(odmr::name(report.outcome)) + " (" +
-                   report.text + ")");
+               "the outcome was to be " + expected_.outcome + " and is " + std::string(odmr::name(report.outcome)) +
+                   " (" + report.text + ")");
     compare_counts(report);
     compare_word("reply", expected_.reply, report.reply);
     compare_word("tls", expected_.tls, report.tls);

@@ -28,7 +28,8 @@ struct Variation {
   net::Faults everywhere;                  ///< for connections that `faults` does not name
   /// The peers go on sensibly where we say something else than the transcript has: for runs in which something fails.
   bool lenient = false;
-  bool has_other_target = false;  ///< lenient: further connections to the target are taken, by one that takes everything
+  bool has_other_target =
+      false;  ///< lenient: further connections to the target are taken, by one that takes everything
   std::string text() const;
 };
 
@@ -41,7 +42,7 @@ struct Performance {
   std::map<LineName, net::Traffic> traffic;
   std::map<LineName, std::string> input;  ///< what each peer said to us
   Ledger ledger;
-  std::string log;       ///< at trace level
+  std::string log;  ///< at trace level
   std::vector<Event> dialogue;
 };
 

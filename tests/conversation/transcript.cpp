@@ -25,7 +25,9 @@ std::vector<std::string> lines_of(std::string_view text) {
   return lines;
 }
 
-bool says_nothing(const std::string& line) { return trim(line).empty() || trim(line).front() == '#'; }
+bool says_nothing(const std::string& line) {
+  return trim(line).empty() || trim(line).front() == '#';
+}
 
 // The first word, and what follows the spaces after it.
 std::pair<std::string, std::string> split(const std::string& line) {
@@ -101,7 +103,9 @@ std::size_t read_size(const std::string& text) {
 }
 
 // Everything after "S: ", spaces at the end included.
-std::string after_mark(const std::string& line) { return line.size() > 3 ? line.substr(3) : std::string(); }
+std::string after_mark(const std::string& line) {
+  return line.size() > 3 ? line.substr(3) : std::string();
+}
 
 std::optional<Step> spoken_step(const std::string& line) {
   Step step;
@@ -128,11 +132,11 @@ std::optional<Step> spoken_step(const std::string& line) {
 
 Step acted_step(const std::string& line) {
   static const std::map<std::string, Step::Kind> kinds = {
-      {"DATA", Step::Kind::data},     {"CONTENT", Step::Kind::content}, {"TLS", Step::Kind::tls},
-      {"SASL", Step::Kind::sasl},     {"CLEAR", Step::Kind::clear},     {"CLOCK", Step::Kind::clock},
-      {"PAUSE", Step::Kind::clock},   {"CLOSE", Step::Kind::close},     {"HALF-CLOSE", Step::Kind::half_close},
-      {"RESET", Step::Kind::reset},   {"END", Step::Kind::end},         {"DRAIN", Step::Kind::drain},
-      {"STOP", Step::Kind::stop},     {"LEAVE", Step::Kind::leave},
+      {"DATA", Step::Kind::data},   {"CONTENT", Step::Kind::content}, {"TLS", Step::Kind::tls},
+      {"SASL", Step::Kind::sasl},   {"CLEAR", Step::Kind::clear},     {"CLOCK", Step::Kind::clock},
+      {"PAUSE", Step::Kind::clock}, {"CLOSE", Step::Kind::close},     {"HALF-CLOSE", Step::Kind::half_close},
+      {"RESET", Step::Kind::reset}, {"END", Step::Kind::end},         {"DRAIN", Step::Kind::drain},
+      {"STOP", Step::Kind::stop},   {"LEAVE", Step::Kind::leave},
   };
   const auto [verb, argument] = split(line);
   const auto kind = kinds.find(verb);
@@ -168,21 +172,31 @@ Part part_of(Peer peer, const std::string& arguments) {
 
 void take_outcome(Expectation& expectation, const std::string& arguments) {
   for (const auto& word : words(arguments)) {
-    if (expectation.outcome.empty()) expectation.outcome = word;
-    else expectation.counts.insert(key_and_value(word));
+    if (expectation.outcome.empty())
+      expectation.outcome = word;
+    else
+      expectation.counts.insert(key_and_value(word));
   }
 }
 
 // A line that is about the session as a whole. Gives whether it was one.
 bool take_expectation(Expectation& expectation, const std::string& verb, const std::string& argument) {
-  if (verb == "outcome") take_outcome(expectation, argument);
-  else if (verb == "reply") expectation.reply = argument;
-  else if (verb == "tls") expectation.tls = argument;
-  else if (verb == "auth") expectation.auth = argument;
-  else if (verb == "text") expectation.text = std::regex(argument);
-  else if (verb == "bounce") expectation.bounces.push_back(argument);
-  else if (verb == "logged") expectation.logged.emplace_back(argument);
-  else return false;
+  if (verb == "outcome")
+    take_outcome(expectation, argument);
+  else if (verb == "reply")
+    expectation.reply = argument;
+  else if (verb == "tls")
+    expectation.tls = argument;
+  else if (verb == "auth")
+    expectation.auth = argument;
+  else if (verb == "text")
+    expectation.text = std::regex(argument);
+  else if (verb == "bounce")
+    expectation.bounces.push_back(argument);
+  else if (verb == "logged")
+    expectation.logged.emplace_back(argument);
+  else
+    return false;
   return true;
 }
 
@@ -208,8 +222,10 @@ Phrases read_phrases(std::string_view text) {
   for (const auto& line : lines_of(text)) {
     if (says_nothing(line)) continue;
     const auto [verb, name] = split(line);
-    if (verb == "phrase") phrase = &phrases[name];
-    else if (phrase != nullptr) phrase->push_back(line);
+    if (verb == "phrase")
+      phrase = &phrases[name];
+    else if (phrase != nullptr)
+      phrase->push_back(line);
   }
   return phrases;
 }
@@ -236,7 +252,9 @@ void expand(const Phrases& phrases, const Numbered& line, std::vector<Numbered>&
 
 }  // namespace
 
-std::string_view name(Peer peer) { return peer == Peer::provider ? "provider" : "target"; }
+std::string_view name(Peer peer) {
+  return peer == Peer::provider ? "provider" : "target";
+}
 
 Duration read_duration(const std::string& text) {
   std::size_t end = 0;

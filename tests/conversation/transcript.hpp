@@ -20,30 +20,30 @@ std::string_view name(Peer peer);
 /// One thing that a peer does, or waits for.
 struct Step {
   enum class Kind {
-    send,         ///< S:  text, escapes resolved, its CRLF in it; S- without CRLF
-    data,         ///< DATA: as many bytes of a message as `size` says, without the final dot
-    expect,       ///< C:  exactly this line
-    expect_like,  ///< C~  a line that matches
-    expect_reply, ///< C+  a whole reply, however many lines, its first beginning so
-    content,      ///< CONTENT: our message, to its final dot; with a size: at least so many bytes of it
-    tls,          ///< TLS: the server's handshake, with the certificate of that name
-    sasl,         ///< SASL: one whole AUTH exchange
-    clear,        ///< CLEAR: bytes past TLS
-    clock,        ///< CLOCK, PAUSE: time goes by
-    close,        ///< CLOSE: good-bye on all layers, nothing read any more
-    half_close,   ///< HALF-CLOSE: FIN, and goes on reading
-    reset,        ///< RESET: the line is lost, for both ends
-    end,          ///< END: we close, and say nothing before it
-    drain,        ///< DRAIN: we close, whatever we say before it
-    stop,         ///< STOP: SIGTERM
-    leave,        ///< LEAVE: a second SIGTERM
+    send,          ///< S:  text, escapes resolved, its CRLF in it; S- without CRLF
+    data,          ///< DATA: as many bytes of a message as `size` says, without the final dot
+    expect,        ///< C:  exactly this line
+    expect_like,   ///< C~  a line that matches
+    expect_reply,  ///< C+  a whole reply, however many lines, its first beginning so
+    content,       ///< CONTENT: our message, to its final dot; with a size: at least so many bytes of it
+    tls,           ///< TLS: the server's handshake, with the certificate of that name
+    sasl,          ///< SASL: one whole AUTH exchange
+    clear,         ///< CLEAR: bytes past TLS
+    clock,         ///< CLOCK, PAUSE: time goes by
+    close,         ///< CLOSE: good-bye on all layers, nothing read any more
+    half_close,    ///< HALF-CLOSE: FIN, and goes on reading
+    reset,         ///< RESET: the line is lost, for both ends
+    end,           ///< END: we close, and say nothing before it
+    drain,         ///< DRAIN: we close, whatever we say before it
+    stop,          ///< STOP: SIGTERM
+    leave,         ///< LEAVE: a second SIGTERM
   };
   Kind kind = Kind::send;
   std::string text;
-  std::regex pattern;             ///< of expect_like
-  std::size_t size = 0;           ///< of data and content
-  std::optional<Duration> time;   ///< of clock, and of "END after"
-  std::size_t line = 0;           ///< in the file
+  std::regex pattern;            ///< of expect_like
+  std::size_t size = 0;          ///< of data and content
+  std::optional<Duration> time;  ///< of clock, and of "END after"
+  std::size_t line = 0;          ///< in the file
 };
 
 /// A connection that we make, and what its other end does.
@@ -59,7 +59,8 @@ struct Part {
 /// How the session is to end.
 struct Expectation {
   std::string outcome;
-  std::map<std::string, std::string> counts;  ///< those not named are zero; "bytes" and "connections" have other defaults
+  std::map<std::string, std::string>
+      counts;  ///< those not named are zero; "bytes" and "connections" have other defaults
   std::optional<std::string> reply;
   std::optional<std::string> tls;
   std::optional<std::string> auth;

@@ -63,14 +63,13 @@ service stats {{
 """)
 
     def _databases(self):
-        """Refused and put-off users first, then everybody else. One who is put off has an unusable home,
-        which Dovecot notices at RCPT because it looks at the quota there."""
+        """Refused and put-off users first, then everybody else. For one who is put off the user database
+        itself fails, which Dovecot answers with 451 at RCPT."""
         refused = write(os.path.join(self.folder, "refused"), "".join(
             f"{name}::{self.uid}:{self.gid}::/::\n" for name in self.refused))
         put_off = write(os.path.join(self.folder, "put-off"), "".join(
-            f"{name}::{self.uid}:{self.gid}::/proc/nowhere::\n" for name in self.put_off))
+            f"{name}::{self.uid}:{self.gid}::/::userdb_tempfail=yes\n" for name in self.put_off))
         return f"""
-lmtp_rcpt_check_quota = yes
 passdb {{
   driver = static
   args = nopassword=y
