@@ -18,7 +18,6 @@ using Attempt = tl::expected<T, EnqueueFailure>;
 
 constexpr int k_data_error = 65;
 constexpr int k_no_user = 67;
-constexpr int k_cannot_create = 73;
 constexpr int k_try_again = 75;
 
 constexpr std::size_t k_piece = 64 * 1024;
@@ -28,8 +27,10 @@ constexpr std::size_t k_head = 1024 * 1024;
 Failed failed(int exit, std::string text) {
   return Failed(EnqueueFailure{exit, std::move(text)});
 }
+// A full disk, a spool that cannot be written: for the MTA that calls us this has to be "later". 73 would bounce the
+// mail there (Postfix's pipe(8) defers for 71 and 75 alone).
 Failed failed(const Error& error) {
-  return failed(k_cannot_create, error.text);
+  return failed(k_try_again, error.text);
 }
 
 bool is_seven_bit(std::string_view text) {

@@ -137,7 +137,7 @@ TEST_CASE("enqueue: a spool that does not take the message is said so", "[odmrd]
   write_file(odmrd.directory / "spool", "a file");
   const auto enqueued = odmrd.enqueue("", {"a@one.example"}, "x\n");
   REQUIRE_FALSE(enqueued);
-  CHECK(enqueued.error().exit == 73);
+  CHECK(enqueued.error().exit == 75);
 }
 
 TEST_CASE("enqueue: what the transaction will need is noted", "[odmrd]") {
