@@ -19,7 +19,7 @@ struct Enqueued {
 /// Why nothing was put into the spool.
 struct EnqueueFailure {
   int exit = 0;  ///< sysexits: 64 an address that is none, 65 a message that cannot be sent, 67 a domain that no
-                 ///< customer has, 73 the spool, 75 the input
+                 ///< customer has, 75 the spool or the input
   std::string text;
 };
 

@@ -63,6 +63,7 @@ class Fetch {
         co_return !stop_.requested();
       const auto connection = co_await connect_once(domains, is_follow_up);
       if (!connection.turned && !is_follow_up) co_return report_.outcome == Outcome::no_mail;
+      if (report_.outcome == Outcome::local_down) co_return false;
       if (!connection.brought_mail) co_return !stop_.requested();
     }
   }
@@ -126,11 +127,10 @@ class Fetch {
     options.provider_address = turned.stream.peer();
     if (turned.stream.tls()) options.tls = turned.stream.tls()->version + " " + turned.stream.tls()->cipher;
     options.session_id = plan_.session_id + "-" + std::to_string(report_.connections);
-    options.refused_before = &refused_before_;
     options.on_progress = [this](const receive::Tally& tally, std::uint64_t bytes) {
       if (on_progress_) on_progress_(sum(report_.received, tally), bytes);
     };
-    receive::Reception reception(options, guard_, *target_, bounces_, network_.clock(), log_);
+    receive::Reception reception(options, history_, guard_, *target_, bounces_, network_.clock(), log_);
     const auto session_options = mail_session_options();
     const auto ended = co_await server::serve_mail(std::move(turned.stream), reception, session_options, log_, stop_);
     judge(ended, reception, is_follow_up);
@@ -157,6 +157,11 @@ class Fetch {
     if (reception.has_put_off()) end(Outcome::deferred, "some mail was put off: the provider keeps it");
     if (reception.state_error()) end(Outcome::state, reception.state_error()->text);
     const bool brought_nothing = tally.messages + tally.rejected + tally.duplicates + tally.deferred == 0;
+    if (reception.has_had_enough()) {
+      end(Outcome::local_down,
+          "the local target refused all of the first messages, so the line was closed to keep the provider from "
+          "bouncing the rest; look at the target's log");
+    }
     switch (ended.how) {
       case SessionEnd::How::quit:
         break;
@@ -173,7 +178,7 @@ class Fetch {
       case SessionEnd::How::stopped:
         if (stop_.requested())
           end(Outcome::unavailable, "stopped by a signal");
-        else
+        else if (!reception.has_had_enough())
           end(Outcome::protocol, "the provider sends nothing but errors");
         break;
     }
@@ -207,7 +212,7 @@ class Fetch {
   Stop& stop_;
   receive::Guard guard_;
   std::unique_ptr<deliver::Target> target_;
-  std::set<std::string> refused_before_;
+  receive::History history_;
   SessionReport report_;
 };
 

@@ -63,15 +63,6 @@ Result<deliver::TargetOptions> target_of(const Settings& settings, const Deliver
   return target;
 }
 
-void note_faults(const std::string& table, const TlsSettings& tls, const LoginSettings& login,
-                 std::vector<std::string>& faults) {
-  const auto context = tls_context(tls);
-  if (!context) faults.push_back(table + ": " + context.error().text);
-  if (!login.password) return;
-  const auto secret = config::verify(*login.password);
-  if (!secret) faults.push_back(table + ": " + secret.error().text);
-}
-
 }  // namespace
 
 Result<FetchPlan> plan_fetch(const Settings& settings, const ProviderSettings& provider) {
@@ -90,15 +81,6 @@ Result<FetchPlan> plan_fetch(const Settings& settings, const ProviderSettings& p
   plan.target = std::move(*target);
   plan.timeouts = settings.timeouts;
   return plan;
-}
-
-std::vector<std::string> faults_of_files(const Settings& settings) {
-  std::vector<std::string> faults;
-  for (const auto& provider : settings.providers) {
-    note_faults("[provider." + provider.name + "]", provider.tls, provider.login, faults);
-    note_faults("[deliver] of provider " + provider.name, provider.deliver.tls, provider.deliver.login, faults);
-  }
-  return faults;
 }
 
 }  // namespace odmr::app

@@ -21,7 +21,11 @@ bool is_named(const std::vector<std::string>& names, const std::string& name) {
   return names.empty() || std::find(names.begin(), names.end(), name) != names.end();
 }
 
-SessionReport report_without_connection(const std::string& provider, Outcome outcome, const std::string& text) {
+// What a bounce record may need (receive::BounceRecord), and more.
+constexpr std::uint64_t k_least_space = 128 * 1024;
+
+SessionReport report_without_connection(const std::optional<std::string>& provider, Outcome outcome,
+                                        const std::string& text) {
   SessionReport report;
   report.session = net::hex(net::random_octets(6));
   report.provider = provider;
@@ -99,16 +103,10 @@ class Run {
 
  private:
   bool lock(const std::vector<std::string>& providers) {
-    auto made = system_files().make_dir(settings_.state_dir, 0700);
-    auto taken = made ? spool::DirectoryLock::take(settings_.state_dir) : fail(made.error());
+    auto taken = take_state_dir();
     if (taken) {
-      // Whether bounces could be kept shows now, before there is one.
-      const auto store = spool::Store::in(settings_.state_dir + "/bounces");
-      if (store) {
-        lock_.emplace(std::move(*taken));
-        return true;
-      }
-      taken = fail(store.error());
+      lock_.emplace(std::move(*taken));
+      return true;
     }
     const bool is_locked = taken.error().code == Errc::busy;
     const Outcome outcome = is_locked ? Outcome::locked : Outcome::state;
@@ -119,10 +117,26 @@ class Run {
     return false;
   }
 
+  // Whether bounces could be kept shows now, before there is one.
+  Result<spool::DirectoryLock> take_state_dir() {
+    const auto made = system_files().make_dir(settings_.state_dir, 0700);
+    if (!made) return fail(made.error());
+    auto taken = spool::DirectoryLock::take(settings_.state_dir);
+    if (!taken) return taken;
+    const auto store = spool::Store::in(settings_.state_dir + "/bounces");
+    if (!store) return fail(store.error());
+    const auto space = free_space(settings_.state_dir);
+    if (!space) return fail(space.error());
+    if (*space < k_least_space) return fail(Errc::no_space, settings_.state_dir + ": the disk is full");
+    return taken;
+  }
+
   void start(const ProviderSettings& provider) {
     auto plan = plan_fetch(settings_, provider);
     if (!plan) {
-      ended(report_without_connection(provider.name, Outcome::config, plan.error().text));
+      // No session came about for which the provider could be named (contract).
+      ended(report_without_connection(std::nullopt, Outcome::config,
+                                      "[provider." + provider.name + "]: " + plan.error().text));
       return;
     }
     if (plan->server.tls == client::TlsPolicy::none || plan->server.tls == client::TlsPolicy::if_available) {
@@ -141,8 +155,7 @@ class Run {
     OnProgress on_progress = [this, &plan](const receive::Tally& tally, std::uint64_t bytes) {
       observer_.on_progress(plan.provider, tally, bytes);
     };
-    const auto report =
-        co_await fetch(plan, network_, system_files(), bounces_, std::move(on_progress), log_, stop_);
+    const auto report = co_await fetch(plan, network_, system_files(), bounces_, std::move(on_progress), log_, stop_);
     ended(report);
   }
 

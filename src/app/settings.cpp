@@ -56,6 +56,12 @@ void read_pins(const Table& table, TlsSettings& tls) {
   }
 }
 
+// A fault at `key` when TLS cannot be set up with these options alone.
+void try_tls(const Table& table, const std::string& key, const net::TlsClientOptions& options) {
+  const auto context = net::TlsContext::client(options);
+  if (!context) table.fault(key, context.error().text);
+}
+
 void read_client_certificate(const Table& table, TlsSettings& tls) {
   tls.client_certificate = table.path("client_certificate").value_or("");
   tls.client_key = table.path("client_key").value_or("");
@@ -63,10 +69,10 @@ void read_client_certificate(const Table& table, TlsSettings& tls) {
     table.fault(tls.client_key.empty() ? "client_certificate" : "client_key",
                 "client_certificate and client_key go together; give both, or neither");
   }
-  if (!tls.client_key.empty()) {
-    const auto kept = config::check_secret_file(tls.client_key);
-    if (!kept) table.fault("client_key", kept.error().text);
-  }
+  if (tls.client_certificate.empty() || tls.client_key.empty()) return;
+  const auto kept = config::check_secret_file(tls.client_key);
+  if (!kept) table.fault("client_key", kept.error().text);
+  if (kept) try_tls(table, "client_certificate", net::TlsClientOptions{{}, {}, tls.client_certificate, tls.client_key});
 }
 
 TlsSettings read_tls(const Table& table, TlsPolicy otherwise) {
@@ -78,6 +84,7 @@ TlsSettings read_tls(const Table& table, TlsPolicy otherwise) {
                                         {"none", TlsPolicy::none}},
                                        otherwise);
   tls.ca_file = table.path("ca_file").value_or("");
+  if (!tls.ca_file.empty()) try_tls(table, "ca_file", net::TlsClientOptions{tls.ca_file, {}, {}, {}});
   read_pins(table, tls);
   read_client_certificate(table, tls);
   if (tls.policy == TlsPolicy::none && (!tls.pins.empty() || !tls.ca_file.empty() || !tls.client_certificate.empty())) {
@@ -105,10 +112,20 @@ std::vector<sasl::Mechanism> read_filter(const Table& table) {
   return filter;
 }
 
+// Now rather than when the line is up, and with its place in the file. A command is not run.
+void try_secret(const Table& table, const config::SecretSource& source) {
+  const auto good = config::verify(source);
+  if (good) return;
+  for (const std::string key : {"password_file", "password_credential", "password", "password_command"}) {
+    if (table.has(key)) return table.fault(key, good.error().text);
+  }
+}
+
 LoginSettings read_login(const Table& table) {
   LoginSettings login;
   login.user = table.text("user", "");
   login.password = config::read_secret_source(table);
+  if (login.password) try_secret(table, *login.password);
   login.filter = read_filter(table);
   return login;
 }

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -227,6 +228,14 @@ void Descriptor::reset() {
   if (fd_ >= 0) ::close(fd_);
   fd_ = -1;
   errno = before;
+}
+
+Result<std::uint64_t> free_space(const std::string& directory) {
+  struct statvfs facts {};
+  if (statvfs(directory.c_str(), &facts) != 0) return fail(system_error(errno, directory));
+  // Some file systems count no inodes: 0 of 0.
+  if (facts.f_files > 0 && facts.f_favail == 0) return std::uint64_t{0};
+  return std::uint64_t{facts.f_bavail} * facts.f_frsize;
 }
 
 FileOps& system_files() {

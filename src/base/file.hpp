@@ -83,4 +83,7 @@ class FileOps {
 /// The real ones.
 FileOps& system_files();
 
+/// Bytes that we may still write in the file system of `directory`; 0 too where no file can be made for lack of inodes.
+Result<std::uint64_t> free_space(const std::string& directory);
+
 }  // namespace odmr

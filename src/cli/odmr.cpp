@@ -6,12 +6,12 @@
 #include <exception>
 #include <nlohmann/json.hpp>
 
-#include "app/plan.hpp"
 #include "app/run.hpp"
 #include "base/ascii.hpp"
 #include "cli/process.hpp"
 #include "cli/progress.hpp"
 #include "cli/render.hpp"
+#include "net/digest.hpp"
 
 namespace odmr::cli {
 
@@ -67,7 +67,7 @@ int report_faults(const Options& options, const std::vector<std::string>& faults
   for (const auto& fault : faults) print_line(stderr, "odmr: " + escape(fault, 2000));
   if (options.json) {
     app::SessionReport report;
-    report.session = "";
+    report.session = net::hex(net::random_octets(6));
     report.outcome = Outcome::config;
     report.started = std::chrono::system_clock::now();
     report.text = faults.empty() ? std::string() : faults.front();
@@ -102,8 +102,8 @@ std::string describe(const app::ProviderSettings& provider) {
 }
 
 int check(const Options& options) {
-  auto settings = app::load_settings(options.config);
-  auto faults = settings ? app::faults_of_files(*settings) : settings.error();
+  const auto settings = app::load_settings(options.config);
+  const auto faults = settings ? std::vector<std::string>() : settings.error();
   if (options.json) {
     print_line(stdout, nlohmann::ordered_json{{"good", faults.empty()}, {"faults", faults}}.dump(
                            -1, ' ', false, nlohmann::json::error_handler_t::replace));

@@ -4,7 +4,9 @@ namespace odmr::receive {
 
 namespace {
 
-smtp::Reply refusal(const char* why) { return smtp::Reply(550, std::string("5.7.1 ") + why); }
+smtp::Reply refusal(const char* why) {
+  return smtp::Reply(550, std::string("5.7.1 ") + why);
+}
 
 }  // namespace
 

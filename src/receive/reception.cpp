@@ -50,9 +50,15 @@ const Reply* first_of_class(const std::vector<Reply>& replies, int first_digit) 
 
 }  // namespace
 
-Reception::Reception(const ReceptionOptions& options, const Guard& guard, deliver::Target& target,
+Reception::Reception(const ReceptionOptions& options, History& history, const Guard& guard, deliver::Target& target,
                      BounceKeeper& bounces, Clock& clock, Log& log)
-    : options_(options), guard_(guard), target_(target), bounces_(bounces), clock_(clock), log_(log) {}
+    : options_(options),
+      history_(history),
+      guard_(guard),
+      target_(target),
+      bounces_(bounces),
+      clock_(clock),
+      log_(log) {}
 
 Reception::~Reception() = default;
 
@@ -63,6 +69,7 @@ Task<Reply> Reception::on_mail(const smtp::MailCommand& mail, const server::Hell
   message_->id = options_.session_id + "." + std::to_string(++sequence_);
   auto reply = co_await target_.mail(mail);
   if (!reply.is_positive()) {
+    note_target_refusal(reply);
     count_refusal(reply, net::sha256("MAIL " + mail.reverse_path.text()));
     log_message(reply, 0);
     message_.reset();
@@ -174,6 +181,7 @@ Reply Reception::verdict(const std::vector<Reply>& replies, std::uint64_t size) 
   const auto taken = static_cast<std::uint64_t>(
       std::count_if(replies.begin(), replies.end(), [](const Reply& reply) { return reply.is_positive(); }));
   if (taken > 0) {
+    history_.has_taken = true;
     ++tally_.messages;
     tally_.recipients += taken;
     tally_.bytes += size;
@@ -186,6 +194,7 @@ Reply Reception::verdict(const std::vector<Reply>& replies, std::uint64_t size) 
 
   const Reply* put_off = first_of_class(replies, 4);
   Reply reply = put_off != nullptr ? *put_off : replies.front();
+  note_target_refusal(reply);
   std::string fingerprint = message_->digest.finish();
   for (const auto& recipient : message_->accepted) fingerprint += recipient.text() + '\0';
   count_refusal(reply, net::sha256(fingerprint));
@@ -214,6 +223,14 @@ Reply Reception::settle_mixed(const std::vector<Reply>& replies) {
   return *first_of_class(replies, 2);
 }
 
+void Reception::note_target_refusal(const Reply& reply) {
+  if (reply.is_permanent() && !history_.has_taken) ++history_.refused_first;
+}
+
+bool Reception::has_had_enough() const {
+  return !history_.has_taken && history_.refused_first >= options_.breaker;
+}
+
 void Reception::count_refusal(const Reply& reply, const std::string& fingerprint) {
   if (reply.is_transient()) {
     ++tally_.deferred;
@@ -221,7 +238,7 @@ void Reception::count_refusal(const Reply& reply, const std::string& fingerprint
     return;
   }
   ++tally_.rejected;
-  const bool is_new = options_.refused_before == nullptr || options_.refused_before->insert(fingerprint).second;
+  const bool is_new = history_.refused.insert(fingerprint).second;
   if (is_new) ++final_answers_;
 }
 

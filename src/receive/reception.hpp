@@ -42,21 +42,30 @@ class BounceKeeper {
   virtual Result<void> keep(const BounceRecord& record) = 0;
 };
 
+/// What a session remembers from one of its connections to the next.
+struct History {
+  std::set<std::string> refused;  ///< digests of what was refused for good
+  bool has_taken = false;         ///< the target has taken a message
+  std::size_t refused_first = 0;  ///< messages that it refused for good before it took one
+};
+
 struct ReceptionOptions {
-  std::string hostname;             ///< in Received
-  std::string provider_address;     ///< "192.0.2.1:366"
-  std::string tls;                  ///< "TLSv1.3 TLS_AES_256_GCM_SHA384", empty in clear text
-  std::string session_id;           ///< in Received and in the log
+  std::string hostname;          ///< in Received
+  std::string provider_address;  ///< "192.0.2.1:366"
+  std::string tls;               ///< "TLSv1.3 TLS_AES_256_GCM_SHA384", empty in clear text
+  std::string session_id;        ///< in Received and in the log
   std::size_t max_hops = 100;
-  std::set<std::string>* refused_before = nullptr;  ///< digests of what was refused for good earlier in this run
+  /// A target that refuses so many messages at first, whatever they are, is at fault itself: the line is closed before
+  /// the provider bounces all the others.
+  std::size_t breaker = 5;
   std::function<void(const Tally&, std::uint64_t bytes_of_this_message)> on_progress;
 };
 
 /// The handler of the turned line: lets each message through guard and target, while it arrives, and answers for it.
 class Reception final : public server::MailHandler {
  public:
-  Reception(const ReceptionOptions& options, const Guard& guard, deliver::Target& target, BounceKeeper& bounces,
-            Clock& clock, Log& log);
+  Reception(const ReceptionOptions& options, History& history, const Guard& guard, deliver::Target& target,
+            BounceKeeper& bounces, Clock& clock, Log& log);
 
   net::Task<smtp::Reply> on_mail(const smtp::MailCommand& mail, const server::Hello& hello) override;
   net::Task<smtp::Reply> on_rcpt(const smtp::RcptCommand& rcpt) override;
@@ -66,6 +75,8 @@ class Reception final : public server::MailHandler {
   net::Task<> on_content(std::string_view piece) override;
   net::Task<smtp::Reply> on_end(const server::ContentEnd& end) override;
   net::Task<> on_abandon() override;
+  /// The breaker: the target has refused everything so far.
+  bool has_had_enough() const override;
 
   const Tally& tally() const { return tally_; }
   /// Messages that got a final answer: 250, or a 5xx to one that was not refused before in this run.
@@ -81,6 +92,7 @@ class Reception final : public server::MailHandler {
   smtp::Reply verdict(const std::vector<smtp::Reply>& replies, std::uint64_t size);
   smtp::Reply settle_mixed(const std::vector<smtp::Reply>& replies);
   net::Task<smtp::Reply> refuse_content(const smtp::Reply& reply);
+  void note_target_refusal(const smtp::Reply& reply);
   std::string trace();
   void count_refusal(const smtp::Reply& reply, const std::string& fingerprint);
   void note_refused_recipient(std::string path, const smtp::Reply& reply);
@@ -88,6 +100,7 @@ class Reception final : public server::MailHandler {
   void log_message(const smtp::Reply& reply, std::uint64_t size);
 
   const ReceptionOptions& options_;
+  History& history_;
   const Guard& guard_;
   deliver::Target& target_;
   BounceKeeper& bounces_;

@@ -33,7 +33,8 @@ net::Task<Result<Line>> Channel::read_line(std::size_t longest, TimePoint deadli
       Line line = thrown_away > 0 ? Line{{}, Line::Fault::too_long} : as_line(bytes.substr(0, end + 1), longest);
       stream_.consume(end + 1);
       if (log_.wants(Level::trace)) {
-        log_.trace("<", {{"peer", stream_.peer()}, {"line", secret ? std::string("*****") : smtp::without_secret(line.text)}});
+        log_.trace(
+            "<", {{"peer", stream_.peer()}, {"line", secret ? std::string("*****") : smtp::without_secret(line.text)}});
       }
       co_return line;
     }

@@ -51,6 +51,10 @@ class MailSession {
       close_politely("stopping on a signal");
       co_return;
     }
+    if (!in_transaction_ && handler_.has_had_enough()) {
+      close_politely("cannot take mail now");
+      co_return;
+    }
     if (!in_transaction_ && errors_ >= options_.most_errors) {
       close_politely("too many errors");
       co_return;

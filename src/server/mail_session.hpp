@@ -53,6 +53,8 @@ class MailHandler {
   /// The transaction is over without its message: RSET, EHLO, QUIT, or the line is gone. What came of the content so
   /// far must never be delivered.
   virtual net::Task<> on_abandon() = 0;
+  /// Asked between transactions: whether the session had better end, with 421.
+  virtual bool has_had_enough() const { return false; }
 };
 
 struct MailSessionOptions {
@@ -62,9 +64,9 @@ struct MailSessionOptions {
   Duration idle = std::chrono::minutes(5);   ///< between transactions
   Duration data = std::chrono::minutes(10);  ///< silence inside a transaction
   Duration silence = std::chrono::minutes(2);
-  std::size_t longest_line = 2048;  ///< more than RFC 5321 4.5.3.1.4 and all extensions ask for
+  std::size_t longest_line = 2048;     ///< more than RFC 5321 4.5.3.1.4 and all extensions ask for
   std::size_t most_recipients = 1000;  ///< accepted in one transaction; then 452 (RFC 5321 4.5.3.1.10)
-  std::size_t most_errors = 100;    ///< bad commands before 421, between transactions
+  std::size_t most_errors = 100;       ///< bad commands before 421, between transactions
 };
 
 /// How a session came to its end.

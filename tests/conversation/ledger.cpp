@@ -140,6 +140,8 @@ void Ledger::ProviderEnd::heard_reply(int code) {
   } else if (verb == "DATA" && code == 354) {
     in_content_ = current_ != nullptr;
     unread_.clear();
+  } else if (verb == "DATA" && argument_of(command).empty() && current_ != nullptr && !current_->recipients.empty()) {
+    current_ = nullptr;  // refused, and with it the message
   } else if (command == "." && current_ != nullptr) {
     verdict_ = true;
     current_->reply = code;

@@ -81,7 +81,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   receive::ReceptionOptions options;
   options.hostname = "mail.customer.example";
   options.session_id = "f";
-  receive::Reception reception(options, guard, target, bounces, simulation, silent_log());
+  receive::History history;
+  receive::Reception reception(options, history, guard, target, bounces, simulation, silent_log());
   server::SessionEnd end;
   simulation.start(provide(std::move(line.second), fuzz::text(data + 1, size - 1)));
   net::Stream stream(std::move(line.first), simulation);

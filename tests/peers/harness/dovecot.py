@@ -19,18 +19,21 @@ class Dovecot(Target):
         self.uid, self.gid = user.pw_uid, user.pw_gid
         self.mailboxes.owned_by(self.uid, self.gid)
         self.socket = os.path.join(folder, "lmtp")
-        self.over_unix = True
+        self.over_unix = True  # which of its two listeners `url` names
+        self.starts = 0
 
     @property
     def url(self):
         return f"lmtp://{self.socket}" if self.over_unix else f"lmtp://{ADDRESS}:{self.port}"
 
     def _prepare(self):
-        # Users in a file, so that there can be unknown ones (550); a temporary failure comes from a
-        # user whose home cannot be used.
+        # New folders each time: for a lock file that a killed Dovecot left in them the next waits ten seconds.
+        self.starts += 1
+        if os.path.exists(self.socket):
+            os.unlink(self.socket)
         self.configuration = write(os.path.join(self.folder, "dovecot.conf"), f"""
-base_dir = {self.folder}/run
-state_dir = {self.folder}/state
+base_dir = {self.folder}/run{self.starts}
+state_dir = {self.folder}/state{self.starts}
 log_path = {self.folder}/dovecot.errors
 protocols = lmtp
 listen = {ADDRESS}

@@ -33,6 +33,7 @@ class Case:
     name: str
     function: object
     long: bool = False  # one of many combinations: without --full only some of them run
+    later: str = ""     # what of the contract has to be built before this can hold; not run until then
 
 
 class Suite:
@@ -41,10 +42,10 @@ class Suite:
     def __init__(self):
         self.cases = []
 
-    def case(self, name, *arguments, long=False):
+    def case(self, name, *arguments, long=False, later=""):
         """Decorator. `arguments` are handed to the function after the bench."""
         def register(function):
-            self.cases.append(Case(name, lambda bench: function(bench, *arguments), long))
+            self.cases.append(Case(name, lambda bench: function(bench, *arguments), long, later))
             return function
         return register
 
@@ -173,6 +174,7 @@ def _chosen(cases, options):
     if options.names:
         patterns = [name if any(c in name for c in "*?[") else f"*{name}*" for name in options.names]
         return [case for case in cases if any(fnmatch.fnmatch(case.name, pattern) for pattern in patterns)]
+    cases = [case for case in cases if not case.later]
     if options.full:
         return cases
     long = [case for case in cases if case.long]
@@ -220,6 +222,9 @@ def main(suite, description):
     finally:
         shared.stop()
         shutil.rmtree(folder, ignore_errors=True)
+    for case in suite.cases:
+        if case.later and case not in cases:
+            print(f"later {case.name}: waits for {case.later}")
     print(f"ran {len(cases)} of {len(suite.cases)} cases, seed {options.seed}")
     print(f"{len(cases) - failed} passed, {failed} failed", flush=True)
     return 1 if failed or not cases else 0

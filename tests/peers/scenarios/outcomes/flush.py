@@ -10,18 +10,18 @@ SENT_COUNTS = ("messages", "recipients", "bytes", "deferred", "bounced")
 
 
 def register(suite):
-    suite.case("flush/sent")(flush_sent)
-    suite.case("flush/send-only-leaves-the-provider-alone")(flush_send_only)
-    suite.case("flush/receive-only-leaves-the-queue-alone")(flush_receive_only)
-    suite.case("flush/nothing-to-send-says-nothing")(flush_nothing)
+    suite.case("flush/sent", later="the outbound queue")(flush_sent)
+    suite.case("flush/send-only-leaves-the-provider-alone", later="the outbound queue")(flush_send_only)
+    suite.case("flush/receive-only-leaves-the-queue-alone", later="the outbound queue")(flush_receive_only)
+    suite.case("flush/nothing-to-send-says-nothing", later="the outbound queue")(flush_nothing)
     for name, script in FLUSH_PUT_OFF.items():
-        suite.case(f"flush/deferred-{name}", script, "deferred")(flush_put_off)
+        suite.case(f"flush/deferred-{name}", script, "deferred", later="the outbound queue")(flush_put_off)
     for name, script in FLUSH_REFUSED.items():
-        suite.case(f"flush/unavailable-{name}", script, "unavailable")(flush_put_off)
-    suite.case("flush/unavailable-nothing-listens")(flush_nothing_listens)
-    suite.case("flush/bounced")(flush_bounced)
-    suite.case("flush/auth-not-offered")(flush_auth)
-    suite.case("flush/tls-not-offered")(flush_tls)
+        suite.case(f"flush/unavailable-{name}", script, "unavailable", later="the outbound queue")(flush_put_off)
+    suite.case("flush/unavailable-nothing-listens", later="the outbound queue")(flush_nothing_listens)
+    suite.case("flush/bounced", later="the outbound queue")(flush_bounced)
+    suite.case("flush/auth-not-offered", later="the outbound queue")(flush_auth)
+    suite.case("flush/tls-not-offered", later="the outbound queue")(flush_tls)
 
 
 FLUSH_PUT_OFF = {

@@ -54,7 +54,7 @@ STEPS = [
     ("538-to-auth", {"auth": wire.say(b"538 5.7.11 encrypt first")}, "auth", {"auth": None, "reply": None}),
     ("535-after-login", {"auth-final": wire.say(b"535 5.7.8 wrong")}, "auth", {"auth": None, "reply": None}),
     ("530-to-atrn", {"atrn": wire.say(b"530 5.7.0 log in first")}, "auth", {"reply": "530"}),
-    ("334-not-base64", {"auth": wire.say(b"334 *!*")}, "auth", {"auth": None, "reply": None}),
+    ("334-not-base64", {"auth": wire.say(b"334 *!*")}, "protocol", {"auth": None, "reply": None}),
     # refused
     ("450-to-atrn", {"atrn": wire.say(b"450 4.7.1 not for you")}, "refused", {"reply": "450"}),
     ("550-to-atrn", {"atrn": wire.say(b"550 5.7.1 no")}, "refused", {"reply": "550"}),
