@@ -79,8 +79,8 @@ class Running:
         if done is None:
             self.kill()
             raise AssertionError(f"still running after {seconds} s; its log:\n{self.output(1)[-3000:]}")
-        status, usage = done
-        return Result(status, self.output(0), self.output(1), time.monotonic() - self.started, usage.ru_maxrss)
+        status, resident = done
+        return Result(status, self.output(0), self.output(1), time.monotonic() - self.started, resident)
 
     def kill(self):
         if self.process.poll() is None:

@@ -83,8 +83,9 @@ class Target:
         text = ""
         for directory, _, names in os.walk(self.folder):
             for name in names:
-                if "log" in name or name.endswith(".errors"):
-                    with open(os.path.join(directory, name), encoding="utf-8", errors="replace") as file:
+                path = os.path.join(directory, name)
+                if os.path.isfile(path) and ("log" in name or name.endswith(".errors")):
+                    with open(path, encoding="utf-8", errors="replace") as file:
                         text += file.read()
         return text
 

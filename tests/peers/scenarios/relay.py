@@ -3,7 +3,7 @@
 from harness.messages import Ledger
 from harness.runner import TARGETS, check, equal, none
 
-# RCPT paths. Each would reach victim@elsewhere.example through some of the real targets.
+# RCPT paths. Each of the first would reach victim@elsewhere.example through some of the real targets.
 ATTACKS = {
     "foreign-domain": "victim@elsewhere.example",
     "percent": "victim%elsewhere.example@customer.example",
@@ -14,11 +14,11 @@ ATTACKS = {
     "subdomain": "victim@sub.customer.example",
     "superdomain": "victim@example",
     "address-literal": "victim@[127.0.0.1]",
-    "trailing-dot": "victim@elsewhere.example.",
     "look-alike": "victim@notcustomer.example",
-    "no-domain": "victim",
 }
 SYNTAX_ERRORS = {
+    "trailing-dot": "victim@elsewhere.example.",
+    "no-domain": "victim",
     "two-ats": "victim@elsewhere.example@customer.example",
     "empty": "",
     "newline-encoded": "victim\u2028@customer.example",
