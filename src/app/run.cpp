@@ -35,6 +35,13 @@ SessionReport report_without_connection(const std::optional<std::string>& provid
   return report;
 }
 
+// A new user has no ~/.local/state yet. What cannot be made shows when the directory itself is.
+void make_parents(const std::string& path) {
+  for (auto slash = path.find('/', 1); slash != std::string::npos; slash = path.find('/', slash + 1)) {
+    (void)system_files().make_dir(path.substr(0, slash), 0700);
+  }
+}
+
 // The first signal asks, the second one does not.
 class SignalStop {
  public:
@@ -119,6 +126,7 @@ class Run {
 
   // Whether bounces could be kept shows now, before there is one.
   Result<spool::DirectoryLock> take_state_dir() {
+    if (settings_.state_dir_is_default) make_parents(settings_.state_dir);
     const auto made = system_files().make_dir(settings_.state_dir, 0700);
     if (!made) return fail(made.error());
     auto taken = spool::DirectoryLock::take(settings_.state_dir);

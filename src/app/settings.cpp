@@ -320,6 +320,7 @@ Settings read_settings(config::Document& document) {
   const Table root = document.root();
   Settings settings;
   settings.state_dir = root.path("state_dir").value_or(default_state_dir());
+  settings.state_dir_is_default = !root.has("state_dir");
   settings.hostname = root.text("hostname", default_hostname());
   if (!smtp::is_ehlo_name(settings.hostname)) {
     root.fault("hostname", "\"" + settings.hostname +

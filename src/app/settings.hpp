@@ -64,6 +64,7 @@ struct TimeoutSettings {
 /// odmr.toml
 struct Settings {
   std::string state_dir;
+  bool state_dir_is_default = false;  ///< then its parents are made too, where they are missing
   std::string hostname;
   Duration stop_grace = std::chrono::minutes(10);
   std::optional<Level> log_level;  ///< none: info, or warn where a progress line is shown instead

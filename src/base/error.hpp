@@ -22,7 +22,7 @@ enum class Errc {
   no_space,     ///< disk or quota full, or no room in a bounded buffer
   busy,         ///< somebody else holds it
   not_found,
-  io,           ///< another system error
+  io,  ///< another system error
 };
 
 struct Error {
@@ -40,7 +40,9 @@ inline tl::unexpected<Error> fail(Errc code, std::string text) {
   return tl::unexpected<Error>(Error{code, std::move(text)});
 }
 
-inline tl::unexpected<Error> fail(Error error) { return tl::unexpected<Error>(std::move(error)); }
+inline tl::unexpected<Error> fail(Error error) {
+  return tl::unexpected<Error>(std::move(error));
+}
 
 /// `errno` as an Error: "PLACE: message", the code chosen by what the number means.
 Error system_error(int errno_value, const std::string& place);

@@ -56,8 +56,8 @@ class ScopedLog final : public Log {
 
 enum class LogFormat { text, json };
 
-/// The log of a program: one line per event to stderr. `before_line` is called first each time: it wipes a progress line
-/// off the same terminal.
+/// The log of a program: one line per event to stderr. `before_line` is called first each time: it wipes a progress
+/// line off the same terminal.
 std::unique_ptr<Log> make_stderr_log(Level level, LogFormat format, std::function<void()> before_line = {});
 
 /// A log that says nothing.

@@ -34,8 +34,12 @@ static_assert(k_rows.size() == static_cast<std::size_t>(Outcome::bug) + 1);
 
 }  // namespace
 
-std::string_view name(Outcome outcome) { return k_rows.at(static_cast<std::size_t>(outcome)).name; }
+std::string_view name(Outcome outcome) {
+  return k_rows.at(static_cast<std::size_t>(outcome)).name;
+}
 
-int exit_status(Outcome outcome) { return k_rows.at(static_cast<std::size_t>(outcome)).exit_status; }
+int exit_status(Outcome outcome) {
+  return k_rows.at(static_cast<std::size_t>(outcome)).exit_status;
+}
 
 }  // namespace odmr

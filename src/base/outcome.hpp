@@ -28,7 +28,9 @@ std::string_view name(Outcome outcome);
 int exit_status(Outcome outcome);
 
 /// The graver of the two.
-constexpr Outcome worst(Outcome a, Outcome b) { return a < b ? b : a; }
+constexpr Outcome worst(Outcome a, Outcome b) {
+  return a < b ? b : a;
+}
 
 /// Command-line mistakes (EX_USAGE): no session, so no outcome.
 inline constexpr int k_exit_usage = 64;

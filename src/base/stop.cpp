@@ -8,7 +8,9 @@ namespace odmr {
 Stop::Listener::Listener(Stop& stop, std::function<void(Phase)> heard)
     : stop_(stop), heard_(std::move(heard)), place_(stop.listeners_.insert(stop.listeners_.end(), this)) {}
 
-Stop::Listener::~Listener() { stop_.listeners_.erase(place_); }
+Stop::Listener::~Listener() {
+  stop_.listeners_.erase(place_);
+}
 
 void Stop::advance(Phase phase) {
   if (phase <= phase_) return;

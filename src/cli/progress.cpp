@@ -49,8 +49,8 @@ void ProgressLine::show(const std::string& provider, const receive::Tally& tally
   }
   const double seconds = std::max(0.1, std::chrono::duration<double>(now - begun_).count());
   const auto rate = static_cast<std::uint64_t>(static_cast<double>(all.bytes) / seconds);
-  std::string line = fmt::format("{}: {}, {}, {}/s", names, counted(all.messages, "message"), human_size(all.bytes),
-                                 human_size(rate));
+  std::string line =
+      fmt::format("{}: {}, {}, {}/s", names, counted(all.messages, "message"), human_size(all.bytes), human_size(rate));
   line.resize(std::min(line.size(), columns() - 1));
   fmt::print(stderr, "\r{}\x1b[K", line);
   std::fflush(stderr);

@@ -40,16 +40,16 @@ std::string as_json(const app::SessionReport& report) {
   out["provider"] = or_null(report.provider);
   out["outcome"] = name(report.outcome);
   out["exit"] = exit_status(report.outcome);
-  out["started"] = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}",
-                               fmt::gmtime(std::chrono::system_clock::to_time_t(report.started)));
+  out["started"] =
+      fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::chrono::system_clock::to_time_t(report.started)));
   out["seconds"] = std::round(report.seconds * 1000) / 1000;
   out["tls"] = or_null(report.tls);
   out["auth"] = or_null(report.auth);
   out["reply"] = or_null(report.reply);
   out["connections"] = report.connections;
-  out["received"] = {{"messages", report.received.messages},     {"recipients", report.received.recipients},
-                     {"bytes", report.received.bytes},           {"rejected", report.received.rejected},
-                     {"deferred", report.received.deferred},     {"duplicates", report.received.duplicates}};
+  out["received"] = {{"messages", report.received.messages}, {"recipients", report.received.recipients},
+                     {"bytes", report.received.bytes},       {"rejected", report.received.rejected},
+                     {"deferred", report.received.deferred}, {"duplicates", report.received.duplicates}};
   if (!report.text.empty()) out["text"] = escape(report.text);
   return out.dump();
 }

@@ -24,7 +24,7 @@ OpenFailure login_refused(const smtp::Reply& reply, const std::string& mechanism
                           : reply.is_permanent() ? Outcome::auth
                                                  : Outcome::protocol;
   return OpenFailure{Step::auth, outcome, reply, "login with " + mechanism + " is refused: \"" + reply.joined() + "\"",
-                     false, {}};
+                     false,      {}};
 }
 
 sasl::Situation situation_of(Session& session, const Login& login, TlsPolicy policy) {

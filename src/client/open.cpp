@@ -13,7 +13,9 @@ using Failed = tl::unexpected<OpenFailure>;
 template <class T = void>
 using Attempt = tl::expected<T, OpenFailure>;
 
-std::string quoted(const smtp::Reply& reply) { return "\"" + reply.joined() + "\""; }
+std::string quoted(const smtp::Reply& reply) {
+  return "\"" + reply.joined() + "\"";
+}
 
 OpenFailure refused(Step step, Outcome outcome, const smtp::Reply& reply, const std::string& what) {
   return OpenFailure{step, outcome, reply, what + ": " + quoted(reply), false, {}};
@@ -39,8 +41,8 @@ Task<Attempt<>> hello(Session& session, const Server& server) {
   if (!reply) co_return Failed(wire_failure(Step::hello, reply.error()));
   if (reply->code != 250) {
     // HELO would be no use: without EHLO there is neither AUTH nor ATRN (RFC 2645 5.1).
-    co_return Failed(refused_by_class(Step::hello, Outcome::protocol, *reply,
-                                      verb + " is refused, and HELO would be no use"));
+    co_return Failed(
+        refused_by_class(Step::hello, Outcome::protocol, *reply, verb + " is refused, and HELO would be no use"));
   }
   session.set_capabilities(smtp::Capabilities::from(*reply));
   co_return Attempt<>();
@@ -59,10 +61,13 @@ Task<Attempt<>> begin_tls(Session& session, const Server& server) {
 // server that cannot from a line on which somebody takes the word away.
 Task<Attempt<>> start_tls(Session& session, const Server& server) {
   if (!session.capabilities().has("STARTTLS")) {
-    co_return Failed(OpenFailure{Step::tls, Outcome::tls, {},
+    co_return Failed(OpenFailure{Step::tls,
+                                 Outcome::tls,
+                                 {},
                                  "the server does not offer STARTTLS; tls = \"implicit\" is for a port that speaks TLS "
                                  "from the first byte, tls = \"none\" gives up secrecy",
-                                 false, {}});
+                                 false,
+                                 {}});
   }
   const auto reply = co_await session.ask("STARTTLS\r\n", server.patience.command);
   if (!reply) co_return Failed(wire_failure(Step::tls, reply.error()));
@@ -83,9 +88,8 @@ Task<Attempt<>> introduce(Session& session, const Server& server) {
   if (!greeted) co_return greeted;
   auto known = co_await hello(session, server);
   if (!known) co_return known;
-  const bool wants_starttls =
-      server.tls == TlsPolicy::starttls ||
-      (server.tls == TlsPolicy::if_available && session.capabilities().has("STARTTLS"));
+  const bool wants_starttls = server.tls == TlsPolicy::starttls ||
+                              (server.tls == TlsPolicy::if_available && session.capabilities().has("STARTTLS"));
   if (wants_starttls) co_return co_await start_tls(session, server);
   co_return Attempt<>();
 }

@@ -20,8 +20,8 @@ enum class TlsPolicy { none, if_available, starttls, implicit };
 /// How we log in.
 struct Login {
   std::string user;
-  Secret password;                        ///< empty where only a client certificate speaks for us
-  std::vector<sasl::Mechanism> filter;    ///< empty: all
+  Secret password;                      ///< empty where only a client certificate speaks for us
+  std::vector<sasl::Mechanism> filter;  ///< empty: all
   bool has_client_certificate = false;
 };
 

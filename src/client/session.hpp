@@ -30,7 +30,7 @@ class Session {
   /// send() and read_reply(), with nothing else under way: a reply that is there before is an error (malformed), unless
   /// it is 421.
   net::Task<Result<smtp::Reply>> ask(std::string_view line, Duration patience,
-                                      Visibility visibility = Visibility::open);
+                                     Visibility visibility = Visibility::open);
   /// Message bytes, already encoded; the trace shows their number.
   net::Task<Result<void>> send_content(std::string_view bytes);
 

@@ -28,8 +28,10 @@ class Transaction {
       co_return std::move(delivery_);
     }
     Result<void> said;
-    if (session_.can_pipeline()) said = co_await say_in_one(*lines);
-    else said = co_await say_in_turn(*lines);
+    if (session_.can_pipeline())
+      said = co_await say_in_one(*lines);
+    else
+      said = co_await say_in_turn(*lines);
     if (!said) broken(said.error());
     if (!delivery_.broken && data_reply_ && data_reply_->code == 354) co_await send_message();
     if (!delivery_.broken && needs_reset_) co_await reset();
@@ -101,8 +103,10 @@ class Transaction {
       if (!mail_taken_) settle(reply);
     } else if (i <= envelope_.recipients.size()) {
       if (!mail_taken_) return {};
-      if (reply.is_positive()) accepted_.push_back(i - 1);
-      else delivery_.recipients[i - 1] = reply;
+      if (reply.is_positive())
+        accepted_.push_back(i - 1);
+      else
+        delivery_.recipients[i - 1] = reply;
     } else {
       data_reply_ = reply;
       if (reply.code != 354) settle(reply);
@@ -175,8 +179,10 @@ class Transaction {
 
   Task<> reset() {
     const auto reply = co_await session_.ask("RSET\r\n", patience_.command);
-    if (!reply) broken(reply.error());
-    else if (!reply->is_positive()) broken(Error{Errc::closed, "RSET is refused: " + reply->joined()});
+    if (!reply)
+      broken(reply.error());
+    else if (!reply->is_positive())
+      broken(Error{Errc::closed, "RSET is refused: " + reply->joined()});
   }
 
   // The same word for all recipients that have none yet.

@@ -15,9 +15,12 @@ using smtp::Reply;
 std::string host_part(const std::string& hostname) {
   std::string out;
   for (const char c : hostname) {
-    if (c == '/') out += "\\057";
-    else if (c == ':') out += "\\072";
-    else out += c;
+    if (c == '/')
+      out += "\\057";
+    else if (c == ':')
+      out += "\\072";
+    else
+      out += c;
   }
   return out;
 }
@@ -29,7 +32,9 @@ MaildirTarget::MaildirTarget(const TargetOptions& options, FileOps& files, Clock
   abilities_.smtputf8 = true;
 }
 
-MaildirTarget::~MaildirTarget() { discard(); }
+MaildirTarget::~MaildirTarget() {
+  discard();
+}
 
 Result<void> MaildirTarget::prepare() {
   const std::string& top = options_.directory;
@@ -112,8 +117,10 @@ Result<void> MaildirTarget::write(std::string_view crlf_text) {
     const auto cr = std::min(crlf_text.find('\r'), crlf_text.size());
     line_ends_ += crlf_text.substr(0, cr);
     crlf_text.remove_prefix(cr);
-    if (crlf_text.size() == 1) pending_cr_ = true;
-    else if (!crlf_text.empty() && crlf_text[1] != '\n') line_ends_ += '\r';
+    if (crlf_text.size() == 1)
+      pending_cr_ = true;
+    else if (!crlf_text.empty() && crlf_text[1] != '\n')
+      line_ends_ += '\r';
     crlf_text.remove_prefix(std::min<std::size_t>(1, crlf_text.size()));
   }
   return files_.write(file_.get(), line_ends_);
@@ -158,6 +165,8 @@ Task<> MaildirTarget::abandon() {
   co_return;
 }
 
-Task<> MaildirTarget::close() { co_return; }
+Task<> MaildirTarget::close() {
+  co_return;
+}
 
 }  // namespace odmr::deliver

@@ -58,10 +58,10 @@ class Target {
 struct TargetOptions {
   enum class Kind { smtp, lmtp, maildir };
   Kind kind = Kind::smtp;
-  client::Server server;                        ///< smtp and lmtp
-  std::string directory;                        ///< maildir
-  std::string hostname;                         ///< ours, in the names of files
-  Duration final = std::chrono::minutes(10);    ///< the answer to the final dot
+  client::Server server;                      ///< smtp and lmtp
+  std::string directory;                      ///< maildir
+  std::string hostname;                       ///< ours, in the names of files
+  Duration final = std::chrono::minutes(10);  ///< the answer to the final dot
 };
 
 /// Stop::Phase::leave closes the target's connection, also inside a transaction.

@@ -81,13 +81,13 @@ struct Resolution {
 };
 
 void begin(const std::shared_ptr<Resolution>& resolution, const Endpoint& endpoint) {
-  resolution->resolver.async_resolve(
-      endpoint.host, std::to_string(endpoint.port), tcp::resolver::numeric_service,
-      [resolution](std::error_code error, const tcp::resolver::results_type& results) {
-        resolution->error = error;
-        for (const auto& entry : results) resolution->addresses.emplace_back(entry.endpoint());
-        resolution->wakeup.cancel();
-      });
+  resolution->resolver.async_resolve(endpoint.host, std::to_string(endpoint.port), tcp::resolver::numeric_service,
+                                     [resolution](std::error_code error, const tcp::resolver::results_type& results) {
+                                       resolution->error = error;
+                                       for (const auto& entry : results)
+                                         resolution->addresses.emplace_back(entry.endpoint());
+                                       resolution->wakeup.cancel();
+                                     });
 }
 
 Task<Result<std::vector<Address>>> resolve(asio::io_context& loop, Clock& clock, const Endpoint& endpoint,
@@ -186,7 +186,9 @@ class TcpListener final : public Listener {
 
 }  // namespace
 
-std::string Endpoint::text() const { return socket_path.empty() ? host_and_port(host, port) : socket_path; }
+std::string Endpoint::text() const {
+  return socket_path.empty() ? host_and_port(host, port) : socket_path;
+}
 
 std::unique_ptr<Alarm> SystemClock::alarm(std::function<void()> ring) {
   return std::make_unique<LoopAlarm>(loop_, std::move(ring));
@@ -212,10 +214,10 @@ Task<Result<Stream>> SystemNetwork::connect(const Endpoint& endpoint, Duration p
     last = stream.error();
     reasons += (reasons.empty() ? "" : "; ") + last.text;
   }
-  co_return fail(last.code, endpoint.socket_path.empty() && endpoint.host.find_first_not_of("0123456789.:") !=
-                                                                std::string::npos
-                                ? endpoint.text() + ": " + reasons
-                                : reasons);
+  co_return fail(last.code,
+                 endpoint.socket_path.empty() && endpoint.host.find_first_not_of("0123456789.:") != std::string::npos
+                     ? endpoint.text() + ": " + reasons
+                     : reasons);
 }
 
 Result<std::unique_ptr<Listener>> Listener::open(asio::io_context& loop, Clock& clock, const std::string& address) {

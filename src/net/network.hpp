@@ -11,7 +11,7 @@ namespace odmr::net {
 
 /// Where a connection goes.
 struct Endpoint {
-  std::string host;         ///< a name or an address; empty for a Unix socket
+  std::string host;  ///< a name or an address; empty for a Unix socket
   std::uint16_t port = 0;
   std::string socket_path;  ///< of a Unix socket; empty for TCP
 

@@ -78,7 +78,9 @@ bool Simulation::run(Task<> conversation) {
   return *ended;
 }
 
-void Simulation::start(Task<> conversation) { asio::co_spawn(loop_, std::move(conversation), rethrow); }
+void Simulation::start(Task<> conversation) {
+  asio::co_spawn(loop_, std::move(conversation), rethrow);
+}
 
 void Simulation::settle() {
   loop_.restart();

@@ -195,9 +195,9 @@ Result<std::string> parse_pin(std::string_view text) {
 
 std::string format_pin(std::string_view octets) {
   std::string out(4 * ((octets.size() + 2) / 3) + 1, '\0');
-  const int length = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()),
-                                     reinterpret_cast<const unsigned char*>(octets.data()),
-                                     static_cast<int>(octets.size()));
+  const int length =
+      EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()),
+                      reinterpret_cast<const unsigned char*>(octets.data()), static_cast<int>(octets.size()));
   out.resize(static_cast<std::size_t>(length));
   return "sha256:" + out;
 }

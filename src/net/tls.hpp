@@ -12,10 +12,10 @@ namespace odmr::net {
 
 /// What we demand of a server, and what we show it. TLS 1.2 or later always.
 struct TlsClientOptions {
-  std::string ca_file;                  ///< empty: the system's trust store
-  std::vector<std::string> pins;        ///< SHA-256 of acceptable public keys (SPKI), 32 raw octets each
-  std::string client_certificate;       ///< PEM file, empty without
-  std::string client_key;               ///< PEM file
+  std::string ca_file;             ///< empty: the system's trust store
+  std::vector<std::string> pins;   ///< SHA-256 of acceptable public keys (SPKI), 32 raw octets each
+  std::string client_certificate;  ///< PEM file, empty without
+  std::string client_key;          ///< PEM file
 };
 
 /// What a server shows, and demands.
@@ -27,12 +27,12 @@ struct TlsServerOptions {
 
 /// Facts about an established TLS layer.
 struct TlsFacts {
-  std::string version;           ///< "TLSv1.3"
-  std::string cipher;            ///< "TLS_AES_256_GCM_SHA384"
-  std::string exporter;          ///< tls-exporter channel binding (RFC 9266), 32 octets; empty before TLS 1.3
-  std::string peer_pin;          ///< SHA-256 of the peer's SPKI, 32 octets; empty without a certificate
+  std::string version;                  ///< "TLSv1.3"
+  std::string cipher;                   ///< "TLS_AES_256_GCM_SHA384"
+  std::string exporter;                 ///< tls-exporter channel binding (RFC 9266), 32 octets; empty before TLS 1.3
+  std::string peer_pin;                 ///< SHA-256 of the peer's SPKI, 32 octets; empty without a certificate
   std::vector<std::string> peer_names;  ///< DNS names and mail addresses of a verified peer certificate
-  std::string peer_common_name;  ///< of its subject
+  std::string peer_common_name;         ///< of its subject
 };
 
 /// A configuration that TLS layers are made from. Loading reads files: do it before anything is sent.

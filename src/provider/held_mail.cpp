@@ -257,6 +257,7 @@ Result<std::string> HeldMail::refuse(const std::string& id, spool::MessageReader
   auto bounce = draft->commit();
   if (!bounce) return bounce;
   std::vector<std::size_t> recipients;
+  recipients.reserve(refused.size());
   for (const auto& one : refused) recipients.push_back(one.recipient);
   if (auto marked = done(id, recipients); !marked) return fail(marked.error());
   return bounce;

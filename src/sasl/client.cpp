@@ -2,10 +2,10 @@
 
 #include <utility>
 
+#include "base/secret.hpp"
 #include "sasl/base64.hpp"
 #include "sasl/gsasl.hpp"
 #include "sasl/scram.hpp"
-#include "base/secret.hpp"
 
 namespace odmr::sasl {
 namespace {

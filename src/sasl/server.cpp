@@ -2,9 +2,9 @@
 
 #include <utility>
 
+#include "base/secret.hpp"
 #include "sasl/base64.hpp"
 #include "sasl/gsasl.hpp"
-#include "base/secret.hpp"
 
 namespace odmr::sasl {
 namespace {

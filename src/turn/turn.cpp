@@ -73,8 +73,10 @@ Task<tl::expected<Turned, NotTurned>> turn_round(client::Session session, std::v
   if (const auto outcome = outcome_of(**reply)) {
     NotTurned not_turned{*outcome, **reply, in_words(**reply, *outcome), false};
     // RFC 2645 5.2.1 leaves the line as it was; one ATRN a connection is all that Exim takes.
-    if ((*reply)->code == 421) session.close();
-    else co_await session.quit(std::chrono::seconds(2));
+    if ((*reply)->code == 421)
+      session.close();
+    else
+      co_await session.quit(std::chrono::seconds(2));
     co_return Failed(std::move(not_turned));
   }
   co_return Turned{std::move(session).release(), std::move(**reply)};
