@@ -139,18 +139,6 @@ void read_customers(const Table& root, DaemonSettings& settings, Depth depth) {
   }
 }
 
-void read_log(const Table& log, DaemonSettings& settings) {
-  settings.log_level = log.choice<Level>("level",
-                                         {{"error", Level::error},
-                                          {"warn", Level::warn},
-                                          {"info", Level::info},
-                                          {"debug", Level::debug},
-                                          {"trace", Level::trace}},
-                                         Level::info);
-  settings.log_format =
-      log.choice<LogFormat>("format", {{"text", LogFormat::text}, {"json", LogFormat::json}}, LogFormat::text);
-}
-
 void read_timeouts(const Table& table, provider::SessionOptions& session) {
   session.login = table.duration("login", session.login);
   session.command = table.duration("command", session.command);
@@ -184,7 +172,7 @@ DaemonSettings read_daemon_settings(config::Document& document, Depth depth) {
   }
   settings.stop_grace = root.duration("stop_grace", settings.stop_grace, {Duration::zero(), std::chrono::hours(24)});
   settings.max_connections = static_cast<std::uint64_t>(root.integer("max_connections", 500, {1, 1'000'000}));
-  read_log(root.table("log"), settings);
+  settings.log = read_log(root.table("log"));
   read_timeouts(root.table("timeouts"), settings.session);
   const auto listeners = root.tables("listen");
   if (listeners.empty()) root.fault("listen", "missing; there has to be one [listen.NAME] at least");

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "app/settings.hpp"
 #include "base/log.hpp"
 #include "config/document.hpp"
 #include "config/secret.hpp"
@@ -33,8 +34,7 @@ struct CustomerSettings {
 /// odmrd.toml
 struct DaemonSettings {
   std::string spool;
-  Level log_level = Level::info;
-  LogFormat log_format = LogFormat::text;
+  LogSettings log;
   Duration stop_grace = std::chrono::seconds(10);
   std::uint64_t max_connections = 500;
   provider::SessionOptions session;

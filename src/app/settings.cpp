@@ -301,7 +301,10 @@ std::vector<std::string> read_what_is_to_come(const Table& root) {
   return unused;
 }
 
-void read_log(const Table& log, Settings& settings) {
+}  // namespace
+
+LogSettings read_log(const Table& log) {
+  LogSettings settings;
   const auto level = log.choice<Level>("level",
                                        {{"error", Level::error},
                                         {"warn", Level::warn},
@@ -309,12 +312,11 @@ void read_log(const Table& log, Settings& settings) {
                                         {"debug", Level::debug},
                                         {"trace", Level::trace}},
                                        Level::info);
-  if (log.has("level")) settings.log_level = level;
-  settings.log_format =
+  if (log.has("level")) settings.level = level;
+  settings.format =
       log.choice<LogFormat>("format", {{"text", LogFormat::text}, {"json", LogFormat::json}}, LogFormat::text);
+  return settings;
 }
-
-}  // namespace
 
 Settings read_settings(config::Document& document) {
   const Table root = document.root();
@@ -328,7 +330,7 @@ Settings read_settings(config::Document& document) {
                                "hostname = \"mail.example.org\"");
   }
   settings.stop_grace = root.duration("stop_grace", settings.stop_grace, {Duration::zero(), std::chrono::hours(24)});
-  read_log(root.table("log"), settings);
+  settings.log = read_log(root.table("log"));
   settings.timeouts = read_timeouts(root.table("timeouts"));
 
   const Table deliver = root.table("deliver");

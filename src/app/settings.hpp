@@ -61,14 +61,20 @@ struct TimeoutSettings {
   Duration final = std::chrono::minutes(10);
 };
 
+/// [log], of both programs.
+struct LogSettings {
+  std::optional<Level> level;  ///< none: info, or warn where a progress line is shown instead
+  LogFormat format = LogFormat::text;
+};
+LogSettings read_log(const config::Table& log);
+
 /// odmr.toml
 struct Settings {
   std::string state_dir;
   bool state_dir_is_default = false;  ///< then its parents are made too, where they are missing
   std::string hostname;
   Duration stop_grace = std::chrono::minutes(10);
-  std::optional<Level> log_level;  ///< none: info, or warn where a progress line is shown instead
-  LogFormat log_format = LogFormat::text;
+  LogSettings log;
   std::vector<ProviderSettings> providers;  ///< in the order of the file
   TimeoutSettings timeouts;
   std::vector<std::string> unused;  ///< tables that are understood, and that this version does nothing with

@@ -2,12 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
-#include <exception>
 #include <nlohmann/json.hpp>
 
 #include "app/run.hpp"
 #include "base/ascii.hpp"
+#include "cli/common_options.hpp"
 #include "cli/process.hpp"
 #include "cli/progress.hpp"
 #include "cli/render.hpp"
@@ -17,26 +16,10 @@ namespace odmr::cli {
 
 namespace {
 
-struct Options {
-  std::string config;
-  int verbose = 0;
-  bool quiet = false;
-  bool json = false;
+struct Options : CommonOptions {
   bool receive_only = false;
   std::vector<std::string> providers;
 };
-
-void print_line(std::FILE* to, const std::string& line) {
-  fmt::print(to, "{}\n", line);
-}
-
-Level log_level(const Options& options, std::optional<Level> wanted, bool has_progress_line) {
-  // Somebody who watches the mail come in does not want a line for each message beside it.
-  const Level configured = wanted.value_or(has_progress_line ? Level::warn : Level::info);
-  if (options.verbose >= 2) return Level::trace;
-  if (options.verbose == 1) return std::max(configured, Level::debug);
-  return options.quiet ? Level::error : configured;
-}
 
 class Terminal final : public app::RunObserver {
  public:
@@ -87,8 +70,10 @@ int run(const Options& options) {
   if (!unknown.empty()) return k_exit_usage;
 
   ProgressLine progress(!options.quiet && !options.json);
-  const auto log = make_stderr_log(log_level(options, settings->log_level, progress.is_shown()), settings->log_format,
-                                   [&progress] { progress.clear(); });
+  // Somebody who watches the mail come in does not want a line for each message beside it.
+  const Level configured = settings->log.level.value_or(progress.is_shown() ? Level::warn : Level::info);
+  const auto log =
+      make_stderr_log(log_level(options, configured), settings->log.format, [&progress] { progress.clear(); });
   for (const auto& table : settings->unused) log->warn("this version does nothing with " + table + " yet");
   Terminal terminal(options, progress);
   return exit_status(app::run(*settings, options.providers, terminal, *log));
@@ -119,21 +104,10 @@ int check(const Options& options) {
   return 0;
 }
 
-void add_common(CLI::App& program, Options& options) {
-  program.add_option("-c,--config", options.config, "the configuration file")->type_name("FILE");
-  program.add_flag("-v,--verbose", options.verbose, "say more; twice: also what goes over the wire, without secrets");
-  program.add_flag("-q,--quiet", options.quiet, "say nothing unless something is wrong");
-  program.add_flag("--json", options.json, "print results as JSON, one object a line");
-  program.set_version_flag("--version", "odmr " ODMR_VERSION, "print the version");
-  program.set_help_flag("-h,--help", "print this help");
-}
-
 int main(int argc, char** argv) {
   CLI::App program("Fetches the mail that a provider holds for this server, by ODMR (RFC 2645).", "odmr");
   Options options;
   add_common(program, options);
-  program.require_subcommand(1);
-  program.fallthrough();
 
   auto* run_command = program.add_subcommand("run", "fetch all mail that is waiting, once");
   run_command->add_option("PROVIDER", options.providers, "names of [provider.NAME] in the configuration; default: all");
@@ -141,22 +115,8 @@ int main(int argc, char** argv) {
   auto* check_command = program.add_subcommand("check", "find every fault in the configuration; connects to nothing");
   program.footer("See odmr(1) and odmr.toml(5).");
 
-  try {
-    program.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    // 0 for --help and --version.
-    return program.exit(error) == 0 ? 0 : k_exit_usage;
-  }
+  if (const auto exit = parse(program, argc, argv)) return *exit;
   return check_command->parsed() ? check(options) : run(options);
-}
-
-int guarded_main(int argc, char** argv) {
-  try {
-    return main(argc, argv);
-  } catch (const std::exception& problem) {
-    print_line(stderr, "odmr: a fault of its own, please report it: " + escape(problem.what()));
-    return exit_status(Outcome::bug);
-  }
 }
 
 }  // namespace
@@ -165,5 +125,5 @@ int guarded_main(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   odmr::cli::prepare_process();
-  odmr::cli::leave(odmr::cli::guarded_main(argc, argv));
+  odmr::cli::leave(odmr::cli::guarded("odmr", odmr::cli::main, argc, argv));
 }

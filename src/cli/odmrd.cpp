@@ -4,8 +4,6 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
-#include <exception>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -14,6 +12,7 @@
 #include "app/serve.hpp"
 #include "base/ascii.hpp"
 #include "base/outcome.hpp"
+#include "cli/common_options.hpp"
 #include "cli/process.hpp"
 #include "cli/render.hpp"
 
@@ -25,11 +24,7 @@ using nlohmann::ordered_json;
 
 constexpr int k_no_input = 66;  // EX_NOINPUT: no such message
 
-struct Options {
-  std::string config;
-  int verbose = 0;
-  bool quiet = false;
-  bool json = false;
+struct Options : CommonOptions {
   std::string sender;
   std::vector<std::string> recipients;
   bool bounces = false;
@@ -38,10 +33,6 @@ struct Options {
   std::vector<std::string> ids;
 };
 
-void print_line(std::FILE* to, const std::string& line) {
-  fmt::print(to, "{}\n", line);
-}
-
 void complain(const std::string& text) {
   print_line(stderr, "odmrd: " + escape(text, 2000));
 }
@@ -49,12 +40,6 @@ void complain(const std::string& text) {
 void print_json(const ordered_json& object) {
   // What strangers wrote need not be UTF-8.
   print_line(stdout, object.dump(-1, ' ', false, ordered_json::error_handler_t::replace));
-}
-
-Level log_level(const Options& options, Level configured) {
-  if (options.verbose >= 2) return Level::trace;
-  if (options.verbose == 1) return std::max(configured, Level::debug);
-  return options.quiet ? Level::error : configured;
 }
 
 std::string time_text(WallTime time) {
@@ -92,7 +77,7 @@ int check(const Options& options) {
 int serve(const Options& options) {
   const auto settings = app::load_daemon_settings(options.config, app::Depth::files);
   if (!settings) return report_faults(settings.error());
-  const auto log = make_stderr_log(log_level(options, settings->log_level), settings->log_format);
+  const auto log = make_stderr_log(log_level(options, settings->log.level.value_or(Level::info)), settings->log.format);
   const auto say = [](const std::string& address) {
     print_line(stdout, "listening on " + address);
     std::fflush(stdout);
@@ -225,15 +210,6 @@ int on_spool(const Options& options, SpoolCommand command) {
 
 // --- the command line
 
-void add_common(CLI::App& program, Options& options) {
-  program.add_option("-c,--config", options.config, "the configuration file")->type_name("FILE");
-  program.add_flag("-v,--verbose", options.verbose, "say more; twice: also what goes over the wire, without secrets");
-  program.add_flag("-q,--quiet", options.quiet, "say nothing unless something is wrong");
-  program.add_flag("--json", options.json, "print results as JSON, one object a line");
-  program.set_version_flag("--version", "odmrd " ODMR_VERSION, "print the version");
-  program.set_help_flag("-h,--help", "print this help");
-}
-
 struct SpoolCommands {
   CLI::App* spool;
   CLI::App* show;
@@ -260,8 +236,6 @@ int main(int argc, char** argv) {
   CLI::App program("Holds mail for servers without a fixed address, until they fetch it by ODMR (RFC 2645).", "odmrd");
   Options options;
   add_common(program, options);
-  program.require_subcommand(1);
-  program.fallthrough();
 
   auto* serve_command = program.add_subcommand("serve", "serve customers, until SIGTERM");
   auto* check_command = program.add_subcommand("check", "find every fault in the configuration; serves nobody");
@@ -273,25 +247,11 @@ int main(int argc, char** argv) {
   const auto spool = add_spool(program, options);
   program.footer("See odmrd(8) and odmrd.toml(5).");
 
-  try {
-    program.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    // 0 for --help and --version.
-    return program.exit(error) == 0 ? 0 : k_exit_usage;
-  }
+  if (const auto exit = parse(program, argc, argv)) return *exit;
   if (serve_command->parsed()) return serve(options);
   if (check_command->parsed()) return check(options);
   if (enqueue_command->parsed()) return enqueue(options);
   return on_spool(options, spool.show->parsed() ? show : spool.remove->parsed() ? remove : list);
-}
-
-int guarded_main(int argc, char** argv) {
-  try {
-    return main(argc, argv);
-  } catch (const std::exception& problem) {
-    complain(std::string("a fault of its own, please report it: ") + problem.what());
-    return exit_status(Outcome::bug);
-  }
 }
 
 }  // namespace
@@ -300,5 +260,5 @@ int guarded_main(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   odmr::cli::prepare_process();
-  odmr::cli::leave(odmr::cli::guarded_main(argc, argv));
+  odmr::cli::leave(odmr::cli::guarded("odmrd", odmr::cli::main, argc, argv));
 }

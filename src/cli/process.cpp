@@ -9,6 +9,10 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <exception>
+
+#include "base/ascii.hpp"
+#include "base/outcome.hpp"
 
 namespace odmr::cli {
 
@@ -21,6 +25,21 @@ void prepare_process() {
   const rlimit none{0, 0};
   setrlimit(RLIMIT_CORE, &none);
   prctl(PR_SET_DUMPABLE, 0);
+}
+
+void print_line(std::FILE* to, const std::string& line) {
+  const std::string whole = line + '\n';
+  (void)std::fwrite(whole.data(), 1, whole.size(), to);
+  (void)std::fflush(to);
+}
+
+int guarded(const std::string& program, int (*own_main)(int, char**), int argc, char** argv) {
+  try {
+    return own_main(argc, argv);
+  } catch (const std::exception& problem) {
+    print_line(stderr, program + ": a fault of its own, please report it: " + escape(problem.what()));
+    return exit_status(Outcome::bug);
+  }
 }
 
 void leave(int exit_status) {
