@@ -52,10 +52,16 @@ class SignalStop {
         grace_(grace),
         log_(log),
         grace_over_(clock.alarm([this] { stop_.advance(Stop::Phase::leave); })) {
+    // A terminal that is closed must not cut a message; nohup's wish is left as it is.
+    struct sigaction hangup {};
+    if (sigaction(SIGHUP, nullptr, &hangup) == 0 && hangup.sa_handler != SIG_IGN) signals_.add(SIGHUP);
     wait();
   }
 
+  // A signal that has been caught already may still call on_signal(): it must not wait for another one, or the loop
+  // would never run empty.
   void forget() {
+    is_forgotten_ = true;
     grace_over_->clear();
     std::error_code ignored;
     signals_.cancel(ignored);
@@ -64,12 +70,12 @@ class SignalStop {
  private:
   void wait() {
     signals_.async_wait([this](std::error_code error, int number) {
-      if (!error) on_signal(number);
+      if (!error && !is_forgotten_) on_signal(number);
     });
   }
 
   void on_signal(int number) {
-    const std::string name = number == SIGINT ? "SIGINT" : "SIGTERM";
+    const std::string name = number == SIGINT ? "SIGINT" : number == SIGHUP ? "SIGHUP" : "SIGTERM";
     if (stop_.requested()) {
       log_.warn("second signal: leaving at once", {{"signal", name}});
       stop_.advance(Stop::Phase::leave);
@@ -87,6 +93,7 @@ class SignalStop {
   Duration grace_;
   Log& log_;
   std::unique_ptr<Alarm> grace_over_;
+  bool is_forgotten_ = false;
 };
 
 class Run {

@@ -17,10 +17,12 @@
 namespace odmr::cli {
 
 void prepare_process() {
-  int fd = open("/dev/null", O_RDWR);
+  // Write-only where stdin was closed: reading from it then fails, as it did, and is no empty message.
+  int fd = open("/dev/null", fcntl(STDIN_FILENO, F_GETFD) == -1 ? O_WRONLY : O_RDWR);
   while (fd >= 0 && fd <= 2) fd = open("/dev/null", O_RDWR);
   if (fd > 2) close(fd);
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);  // a file-size limit is an error of write (EFBIG), like a full disk
   umask(077);
   const rlimit none{0, 0};
   setrlimit(RLIMIT_CORE, &none);

@@ -186,7 +186,21 @@ Task<bool> SmtpTarget::content(std::string_view piece) {
   co_return false;
 }
 
+// Before our dot the target has nothing to say but that it will not take the message. A positive reply there answers
+// nothing that was asked, and must not be taken for the answer to the dot.
+Task<> SmtpTarget::look_for_early_reply() {
+  (void)co_await session_->stream().fill(session_->stream().clock().now());
+  if (session_->stream().buffered().empty()) co_return;
+  const auto early = co_await session_->read_reply(std::chrono::seconds(1));
+  const bool is_refusal = early && (early->is_transient() || early->is_permanent());
+  log_.warn("the local target answers before the end of the message",
+            {{"reply", early ? early->joined() : early.error().text}});
+  trouble_ = is_refusal ? passed_on(*early) : Reply(451, "4.5.0 the local mail server is out of step");
+  drop();
+}
+
 Task<std::vector<Reply>> SmtpTarget::finish() {
+  if (!trouble_) co_await look_for_early_reply();
   if (!trouble_) {
     encoded_.clear();
     encoder_.finish(encoded_);

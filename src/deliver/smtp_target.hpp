@@ -30,6 +30,7 @@ class SmtpTarget final : public Target {
   smtp::Reply lost(const Error& error);
   smtp::Reply heard(smtp::Reply reply);
   net::Task<> learn_why();
+  net::Task<> look_for_early_reply();
 
   const TargetOptions& options_;
   net::Network& network_;

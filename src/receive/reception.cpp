@@ -131,6 +131,7 @@ Task<std::optional<Reply>> Reception::on_data() {
   deliver::Handover handover{message_->mail.reverse_path, message_->accepted, message_->trace};
   auto refused = co_await target_.data(handover);
   if (refused) {
+    note_target_refusal(*refused);
     count_refusal(*refused, net::sha256("DATA " + message_->mail.reverse_path.text()));
     log_message(*refused, 0);
     message_->refused.clear();  // counted

@@ -59,12 +59,17 @@ class MailSession {
       close_politely("too many errors");
       co_return;
     }
+    if (!in_transaction_ && idle_commands_ >= options_.most_idle_commands) {
+      close_politely("waits for mail, and gets none");
+      co_return;
+    }
     const auto line = co_await channel_.read_line(options_.longest_line, channel_.clock().now() + patience());
     if (!line) {
       if (line.error().code != Errc::interrupted) co_await break_off(line.error());
       co_return;
     }
     is_first_ = false;
+    if (!in_transaction_) ++idle_commands_;
     if (line->fault == Line::Fault::none) {
       co_await obey(smtp::parse_command(line->text));
     } else if (line->fault == Line::Fault::too_long) {
@@ -176,6 +181,7 @@ class MailSession {
     channel_.reply(reply);
     if (!reply.is_positive()) co_return;
     in_transaction_ = true;
+    idle_commands_ = 0;
     smtputf8_ = parsed->smtputf8;
     recipients_ = 0;
     ++transactions_;
@@ -289,6 +295,7 @@ class MailSession {
   std::size_t recipients_ = 0;
   std::size_t transactions_ = 0;
   std::size_t errors_ = 0;
+  std::size_t idle_commands_ = 0;
 };
 
 }  // namespace
