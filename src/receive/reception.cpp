@@ -155,9 +155,7 @@ Task<> Reception::on_content(std::string_view piece) {
 
 Task<Reply> Reception::refuse_content(const Reply& reply) {
   if (!message_->is_looping) co_await target_.abandon();
-  std::string fingerprint = message_->digest.finish();
-  for (const auto& recipient : message_->accepted) fingerprint += recipient.text() + '\0';
-  count_refusal(reply, net::sha256(fingerprint));
+  count_content_refusal(reply);
   co_return reply;
 }
 
@@ -196,9 +194,7 @@ Reply Reception::verdict(const std::vector<Reply>& replies, std::uint64_t size) 
   const Reply* put_off = first_of_class(replies, 4);
   Reply reply = put_off != nullptr ? *put_off : replies.front();
   note_target_refusal(reply);
-  std::string fingerprint = message_->digest.finish();
-  for (const auto& recipient : message_->accepted) fingerprint += recipient.text() + '\0';
-  count_refusal(reply, net::sha256(fingerprint));
+  count_content_refusal(reply);
   return reply;
 }
 
@@ -241,6 +237,13 @@ void Reception::count_refusal(const Reply& reply, const std::string& fingerprint
   ++tally_.rejected;
   const bool is_new = history_.refused.insert(fingerprint).second;
   if (is_new) ++final_answers_;
+}
+
+// The content has come: it and its recipients tell the message from others.
+void Reception::count_content_refusal(const Reply& reply) {
+  std::string fingerprint = message_->digest.finish();
+  for (const auto& recipient : message_->accepted) fingerprint += recipient.text() + '\0';
+  count_refusal(reply, net::sha256(fingerprint));
 }
 
 // A transaction that ended because none of its recipients was accepted is one message refused, or put off.

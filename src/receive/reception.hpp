@@ -95,6 +95,7 @@ class Reception final : public server::MailHandler {
   void note_target_refusal(const smtp::Reply& reply);
   std::string trace();
   void count_refusal(const smtp::Reply& reply, const std::string& fingerprint);
+  void count_content_refusal(const smtp::Reply& reply);
   void note_refused_recipient(std::string path, const smtp::Reply& reply);
   void count_recipients_refused();
   void log_message(const smtp::Reply& reply, std::uint64_t size);
