@@ -1,13 +1,9 @@
 #include "app/settings.hpp"
 
-#include <pwd.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <array>
-#include <cstdlib>
 #include <set>
 
+#include "app/places.hpp"
 #include "base/ascii.hpp"
 #include "smtp/path.hpp"
 
@@ -18,33 +14,6 @@ namespace {
 using client::TlsPolicy;
 using config::Table;
 using Kind = deliver::TargetOptions::Kind;
-
-std::string environment(const char* name) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? std::string() : std::string(value);
-}
-
-std::string home() {
-  auto directory = environment("HOME");
-  if (!directory.empty()) return directory;
-  const passwd* entry = getpwuid(getuid());
-  return entry == nullptr ? std::string() : std::string(entry->pw_dir);
-}
-
-std::string default_state_dir() {
-  // systemd gives several directories separated by colons; ours is the first.
-  const auto given = environment("STATE_DIRECTORY");
-  if (!given.empty()) return given.substr(0, given.find(':'));
-  if (geteuid() == 0) return "/var/lib/odmr";
-  const auto xdg = environment("XDG_STATE_HOME");
-  return (xdg.empty() ? home() + "/.local/state" : xdg) + "/odmr";
-}
-
-std::string default_hostname() {
-  std::array<char, 256> name{};
-  if (gethostname(name.data(), name.size() - 1) != 0) return "localhost";
-  return name.data();
-}
 
 void read_pins(const Table& table, TlsSettings& tls) {
   for (const auto& text : table.texts("pin", {})) {
@@ -323,12 +292,7 @@ Settings read_settings(config::Document& document) {
   Settings settings;
   settings.state_dir = root.path("state_dir").value_or(default_state_dir());
   settings.state_dir_is_default = !root.has("state_dir");
-  settings.hostname = root.text("hostname", default_hostname());
-  if (!smtp::is_ehlo_name(settings.hostname)) {
-    root.fault("hostname", "\"" + settings.hostname +
-                               "\" is no host name; give a full one, such as "
-                               "hostname = \"mail.example.org\"");
-  }
+  settings.hostname = read_hostname(root);
   settings.stop_grace = root.duration("stop_grace", settings.stop_grace, {Duration::zero(), std::chrono::hours(24)});
   settings.log = read_log(root.table("log"));
   settings.timeouts = read_timeouts(root.table("timeouts"));
@@ -343,20 +307,6 @@ Settings read_settings(config::Document& document) {
   for (const auto& table : providers) settings.providers.push_back(read_provider(table, deliver));
   settings.unused = read_what_is_to_come(root);
   return settings;
-}
-
-Result<std::string> find_configuration(const std::string& named) {
-  if (!named.empty()) return named;
-  const auto given = environment("ODMR_CONFIG");
-  if (!given.empty()) return given;
-  const auto xdg = environment("XDG_CONFIG_HOME");
-  const std::string own = (xdg.empty() ? home() + "/.config" : xdg) + "/odmr/odmr.toml";
-  const std::string system = "/etc/odmr/odmr.toml";
-  for (const auto& path : {own, system}) {
-    if (access(path.c_str(), F_OK) == 0) return path;
-  }
-  return fail(Errc::not_found, "no configuration: neither " + own + " nor " + system +
-                                   " is there; name one with --config or $ODMR_CONFIG");
 }
 
 tl::expected<Settings, std::vector<std::string>> load_settings(const std::string& named) {

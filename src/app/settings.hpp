@@ -50,6 +50,45 @@ struct ProviderSettings {
   DeliverSettings deliver;
 };
 
+/// [outbound]
+struct OutboundSettings {
+  /// Where mail goes: the smart host, or a provider (its ODMR connection, before ATRN).
+  enum class To { smart_host, provider };
+  /// Which of the two goes first where they cannot, or shall not, run side by side.
+  enum class Order { side_by_side, send_first, receive_first };
+  To to = To::smart_host;
+  std::string provider;  ///< by name; of `to` or of `auth_as`
+  net::Endpoint endpoint;
+  TlsSettings tls;
+  LoginSettings login;  ///< of the smart host, `auth_as` followed
+  struct PopBeforeSmtp {
+    net::Endpoint endpoint;
+    TlsSettings tls;
+    LoginSettings login;
+  };
+  std::optional<PopBeforeSmtp> pop_before_smtp;
+  std::size_t max_connections = 2;
+  Duration lifetime = std::chrono::hours(120);
+  std::optional<Duration> delay_notice;
+  bool bounce_whole_message = false;
+  std::string from;  ///< reverse-path and From of everything; empty: as submitted
+  bool convert_8bit = false;
+  Order order = Order::side_by_side;
+};
+
+/// [outbound] command: somebody else's queue, flushed while the line is up.
+struct CommandSettings {
+  std::vector<std::string> command;   ///< starts the flush: `postqueue -f`
+  std::vector<std::string> is_empty;  ///< prints nothing, or 0, once that queue is empty; empty: not waited for
+  Duration limit = std::chrono::minutes(10);
+};
+
+/// [submit]
+struct SubmitSettings {
+  std::vector<std::string> listen;  ///< paths of Unix sockets, and "ADDRESS:PORT" of this machine's own
+  std::uint64_t max_size = std::uint64_t{50} * 1024 * 1024;
+};
+
 /// [timeouts]
 struct TimeoutSettings {
   Duration connect = std::chrono::seconds(30);
@@ -77,15 +116,14 @@ struct Settings {
   LogSettings log;
   std::vector<ProviderSettings> providers;  ///< in the order of the file
   TimeoutSettings timeouts;
+  std::optional<OutboundSettings> outbound;
+  std::optional<CommandSettings> command;
+  SubmitSettings submit;
   std::vector<std::string> unused;  ///< tables that are understood, and that this version does nothing with
 };
 
 /// Reads everything; what is wrong is in the document's faults() afterwards, and the settings are worth nothing then.
 Settings read_settings(config::Document& document);
-
-/// The configuration file to read: `named` (--config), $ODMR_CONFIG, $XDG_CONFIG_HOME/odmr/odmr.toml (~/.config),
-/// /etc/odmr/odmr.toml. Of the last two the first that is there. Error: not_found, which names all places looked at.
-Result<std::string> find_configuration(const std::string& named);
 
 /// find, read and check. Errors: what `odmr check` prints, a line each.
 tl::expected<Settings, std::vector<std::string>> load_settings(const std::string& named);

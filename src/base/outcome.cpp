@@ -15,9 +15,10 @@ struct Row {
 };
 
 // In the order of the enumeration.
-constexpr std::array<Row, 13> k_rows{{
+constexpr std::array<Row, 14> k_rows{{
     {"no-mail", EX_OK},
     {"fetched", EX_OK},
+    {"sent", EX_OK},
     {"deferred", EX_TEMPFAIL},
     {"unavailable", EX_TEMPFAIL},
     {"locked", EX_TEMPFAIL},

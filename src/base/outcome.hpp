@@ -8,6 +8,7 @@ namespace odmr {
 enum class Outcome {
   no_mail,
   fetched,
+  sent,
   deferred,
   unavailable,
   locked,

@@ -12,12 +12,19 @@ TEST_CASE("Every outcome has the word and the exit status of the contract, in th
   };
   // The table of contract.md, "Outcome and exit status".
   const Row rows[] = {
-      {Outcome::no_mail, "no-mail", 0},    {Outcome::fetched, "fetched", 0},
-      {Outcome::deferred, "deferred", 75}, {Outcome::unavailable, "unavailable", 75},
-      {Outcome::locked, "locked", 75},     {Outcome::local_down, "local-down", 69},
-      {Outcome::protocol, "protocol", 76}, {Outcome::tls, "tls", 76},
-      {Outcome::auth, "auth", 77},         {Outcome::refused, "refused", 77},
-      {Outcome::config, "config", 78},     {Outcome::state, "state", 73},
+      {Outcome::no_mail, "no-mail", 0},
+      {Outcome::fetched, "fetched", 0},
+      {Outcome::sent, "sent", 0},
+      {Outcome::deferred, "deferred", 75},
+      {Outcome::unavailable, "unavailable", 75},
+      {Outcome::locked, "locked", 75},
+      {Outcome::local_down, "local-down", 69},
+      {Outcome::protocol, "protocol", 76},
+      {Outcome::tls, "tls", 76},
+      {Outcome::auth, "auth", 77},
+      {Outcome::refused, "refused", 77},
+      {Outcome::config, "config", 78},
+      {Outcome::state, "state", 73},
       {Outcome::bug, "bug", 70},
   };
   for (const Row& row : rows) {

@@ -1,0 +1,68 @@
+#include "app/places.hpp"
+
+#include <pwd.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdlib>
+
+#include "smtp/path.hpp"
+
+namespace odmr::app {
+
+namespace {
+
+std::string environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? std::string() : std::string(value);
+}
+
+std::string home() {
+  auto directory = environment("HOME");
+  if (!directory.empty()) return directory;
+  const passwd* entry = getpwuid(getuid());
+  return entry == nullptr ? std::string() : std::string(entry->pw_dir);
+}
+
+}  // namespace
+
+std::string default_state_dir() {
+  // systemd gives several directories separated by colons; ours is the first.
+  const auto given = environment("STATE_DIRECTORY");
+  if (!given.empty()) return given.substr(0, given.find(':'));
+  if (geteuid() == 0) return "/var/lib/odmr";
+  const auto xdg = environment("XDG_STATE_HOME");
+  return (xdg.empty() ? home() + "/.local/state" : xdg) + "/odmr";
+}
+
+std::string default_hostname() {
+  std::array<char, 256> name{};
+  if (gethostname(name.data(), name.size() - 1) != 0) return "localhost";
+  return name.data();
+}
+
+std::string read_hostname(const config::Table& root) {
+  auto hostname = root.text("hostname", default_hostname());
+  if (!smtp::is_ehlo_name(hostname)) {
+    root.fault("hostname", "\"" + hostname +
+                               "\" is no host name; give a full one, such as "
+                               "hostname = \"mail.example.org\"");
+  }
+  return hostname;
+}
+
+Result<std::string> find_configuration(const std::string& named) {
+  if (!named.empty()) return named;
+  const auto given = environment("ODMR_CONFIG");
+  if (!given.empty()) return given;
+  const auto xdg = environment("XDG_CONFIG_HOME");
+  const std::string own = (xdg.empty() ? home() + "/.config" : xdg) + "/odmr/odmr.toml";
+  const std::string system = "/etc/odmr/odmr.toml";
+  for (const auto& path : {own, system}) {
+    if (access(path.c_str(), F_OK) == 0) return path;
+  }
+  return fail(Errc::not_found, "no configuration: neither " + own + " nor " + system +
+                                   " is there; name one with --config or $ODMR_CONFIG");
+}
+
+}  // namespace odmr::app

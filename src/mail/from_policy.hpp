@@ -1,0 +1,13 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace odmr::mail {
+
+/// A header with CRLF line ends (without the empty line behind it) for a smart host that insists on a sender of its
+/// own: From gets the address `from` (its display name stays), Sender goes, and a Reply-To with the former From is put
+/// in where there is none. Everything else stays to the byte.
+std::string with_from(std::string_view header, std::string_view from);
+
+}  // namespace odmr::mail

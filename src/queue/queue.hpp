@@ -1,0 +1,168 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "base/log.hpp"
+#include "smtp/reply.hpp"
+#include "spool/store.hpp"
+
+namespace odmr::queue {
+
+struct QueueOptions {
+  Duration lifetime = std::chrono::hours(120);  ///< then what was put off has failed
+  std::optional<Duration> delay_notice;         ///< tell the sender when a message has waited so long; none: never
+};
+
+/// Where a recipient stands. The message goes when all are sent or told.
+enum class Standing {
+  waiting,
+  sent,    ///< the smart host has said 250
+  failed,  ///< for good, and a bounce is due
+  told,    ///< failed, and the bounce is out (or none is due)
+};
+
+struct RecipientState {
+  std::string address;
+  spool::Attributes attributes;
+  Standing standing = Standing::waiting;
+  std::string reply;  ///< the last one, joined; empty before the first attempt
+};
+
+/// What holds a message up, beside time.
+enum class Stopped {
+  no,
+  held,           ///< by `odmr queue hold`
+  undeliverable,  ///< failed, and nobody can be told: it stays for somebody to look at
+};
+
+/// A message as a list shows it.
+struct Entry {
+  std::string id;
+  WallTime arrival;
+  std::uint64_t size = 0;
+  std::string reverse_path;
+  std::vector<RecipientState> recipients;
+  Stopped stopped = Stopped::no;
+  WallTime next_try;
+  std::uint64_t tries = 0;
+  std::string reply;  ///< the last word about the message as a whole
+};
+
+/// A message taken out to be worked on; nobody else can take it meanwhile, in no process.
+struct Letter {
+  std::string id;
+  spool::MessageReader message;
+  std::vector<std::size_t> waiting;  ///< places in the envelope
+  Descriptor claim;
+};
+
+/// What an attempt came to. A recipient that is in none of the lists waits on as before.
+struct Attempt {
+  struct Answer {
+    std::size_t recipient = 0;  ///< place in the envelope
+    smtp::Reply reply;
+  };
+  std::string id;
+  std::vector<std::size_t> sent;
+  std::vector<Answer> failed;   ///< for good
+  std::vector<Answer> put_off;  ///< once the message is older than the lifetime, this is failed too
+  std::string trouble;          ///< why the attempt broke off, where it did; counts as put off for all that wait
+};
+
+/// Something the sender has to be told about a message.
+struct Notice {
+  enum class About { failure, delay };
+  About about = About::failure;
+  Letter letter;
+  std::vector<Attempt::Answer> recipients;  ///< those that failed (or are delayed), with the last reply
+};
+
+/// Outbound mail. The files of the store are the truth (message, and notes about it: sent, failed, told, held); the
+/// index beside them knows what is due and answers lists, and is made again from the files when it is lost or damaged.
+/// Putting a message in needs none of this (queue/intake.hpp).
+///
+/// Who sends must hold the state directory's lock; the calls for lists and for the hand may come from any process
+/// meanwhile. settle() and settle_notice() may run on another thread than the rest.
+class Queue {
+ public:
+  /// Opens store and index in `directory`, makes what is missing. Errors: as spool::Store::in; an index that cannot be
+  /// used is made anew, and said in the log.
+  static Result<Queue> in(const std::string& directory, const QueueOptions& options, Clock& clock, Log& log,
+                          FileOps& files = system_files());
+  ~Queue();
+  Queue(Queue&&) noexcept;
+  Queue& operator=(Queue&&) = delete;
+
+  /// Clears what crashes left; for the holder of the lock, at its start.
+  Result<void> recover();
+  /// Makes the index follow the directory: learns new messages, forgets those that are gone, sets damaged ones aside.
+  Result<void> refresh();
+
+  // --- for the sender
+
+  /// Ids of messages to try now, the longest due first, at most `most`; `all`: also what is not due yet (held ones
+  /// never). Those given before by this Queue object in this run are left out unless retry() named them since.
+  Result<std::vector<std::string>> due(bool all, std::size_t most);
+  /// No value when the message is gone, held, or in somebody else's hands meanwhile. A damaged one is set aside.
+  Result<std::optional<Letter>> take(const std::string& id);
+  /// Writes down, on disk when this returns, what some attempts came to; one sync serves all of them. A put-off message
+  /// gets its next time. Gives one result per attempt.
+  std::vector<Result<void>> settle(const std::vector<Attempt>& attempts);
+  /// What is older than the lifetime and still waits has failed, with `reply` or its own last one: for when no attempt
+  /// can be made at all. Gives the number of messages.
+  Result<std::uint64_t> expire(const smtp::Reply& reply);
+
+  // --- for bounces and delay notices
+
+  /// Ids of messages about which a notice is due now, at most `most`; none twice in a run.
+  Result<std::vector<std::string>> notices_due(std::size_t most);
+  Result<std::optional<Notice>> take_notice(const std::string& id);
+  struct NoticeOutcome {
+    enum class How {
+      told,           ///< the notice is out, or none is due
+      put_off,        ///< again later; a notice that cannot go within the lifetime is undeliverable
+      undeliverable,  ///< nobody can be told
+    };
+    How how = How::told;
+    std::string reply;
+  };
+  /// On disk when this returns.
+  Result<void> settle_notice(const Notice& notice, const NoticeOutcome& outcome);
+
+  // --- for lists and for the hand
+
+  /// In the order of arrival. `see` gives whether to go on.
+  Result<void> list(const std::function<bool(const Entry&)>& see);
+  /// Errors: not_found.
+  Result<Entry> show(const std::string& id);
+  /// Its bytes. Errors: as spool::Store::open.
+  Result<spool::MessageReader> open(const std::string& id) const;
+  /// Due now. Errors of these four: not_found; busy, it is being sent at this moment.
+  Result<void> retry(const std::string& id);
+  Result<void> hold(const std::string& id);
+  Result<void> release(const std::string& id);
+  Result<void> remove(const std::string& id);
+
+  struct Sums {
+    std::uint64_t messages = 0;
+    std::uint64_t bytes = 0;
+    std::uint64_t held = 0;
+    std::uint64_t undeliverable = 0;
+    std::optional<WallTime> oldest;    ///< arrival
+    std::optional<WallTime> next_try;  ///< the earliest
+  };
+  Result<Sums> sums();
+
+ private:
+  struct State;
+  explicit Queue(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace odmr::queue
