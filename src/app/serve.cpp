@@ -10,7 +10,7 @@
 
 #include "base/outcome.hpp"
 #include "net/system_network.hpp"
-#include "provider/delay.hpp"
+#include "net/delay.hpp"
 #include "spool/lock.hpp"
 
 namespace odmr::app {
@@ -95,7 +95,7 @@ class Daemon {
       } else {
         // Out of descriptors, mostly: asking again at once would only burn time.
         log_.warn("a connection cannot be accepted", {{"why", stream.error().text}});
-        co_await provider::delay(clock_, std::chrono::seconds(1), stop_);
+        co_await net::delay(clock_, std::chrono::seconds(1), stop_);
       }
     }
   }

@@ -129,6 +129,14 @@ std::optional<HostPort> split_host_port(std::string_view text) {
   return out;
 }
 
+// The host of "ADDRESS:PORT", where port 0 lets the system choose.
+std::optional<std::string> split_listen(const std::string& text) {
+  const bool is_any = text.size() > 2 && text.substr(text.size() - 2) == ":0";
+  const auto where = split_host_port(is_any ? text.substr(0, text.size() - 2) : text);
+  if (!where || (!is_any && !where->port)) return std::nullopt;
+  return where->host;
+}
+
 constexpr const char* k_target_forms =
     "a target is smtp://HOST[:PORT], lmtp://HOST:PORT, lmtp:///SOCKET or maildir:///DIR";
 
@@ -162,15 +170,20 @@ void read_target(const Table& table, DeliverSettings& deliver) {
   if (!good) table.fault("to", "\"" + to + "\" is no target; " + k_target_forms);
 }
 
+// A login with its password, or none at all.
+void check_login(const Table& table, const LoginSettings& login, const TlsSettings& tls) {
+  if (!login.user.empty() && !login.password && tls.client_certificate.empty()) {
+    table.fault("user", "needs a password too: password_file, password_command, password_credential or password");
+  }
+  if (login.user.empty() && login.password) table.fault("user", "a password needs a user");
+}
+
 DeliverSettings read_deliver(const Table& table) {
   DeliverSettings deliver;
   read_target(table, deliver);
   deliver.tls = read_tls(table, TlsPolicy::none);
   deliver.login = read_login(table);
-  if (!deliver.login.user.empty() && !deliver.login.password && deliver.tls.client_certificate.empty()) {
-    table.fault("user", "needs a password too: password_file, password_command, password_credential or password");
-  }
-  if (deliver.login.user.empty() && deliver.login.password) table.fault("user", "a password needs a user");
+  check_login(table, deliver.login, deliver.tls);
   return deliver;
 }
 
@@ -244,25 +257,162 @@ TimeoutSettings read_timeouts(const Table& table) {
   return timeouts;
 }
 
-// Tables of the contract whose work is still to come: they are checked, so that a configuration stays good.
-void read_outbound(const Table& table) {
-  const auto to = table.text("to");
-  if (table.is_there() && !to) table.fault("to", "missing; such as to = \"smtp://smtp.example.net:587\"");
-  read_tls(table, TlsPolicy::starttls);
-  read_login(table);
-  table.text("auth_as");
-  table.integer("max_connections", 2, {1, 10});
-  table.duration("lifetime", std::chrono::hours(120));
+const ProviderSettings* provider_named(const std::vector<ProviderSettings>& providers, const std::string& name) {
+  const auto found =
+      std::find_if(providers.begin(), providers.end(), [&](const ProviderSettings& one) { return one.name == name; });
+  return found == providers.end() ? nullptr : &*found;
 }
 
+void read_smart_host(const Table& table, const std::string& to, OutboundSettings& outbound) {
+  const std::string_view text = to;
+  const auto where = text.substr(0, 7) == "smtp://" ? split_host_port(text.substr(7)) : std::nullopt;
+  if (!where) {
+    table.fault("to", "\"" + to +
+                          "\" is no smart host; write smtp://HOST[:PORT], or \"provider\" for the provider's own "
+                          "connection");
+    return;
+  }
+  outbound.endpoint.host = where->host;
+  // RFC 8314 3.3: 465 is TLS from the first byte on, RFC 6409 3.1: 587 is for submission.
+  outbound.endpoint.port = where->port.value_or(outbound.tls.policy == TlsPolicy::implicit ? 465 : 587);
+}
+
+// "provider", where there is one, or "provider:NAME".
+void read_provider_as_smart_host(const Table& table, const std::string& to,
+                                 const std::vector<ProviderSettings>& providers, OutboundSettings& outbound) {
+  outbound.to = OutboundSettings::To::provider;
+  if (to.size() > 9) {
+    outbound.provider = to.substr(9);
+    if (provider_named(providers, outbound.provider) == nullptr)
+      table.fault("to", "there is no [provider." + outbound.provider + "]");
+  } else if (providers.size() == 1) {
+    outbound.provider = providers.front().name;
+  } else {
+    table.fault("to", "there are several providers; write which, such as to = \"provider:NAME\"");
+  }
+  for (const char* key : {"tls", "ca_file", "pin", "client_certificate", "client_key", "user", "auth_as"}) {
+    if (table.has(key))
+      table.fault(key, "mail goes over the provider's own connection, which has its own TLS and login");
+  }
+}
+
+void read_auth_as(const Table& table, const std::vector<ProviderSettings>& providers, OutboundSettings& outbound) {
+  const auto name = table.text("auth_as");
+  if (!name) return;
+  const auto* provider = provider_named(providers, *name);
+  if (provider == nullptr) return table.fault("auth_as", "there is no [provider." + *name + "]");
+  if (!outbound.login.user.empty()) {
+    return table.fault("auth_as", "there is a user too; give one of the two");
+  }
+  outbound.login.user = provider->login.user;
+  outbound.login.password = provider->login.password;
+}
+
+void read_pop_before_smtp(const Table& table, OutboundSettings& outbound) {
+  if (!table.is_there()) return;
+  OutboundSettings::PopBeforeSmtp pop;
+  pop.endpoint.host = table.required_text("host", "pop.example.net");
+  pop.tls = read_tls(table, TlsPolicy::starttls);
+  pop.endpoint.port = read_port(table, pop.tls.policy == TlsPolicy::implicit ? 995 : 110);
+  pop.login = read_login(table);
+  check_login(table, pop.login, pop.tls);
+  if (pop.login.user.empty()) table.fault("user", "missing; the login is all that this connection is for");
+  outbound.pop_before_smtp = std::move(pop);
+}
+
+void read_from(const Table& table, OutboundSettings& outbound) {
+  const auto from = table.text("from");
+  if (!from) return;
+  const auto mailbox = smtp::parse_mailbox(*from);
+  if (!mailbox) return table.fault("from", "\"" + *from + "\" is no address: " + mailbox.error().text);
+  outbound.from = *from;
+}
+
+void read_notices(const Table& table, OutboundSettings& outbound) {
+  outbound.lifetime = table.duration("lifetime", outbound.lifetime);
+  outbound.delay_notice = table.duration("delay_notice");
+  if (outbound.delay_notice && *outbound.delay_notice >= outbound.lifetime) {
+    table.fault("delay_notice", "comes after the end of lifetime; make it shorter");
+  }
+  outbound.bounce_whole_message = table.choice<bool>("bounce", {{"header", false}, {"message", true}}, false);
+}
+
+std::optional<CommandSettings> read_outbound_command(const Table& table) {
+  const auto command = table.command("command");
+  auto until = table.command("command_until");
+  CommandSettings settings;
+  settings.limit = table.duration("command_limit", settings.limit);
+  if (!command) {
+    if (until) table.fault("command_until", "there is no command that it could wait for");
+    return std::nullopt;
+  }
+  settings.command = *command;
+  settings.is_empty = until.value_or(std::vector<std::string>());
+  return settings;
+}
+
+void read_outbound(const Table& table, Settings& settings) {
+  OutboundSettings outbound;
+  outbound.tls = read_tls(table, TlsPolicy::starttls);
+  outbound.login = read_login(table);
+  check_login(table, outbound.login, outbound.tls);
+  const auto to = table.text("to");
+  if (to && (*to == "provider" || to->substr(0, 9) == "provider:")) {
+    read_provider_as_smart_host(table, *to, settings.providers, outbound);
+  } else if (to) {
+    read_smart_host(table, *to, outbound);
+  }
+  read_auth_as(table, settings.providers, outbound);
+  read_pop_before_smtp(table.table("pop_before_smtp"), outbound);
+  outbound.max_connections = static_cast<std::size_t>(table.integer("max_connections", 2, {1, 10}));
+  read_notices(table, outbound);
+  read_from(table, outbound);
+  outbound.convert_8bit = table.boolean("convert_8bit", false);
+  settings.order = table.choice<Order>("order",
+                                       {{"side-by-side", Order::side_by_side},
+                                        {"send-first", Order::send_first},
+                                        {"receive-first", Order::receive_first}},
+                                       Order::side_by_side);
+  settings.command = read_outbound_command(table);
+  if (to) settings.outbound = std::move(outbound);
+  if (table.is_there() && !to && !settings.command) {
+    table.fault("to", "missing; such as to = \"smtp://smtp.example.net:587\"");
+  }
+}
+
+// Whoever connects may send through our smart host: nobody but this machine's own programs.
+bool is_loopback(const std::string& host) {
+  return host == "localhost" || host == "::1" || host.substr(0, 4) == "127.";
+}
+
+void read_submit(const Table& table, Settings& settings) {
+  const auto listen = table.text_or_texts("listen");
+  settings.submit.max_size = table.size("max_size", settings.submit.max_size, {1024, std::uint64_t{1} << 40});
+  if (!listen) {
+    settings.submit.listen = {k_submit_socket};
+    return;
+  }
+  if (listen->empty()) table.fault("listen", "is empty; leave it out for " + std::string(k_submit_socket));
+  for (const auto& one : *listen) {
+    const auto where = one.front() == '/' ? std::nullopt : split_listen(one);
+    if (one.front() != '/' && !where) {
+      table.fault("listen", "\"" + one + "\" is neither a socket's path nor ADDRESS:PORT");
+    } else if (where && !is_loopback(*where)) {
+      table.fault("listen", "\"" + one +
+                                "\" can be reached from other machines, and whoever reaches it may send mail; use "
+                                "127.0.0.1, [::1] or a socket");
+    }
+    settings.submit.listen.push_back(one);
+  }
+}
+
+// Tables of the contract whose work is still to come: they are checked, so that a configuration stays good.
 std::vector<std::string> read_what_is_to_come(const Table& root) {
   std::vector<std::string> unused;
   const auto note = [&](const Table& table) {
     if (table.is_there()) unused.push_back("[" + table.name() + "]");
     return table;
   };
-  read_outbound(note(root.table("outbound")));
-  note(root.table("submit")).text("listen");
   note(root.table("watch")).duration("interval", std::chrono::minutes(5));
   const auto line = note(root.table("line"));
   line.command("up");
@@ -305,6 +455,8 @@ Settings read_settings(config::Document& document) {
   if (deliver.is_there() || !all_have_their_own) read_deliver(deliver);
   if (providers.empty()) root.fault("provider", "missing; there has to be one [provider.NAME] at least");
   for (const auto& table : providers) settings.providers.push_back(read_provider(table, deliver));
+  read_outbound(root.table("outbound"), settings);
+  read_submit(root.table("submit"), settings);
   settings.unused = read_what_is_to_come(root);
   return settings;
 }

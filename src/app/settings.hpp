@@ -54,8 +54,6 @@ struct ProviderSettings {
 struct OutboundSettings {
   /// Where mail goes: the smart host, or a provider (its ODMR connection, before ATRN).
   enum class To { smart_host, provider };
-  /// Which of the two goes first where they cannot, or shall not, run side by side.
-  enum class Order { side_by_side, send_first, receive_first };
   To to = To::smart_host;
   std::string provider;  ///< by name; of `to` or of `auth_as`
   net::Endpoint endpoint;
@@ -73,8 +71,10 @@ struct OutboundSettings {
   bool bounce_whole_message = false;
   std::string from;  ///< reverse-path and From of everything; empty: as submitted
   bool convert_8bit = false;
-  Order order = Order::side_by_side;
 };
+
+/// Whether fetching and sending wait for each other.
+enum class Order { side_by_side, send_first, receive_first };
 
 /// [outbound] command: somebody else's queue, flushed while the line is up.
 struct CommandSettings {
@@ -118,6 +118,7 @@ struct Settings {
   TimeoutSettings timeouts;
   std::optional<OutboundSettings> outbound;
   std::optional<CommandSettings> command;
+  Order order = Order::side_by_side;
   SubmitSettings submit;
   std::vector<std::string> unused;  ///< tables that are understood, and that this version does nothing with
 };

@@ -109,6 +109,8 @@ class Table {
   /// A list of texts; an empty one is there, too.
   std::optional<std::vector<std::string>> texts(const std::string& key) const;
   std::vector<std::string> texts(const std::string& key, const std::vector<std::string>& otherwise) const;
+  /// The same, where a single text may stand for a list of one.
+  std::optional<std::vector<std::string>> text_or_texts(const std::string& key) const;
 
   /// One of some words, given with what each means.
   template <class Meaning>

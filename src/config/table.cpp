@@ -221,6 +221,13 @@ std::optional<std::vector<std::string>> Table::texts(const std::string& key) con
   return std::nullopt;
 }
 
+std::optional<std::vector<std::string>> Table::text_or_texts(const std::string& key) const {
+  const Node* found = ask(key);
+  if (found == nullptr || found->kind == Node::Kind::list) return texts(key);
+  const auto one = text(key);
+  return one ? std::optional(std::vector<std::string>{*one}) : std::nullopt;
+}
+
 std::vector<std::string> Table::texts(const std::string& key, const std::vector<std::string>& otherwise) const {
   return texts(key).value_or(otherwise);
 }

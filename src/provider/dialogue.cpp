@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "provider/delay.hpp"
+#include "net/delay.hpp"
 #include "sasl/mechanism.hpp"
 #include "server/authentication.hpp"
 #include "server/channel.hpp"
@@ -242,7 +242,7 @@ class Dialogue {
     }
     ++failures_;
     const Duration length = options_.first_delay * (1 << std::min(failures_ - 1, 10U));
-    co_await delay(channel_.clock(), length, stop_);
+    co_await net::delay(channel_.clock(), length, stop_);
     if (failures_ >= options_.most_failures) say_good_bye("4.7.0", "has seen too many failed logins");
   }
 

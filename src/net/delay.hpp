@@ -3,9 +3,9 @@
 #include "base/stop.hpp"
 #include "net/task.hpp"
 
-namespace odmr::provider {
+namespace odmr::net {
 
 /// Waits without holding up anybody else; ends early when `stop` is asked for.
-net::Task<> delay(Clock& clock, Duration length, Stop& stop);
+Task<> delay(Clock& clock, Duration length, Stop& stop);
 
-}  // namespace odmr::provider
+}  // namespace odmr::net

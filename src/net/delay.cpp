@@ -1,12 +1,12 @@
-#include "provider/delay.hpp"
+#include "net/delay.hpp"
 
 #include <asio/experimental/as_tuple.hpp>
 #include <asio/steady_timer.hpp>
 #include <asio/use_awaitable.hpp>
 
-namespace odmr::provider {
+namespace odmr::net {
 
-net::Task<> delay(Clock& clock, Duration length, Stop& stop) {
+Task<> delay(Clock& clock, Duration length, Stop& stop) {
   // The clock decides, a simulated one too; the timer never fires, it only lets the coroutine be woken.
   asio::steady_timer woken(co_await asio::this_coro::executor, asio::steady_timer::time_point::max());
   const TimePoint end = clock.now() + length;
@@ -18,4 +18,4 @@ net::Task<> delay(Clock& clock, Duration length, Stop& stop) {
   }
 }
 
-}  // namespace odmr::provider
+}  // namespace odmr::net
