@@ -125,6 +125,9 @@ quickstart() {
     fi
 }
 
+lint=()
+[ $mode = full ] && lint=(--full)
+
 with_real_programs() {
     local -a choice=()
     [ $mode = full ] && choice=(--full)
@@ -133,6 +136,7 @@ with_real_programs() {
     quickstart
     counted 'real peers' tests/peers/run "${choice[@]}"
     counted 'outcomes' tests/peers/outcomes "${choice[@]}"
+    counted 'faults' tests/faults/run "${choice[@]}"
 }
 
 heading 'what the tests need'
@@ -150,7 +154,7 @@ if [ $mode = fast ]; then
     counted 'lint' tests/lint --fast
 else
     with_real_programs
-    counted 'lint' tests/lint
+    counted 'lint' tests/lint "${lint[@]}"
 fi
 heading 'all done'
 printf '%d passed, %d failed\n' "$passed" "$failed"

@@ -6,6 +6,8 @@
 #include "base/ascii.hpp"
 #include "base/outcome.hpp"
 #include "mail/header.hpp"
+#include "mail/line_ends.hpp"
+#include "queue/needs.hpp"
 #include "smtp/path.hpp"
 
 namespace odmr::app {
@@ -31,10 +33,6 @@ Failed failed(int exit, std::string text) {
 // mail there (Postfix's pipe(8) defers for 71 and 75 alone).
 Failed failed(const Error& error) {
   return failed(k_try_again, error.text);
-}
-
-bool is_seven_bit(std::string_view text) {
-  return std::none_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) >= 0x80; });
 }
 
 struct Addressed {
@@ -92,7 +90,7 @@ class Input {
   int file_;
   FileOps& files_;
   std::string raw_;
-  LineEnds line_ends_;
+  mail::LineEnds line_ends_;
   bool is_over_ = false;
 };
 
@@ -111,14 +109,10 @@ Attempt<spool::Attributes> attributes(const Addressed& addressed, std::string_vi
   mail::HeaderWatch watch(k_head);
   watch.see(head);
   if (!watch.is_over() && !is_all) return failed(k_data_error, "the message's header is longer than a mebibyte");
-  spool::Attributes found;
   const bool by_envelope = addressed.sender.mailbox.needs_smtputf8() ||
                            std::any_of(addressed.recipients.begin(), addressed.recipients.end(),
                                        [](const auto& one) { return one.second.needs_smtputf8(); });
-  const bool by_header = !is_seven_bit(watch.header()) && is_utf8(watch.header());
-  if (by_envelope || by_header) found[provider::k_smtputf8] = by_envelope ? "envelope" : "header";
-  if (!is_all || !is_seven_bit(head)) found[provider::k_body] = "8BITMIME";
-  return found;
+  return queue::needs_of(by_envelope, watch.header(), !is_all || !is_ascii(head));
 }
 
 // A customer's copy under way.
@@ -181,26 +175,6 @@ Attempt<std::vector<Enqueued>> commit(spool::Store& store, std::vector<Copy>& co
 }
 
 }  // namespace
-
-bool LineEnds::pass(std::string_view bytes, std::string& out) {
-  while (!bytes.empty()) {
-    if (after_cr_) {
-      if (bytes.front() != '\n') return false;
-      out += '\n';
-      bytes.remove_prefix(1);
-      after_cr_ = false;
-      continue;
-    }
-    const auto end = std::min(bytes.find_first_of("\r\n"), bytes.size());
-    out += bytes.substr(0, end);
-    if (end == bytes.size()) break;
-    out += '\r';
-    after_cr_ = true;
-    // A lone LF is met as if it stood behind the CR that it lacks.
-    bytes.remove_prefix(bytes[end] == '\r' ? end + 1 : end);
-  }
-  return true;
-}
 
 tl::expected<std::vector<Enqueued>, EnqueueFailure> enqueue(const DaemonSettings& settings, const std::string& sender,
                                                             const std::vector<std::string>& recipients, int input,

@@ -30,17 +30,4 @@ tl::expected<std::vector<Enqueued>, EnqueueFailure> enqueue(const DaemonSettings
                                                             const std::vector<std::string>& recipients, int input,
                                                             WallTime now, FileOps& files = system_files());
 
-/// Makes the line ends of a message CRLF, in pieces of any size.
-class LineEnds {
- public:
-  /// Appends `bytes` to `out`, with CR before each LF that has none. Gives false at a CR without LF: nobody could
-  /// send it as it is (RFC 5321 2.3.8).
-  bool pass(std::string_view bytes, std::string& out);
-  /// Whether the message may end here: not behind a CR.
-  bool may_end() const { return !after_cr_; }
-
- private:
-  bool after_cr_ = false;
-};
-
 }  // namespace odmr::app

@@ -16,10 +16,11 @@ using server::SessionEnd;
 class Fetch {
  public:
   Fetch(const FetchPlan& plan, net::Network& network, FileOps& files, receive::BounceKeeper& bounces,
-        OnProgress on_progress, Log& log, Stop& stop)
+        BeforeTurn* before_turn, OnProgress on_progress, Log& log, Stop& stop)
       : plan_(plan),
         network_(network),
         bounces_(bounces),
+        before_turn_(before_turn),
         on_progress_(std::move(on_progress)),
         log_(log, {{"session", plan.session_id}, {"provider", plan.provider}}),
         stop_(stop),
@@ -85,6 +86,29 @@ class Fetch {
   }
 
   Task<std::optional<turn::Turned>> reach_and_turn(const std::vector<std::string>& domains, bool is_follow_up) {
+    auto session = co_await reach(is_follow_up);
+    if (session && before_turn_ != nullptr && before_turn_->has_something()) {
+      const auto said = co_await std::exchange(before_turn_, nullptr)->speak(*session);
+      // Whatever became of the outbound mail, the mail that waits there is fetched: on a new connection if need be.
+      if (!said) {
+        auto again = co_await reach(is_follow_up);
+        session.reset();
+        if (again) session.emplace(std::move(*again));
+      }
+    }
+    if (!session) co_return std::nullopt;
+    auto turned = co_await turn::turn_round(std::move(*session), domains, plan_.timeouts.atrn, stop_);
+    const auto& reply = turned ? std::optional(turned->reply) : turned.error().reply;
+    if (reply && !report_.reply) report_.reply = reply->joined();
+    if (!turned) {
+      not_turned(turned.error().outcome, turned.error().text, turned.error().interrupted, is_follow_up);
+      co_return std::nullopt;
+    }
+    co_return std::move(*turned);
+  }
+
+  // A conversation that is logged in.
+  Task<std::optional<client::Session>> reach(bool is_follow_up) {
     auto opened = co_await client::open(network_, plan_.server, log_, stop_);
     const bool is_connected = opened || opened.error().step != client::Step::connect;
     if (is_connected) ++report_.connections;
@@ -95,14 +119,7 @@ class Fetch {
     }
     if (!is_follow_up) note_channel(opened->tls, opened->mechanism);
     log_.info("logged in", {{"tls", opened->tls}, {"auth", opened->mechanism}});
-    auto turned = co_await turn::turn_round(std::move(opened->session), domains, plan_.timeouts.atrn, stop_);
-    const auto& reply = turned ? std::optional(turned->reply) : turned.error().reply;
-    if (reply && !report_.reply) report_.reply = reply->joined();
-    if (!turned) {
-      not_turned(turned.error().outcome, turned.error().text, turned.error().interrupted, is_follow_up);
-      co_return std::nullopt;
-    }
-    co_return std::move(*turned);
+    co_return std::move(opened->session);
   }
 
   void note_channel(const std::string& tls, const std::string& mechanism) {
@@ -207,6 +224,7 @@ class Fetch {
   const FetchPlan& plan_;
   net::Network& network_;
   receive::BounceKeeper& bounces_;
+  BeforeTurn* before_turn_;  // null once it has had its say
   OnProgress on_progress_;
   ScopedLog log_;
   Stop& stop_;
@@ -219,8 +237,8 @@ class Fetch {
 }  // namespace
 
 Task<SessionReport> fetch(const FetchPlan& plan, net::Network& network, FileOps& files, receive::BounceKeeper& bounces,
-                          OnProgress on_progress, Log& log, Stop& stop) {
-  Fetch session(plan, network, files, bounces, std::move(on_progress), log, stop);
+                          BeforeTurn* before_turn, OnProgress on_progress, Log& log, Stop& stop) {
+  Fetch session(plan, network, files, bounces, before_turn, std::move(on_progress), log, stop);
   co_return co_await session.run();
 }
 

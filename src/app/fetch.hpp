@@ -10,6 +10,7 @@
 #include "app/settings.hpp"
 #include "base/outcome.hpp"
 #include "receive/reception.hpp"
+#include "send/flush.hpp"
 
 namespace odmr::app {
 
@@ -38,13 +39,25 @@ struct SessionReport {
   std::optional<std::string> reply;  ///< to the first ATRN
   std::uint64_t connections = 0;
   receive::Tally received;
-  std::string text;  ///< why it ended so, in words; empty where the counts say it all
+  std::optional<send::FlushTally> sent;  ///< of the outbound flush, which is no provider's session
+  std::string text;                      ///< why it ended so, in words; empty where the counts say it all
+};
+
+/// Who has something to say to the provider on the logged-in connection, before ATRN: outbound mail that goes that way.
+class BeforeTurn {
+ public:
+  virtual ~BeforeTurn() = default;
+  virtual bool has_something() const = 0;
+  /// Errors: the connection is over.
+  virtual net::Task<Result<void>> speak(client::Session& session) = 0;
 };
 
 using OnProgress = std::function<void(const receive::Tally&, std::uint64_t bytes_of_this_message)>;
 
 /// The session: local target, line, login, turn, mail; and again on a new connection while that brings mail.
+/// `before_turn` may be null; it is asked once, on the first connection.
 net::Task<SessionReport> fetch(const FetchPlan& plan, net::Network& network, FileOps& files,
-                               receive::BounceKeeper& bounces, OnProgress on_progress, Log& log, Stop& stop);
+                               receive::BounceKeeper& bounces, BeforeTurn* before_turn, OnProgress on_progress,
+                               Log& log, Stop& stop);
 
 }  // namespace odmr::app

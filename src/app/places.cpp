@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdlib>
 
+#include "base/file.hpp"
 #include "smtp/path.hpp"
 
 namespace odmr::app {
@@ -24,6 +25,13 @@ std::string home() {
   return entry == nullptr ? std::string() : std::string(entry->pw_dir);
 }
 
+// What cannot be made shows when the directory itself is.
+void make_parents(const std::string& path) {
+  for (auto slash = path.find('/', 1); slash != std::string::npos; slash = path.find('/', slash + 1)) {
+    (void)system_files().make_dir(path.substr(0, slash), 0700);
+  }
+}
+
 }  // namespace
 
 std::string default_state_dir() {
@@ -33,6 +41,11 @@ std::string default_state_dir() {
   if (geteuid() == 0) return "/var/lib/odmr";
   const auto xdg = environment("XDG_STATE_HOME");
   return (xdg.empty() ? home() + "/.local/state" : xdg) + "/odmr";
+}
+
+Result<void> make_state_dir(const std::string& directory, bool is_default) {
+  if (is_default) make_parents(directory);
+  return system_files().make_dir(directory, 0700);
 }
 
 std::string default_hostname() {
@@ -57,7 +70,7 @@ Result<std::string> find_configuration(const std::string& named) {
   if (!given.empty()) return given;
   const auto xdg = environment("XDG_CONFIG_HOME");
   const std::string own = (xdg.empty() ? home() + "/.config" : xdg) + "/odmr/odmr.toml";
-  const std::string system = "/etc/odmr/odmr.toml";
+  const std::string system = k_system_configuration;
   for (const auto& path : {own, system}) {
     if (access(path.c_str(), F_OK) == 0) return path;
   }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "base/error.hpp"
@@ -24,5 +25,13 @@ std::string read_hostname(const config::Table& root);
 
 /// Where `odmr submit` listens and `odmr sendmail` looks, unless told otherwise.
 inline constexpr const char* k_submit_socket = "/run/odmr/submit";
+/// The configuration of the whole system, the last that is looked for.
+inline constexpr const char* k_system_configuration = "/etc/odmr/odmr.toml";
+/// The largest message that is taken from local programs, in bytes, unless [submit] max_size says otherwise.
+inline constexpr std::uint64_t k_max_submission = std::uint64_t{64} * 1024 * 1024;
+
+/// Makes the state directory where it is missing; its parents too when it is the default one: a new user has no
+/// ~/.local/state yet. Errors: those of the file system.
+Result<void> make_state_dir(const std::string& directory, bool is_default);
 
 }  // namespace odmr::app

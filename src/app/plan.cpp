@@ -2,7 +2,9 @@
 
 #include <utility>
 
+#include "base/own_program.hpp"
 #include "net/digest.hpp"
+#include "smtp/path.hpp"
 
 namespace odmr::app {
 
@@ -48,7 +50,27 @@ Result<client::Server> server_of(const Settings& settings, const net::Endpoint& 
   return server;
 }
 
-Result<deliver::TargetOptions> target_of(const Settings& settings, const DeliverSettings& deliver) {
+}  // namespace
+
+Result<FetchPlan> plan_fetch(const Settings& settings, const ProviderSettings& provider) {
+  FetchPlan plan;
+  plan.provider = provider.name;
+  plan.session_id = net::hex(net::random_octets(6));
+  plan.hostname = settings.hostname;
+  auto server = server_of(settings, provider.endpoint, provider.tls, provider.login);
+  if (!server) return fail(server.error());
+  plan.server = std::move(*server);
+  plan.domains = provider.domains;
+  plan.atrn_all = provider.atrn_all;
+  plan.max_sessions = provider.max_sessions;
+  auto target = plan_target(settings, provider.deliver);
+  if (!target) return fail(target.error());
+  plan.target = std::move(*target);
+  plan.timeouts = settings.timeouts;
+  return plan;
+}
+
+Result<deliver::TargetOptions> plan_target(const Settings& settings, const DeliverSettings& deliver) {
   deliver::TargetOptions target;
   target.kind = deliver.kind;
   target.directory = deliver.directory;
@@ -63,24 +85,32 @@ Result<deliver::TargetOptions> target_of(const Settings& settings, const Deliver
   return target;
 }
 
-}  // namespace
-
-Result<FetchPlan> plan_fetch(const Settings& settings, const ProviderSettings& provider) {
-  FetchPlan plan;
-  plan.provider = provider.name;
-  plan.session_id = net::hex(net::random_octets(6));
-  plan.hostname = settings.hostname;
-  auto server = server_of(settings, provider.endpoint, provider.tls, provider.login);
-  if (!server) return fail(server.error());
-  plan.server = std::move(*server);
-  plan.domains = provider.domains;
-  plan.atrn_all = provider.atrn_all;
-  plan.max_sessions = provider.max_sessions;
-  auto target = target_of(settings, provider.deliver);
-  if (!target) return fail(target.error());
-  plan.target = std::move(*target);
-  plan.timeouts = settings.timeouts;
-  return plan;
+Result<send::FlushOptions> plan_flush(const Settings& settings) {
+  const auto& outbound = *settings.outbound;
+  send::FlushOptions options;
+  if (outbound.to == OutboundSettings::To::smart_host) {
+    auto server = server_of(settings, outbound.endpoint, outbound.tls, outbound.login);
+    if (!server) return fail(server.error());
+    options.server = std::move(*server);
+  }
+  if (outbound.pop_before_smtp) {
+    const auto& pop = *outbound.pop_before_smtp;
+    auto server = server_of(settings, pop.endpoint, pop.tls, pop.login);
+    if (!server) return fail(server.error());
+    options.pop_before_smtp = send::PopBeforeSmtp{std::move(*server)};
+  }
+  options.max_connections = outbound.max_connections;
+  options.lifetime = outbound.lifetime;
+  options.patience =
+      client::TransactionPatience{settings.timeouts.command, settings.timeouts.command, settings.timeouts.final};
+  if (!outbound.from.empty()) options.from = *smtp::parse_mailbox(outbound.from);
+  options.scratch_directory = settings.state_dir;
+  if (outbound.convert_8bit) {
+    auto program = own_program("odmr-7bit");
+    if (!program) return fail(program.error().code, "convert_8bit: " + program.error().text);
+    options.seven_bit_argv = {*program};
+  }
+  return options;
 }
 
 }  // namespace odmr::app

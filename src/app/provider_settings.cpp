@@ -17,12 +17,6 @@ namespace {
 using config::Table;
 using provider::DoorTls;
 
-std::string default_hostname() {
-  std::array<char, 256> name{};
-  if (gethostname(name.data(), name.size() - 1) != 0) return "localhost";
-  return name.data();
-}
-
 void check_certificate(const Table& table, const net::TlsServerOptions& options) {
   if (const auto kept = config::check_secret_file(options.key); !kept) return table.fault("key", kept.error().text);
   const auto context = net::TlsContext::server(options);

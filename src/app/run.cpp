@@ -3,26 +3,27 @@
 #include <algorithm>
 #include <asio/co_spawn.hpp>
 #include <asio/io_context.hpp>
-#include <asio/signal_set.hpp>
-#include <csignal>
 #include <utility>
 
 #include "app/bounces.hpp"
+#include "app/foreign_queue.hpp"
+#include "app/outbound.hpp"
 #include "app/plan.hpp"
+#include "app/signal_stop.hpp"
+#include "app/state_dir.hpp"
 #include "net/digest.hpp"
 #include "net/system_network.hpp"
-#include "spool/lock.hpp"
+#include "net/together.hpp"
 
 namespace odmr::app {
 
 namespace {
 
+using net::Task;
+
 bool is_named(const std::vector<std::string>& names, const std::string& name) {
   return names.empty() || std::find(names.begin(), names.end(), name) != names.end();
 }
-
-// What a bounce record may need (receive::BounceRecord), and more.
-constexpr std::uint64_t k_least_space = 128 * 1024;
 
 SessionReport report_without_connection(const std::optional<std::string>& provider, Outcome outcome,
                                         const std::string& text) {
@@ -35,89 +36,36 @@ SessionReport report_without_connection(const std::optional<std::string>& provid
   return report;
 }
 
-// A new user has no ~/.local/state yet. What cannot be made shows when the directory itself is.
-void make_parents(const std::string& path) {
-  for (auto slash = path.find('/', 1); slash != std::string::npos; slash = path.find('/', slash + 1)) {
-    (void)system_files().make_dir(path.substr(0, slash), 0700);
-  }
-}
-
-// The first signal asks, the second one does not.
-class SignalStop {
- public:
-  SignalStop(asio::io_context& loop, Clock& clock, Stop& stop, Duration grace, Log& log)
-      : signals_(loop, SIGINT, SIGTERM),
-        clock_(clock),
-        stop_(stop),
-        grace_(grace),
-        log_(log),
-        grace_over_(clock.alarm([this] { stop_.advance(Stop::Phase::leave); })) {
-    // A terminal that is closed must not cut a message; nohup's wish is left as it is.
-    struct sigaction hangup {};
-    if (sigaction(SIGHUP, nullptr, &hangup) == 0 && hangup.sa_handler != SIG_IGN) signals_.add(SIGHUP);
-    wait();
-  }
-
-  // A signal that has been caught already may still call on_signal(): it must not wait for another one, or the loop
-  // would never run empty.
-  void forget() {
-    is_forgotten_ = true;
-    grace_over_->clear();
-    std::error_code ignored;
-    signals_.cancel(ignored);
-  }
-
- private:
-  void wait() {
-    signals_.async_wait([this](std::error_code error, int number) {
-      if (!error && !is_forgotten_) on_signal(number);
-    });
-  }
-
-  void on_signal(int number) {
-    const std::string name = number == SIGINT ? "SIGINT" : number == SIGHUP ? "SIGHUP" : "SIGTERM";
-    if (stop_.requested()) {
-      log_.warn("second signal: leaving at once", {{"signal", name}});
-      stop_.advance(Stop::Phase::leave);
-    } else {
-      log_.info("stopping: the message in hand is finished first", {{"signal", name}});
-      grace_over_->set(clock_.now() + grace_);
-      stop_.advance(Stop::Phase::finish);
-    }
-    wait();
-  }
-
-  asio::signal_set signals_;
-  Clock& clock_;
-  Stop& stop_;
-  Duration grace_;
-  Log& log_;
-  std::unique_ptr<Alarm> grace_over_;
-  bool is_forgotten_ = false;
-};
-
 class Run {
  public:
-  Run(const Settings& settings, RunObserver& observer, Log& log)
+  Run(const Settings& settings, const RunOptions& options, RunObserver& observer, Log& log)
       : settings_(settings),
+        options_(options),
         observer_(observer),
         log_(log),
         network_(loop_),
+        disk_(net::make_worker()),
+        commands_(net::make_worker()),
         bounces_(settings.state_dir + "/bounces", system_files(), network_.clock()),
         signals_(loop_, network_.clock(), stop_, settings.stop_grace, log) {}
 
-  Outcome run(const std::vector<std::string>& providers) {
-    if (!lock(providers)) return worst_;
-    for (const auto& provider : settings_.providers) {
-      if (is_named(providers, provider.name)) start(provider);
-    }
-    if (running_ > 0) loop_.run();
+  Outcome run() {
+    if (!lock()) return worst_;
+    if (!options_.send_only) plan_fetches();
+    if (settings_.outbound && !options_.receive_only) prepare_outbound();
+    asio::co_spawn(loop_, all(), [this](const std::exception_ptr& problem) {
+      signals_.forget();
+      if (problem) std::rethrow_exception(problem);
+    });
+    loop_.run();
     return worst_;
   }
 
  private:
-  bool lock(const std::vector<std::string>& providers) {
-    auto taken = take_state_dir();
+  // --- before the line is used
+
+  bool lock() {
+    auto taken = take_state_dir(settings_);
     if (taken) {
       lock_.emplace(std::move(*taken));
       return true;
@@ -125,53 +73,128 @@ class Run {
     const bool is_locked = taken.error().code == Errc::busy;
     const Outcome outcome = is_locked ? Outcome::locked : Outcome::state;
     const std::string text = is_locked ? "another run works on " + settings_.state_dir : taken.error().text;
+    bool is_said = false;
     for (const auto& provider : settings_.providers) {
-      if (is_named(providers, provider.name)) ended(report_without_connection(provider.name, outcome, text));
+      if (options_.send_only || !is_named(options_.providers, provider.name)) continue;
+      ended(report_without_connection(provider.name, outcome, text));
+      is_said = true;
     }
+    if (!is_said) ended(report_without_connection(std::nullopt, outcome, text));
     return false;
   }
 
-  // Whether bounces could be kept shows now, before there is one.
-  Result<spool::DirectoryLock> take_state_dir() {
-    if (settings_.state_dir_is_default) make_parents(settings_.state_dir);
-    const auto made = system_files().make_dir(settings_.state_dir, 0700);
-    if (!made) return fail(made.error());
-    auto taken = spool::DirectoryLock::take(settings_.state_dir);
-    if (!taken) return taken;
-    const auto store = spool::Store::in(settings_.state_dir + "/bounces");
-    if (!store) return fail(store.error());
-    const auto space = free_space(settings_.state_dir);
-    if (!space) return fail(space.error());
-    if (*space < k_least_space) return fail(Errc::no_space, settings_.state_dir + ": the disk is full");
-    return taken;
+  void plan_fetches() {
+    for (const auto& provider : settings_.providers) {
+      if (!is_named(options_.providers, provider.name)) continue;
+      auto plan = plan_fetch(settings_, provider);
+      if (plan) {
+        warn_without_tls(plan->server.tls, provider.name);
+        plans_.push_back(std::make_unique<FetchPlan>(std::move(*plan)));
+      } else {
+        // No session came about for which the provider could be named (contract).
+        ended(report_without_connection(std::nullopt, Outcome::config,
+                                        "[provider." + provider.name + "]: " + plan.error().text));
+      }
+    }
   }
 
-  void start(const ProviderSettings& provider) {
-    auto plan = plan_fetch(settings_, provider);
-    if (!plan) {
-      // No session came about for which the provider could be named (contract).
-      ended(report_without_connection(std::nullopt, Outcome::config,
-                                      "[provider." + provider.name + "]: " + plan.error().text));
-      return;
-    }
-    if (plan->server.tls == client::TlsPolicy::none || plan->server.tls == client::TlsPolicy::if_available) {
-      log_.warn("tls is not required: mail and login may be read, or changed, on the way",
-                {{"provider", provider.name}});
-    }
-    ++running_;
-    plans_.push_back(std::make_unique<FetchPlan>(std::move(*plan)));
-    asio::co_spawn(loop_, fetch_one(*plans_.back()), [this](const std::exception_ptr& problem) {
-      if (--running_ == 0) signals_.forget();
-      if (problem) std::rethrow_exception(problem);
-    });
+  void prepare_outbound() {
+    Outbound::OnProgress on_progress = [this](const send::FlushTally& tally) { observer_.on_sending(tally); };
+    outbound_.emplace(settings_, options_.retry_all, network_, *disk_, std::move(on_progress), log_, stop_);
+    if (settings_.outbound->to == OutboundSettings::To::smart_host)
+      warn_without_tls(settings_.outbound->tls.policy, "outbound");
   }
 
-  net::Task<> fetch_one(const FetchPlan& plan) {
+  void warn_without_tls(client::TlsPolicy policy, const std::string& with) {
+    if (policy != client::TlsPolicy::none && policy != client::TlsPolicy::if_available) return;
+    log_.warn("tls is not required: mail and login may be read, or changed, on the way", {{"with", with}});
+  }
+
+  // --- the run
+
+  Task<> all() {
+    if (outbound_) can_send_ = co_await outbound_->prepare();
+    switch (settings_.order) {
+      case Order::side_by_side: {
+        std::vector<Task<>> both;
+        both.push_back(receive());
+        both.push_back(send());
+        co_await net::together(std::move(both));
+        break;
+      }
+      case Order::send_first:
+        co_await send();
+        co_await receive();
+        break;
+      case Order::receive_first:
+        co_await receive();
+        co_await send();
+        break;
+    }
+    if (can_send_) co_await finish_sending();
+    if (outbound_) {
+      if (const auto report = outbound_->report()) ended(*report);
+    }
+  }
+
+  Task<> receive() {
+    std::vector<Task<>> sessions;
+    for (const auto& plan : plans_) sessions.push_back(fetch_one(*plan));
+    co_await net::together(std::move(sessions));
+  }
+
+  Task<> fetch_one(const FetchPlan& plan) {
     OnProgress on_progress = [this, &plan](const receive::Tally& tally, std::uint64_t bytes) {
-      observer_.on_progress(plan.provider, tally, bytes);
+      observer_.on_receiving(plan.provider, tally, bytes);
     };
-    const auto report = co_await fetch(plan, network_, system_files(), bounces_, std::move(on_progress), log_, stop_);
+    const bool carries_outbound = can_send_ && outbound_->goes_over(plan.provider);
+    BeforeTurn* before_turn = carries_outbound ? &*outbound_ : nullptr;
+    const auto report =
+        co_await fetch(plan, network_, system_files(), bounces_, before_turn, std::move(on_progress), log_, stop_);
     ended(report);
+    if (!carries_outbound) co_return;
+    // Nobody to give mail to is no reason to keep what goes out.
+    if (report.outcome == Outcome::local_down) co_await outbound_->speak_alone(plan);
+    outbound_->not_reached(report.outcome, report.text);
+  }
+
+  Task<> send() {
+    std::vector<Task<>> ways;
+    if (can_send_) {
+      ways.push_back(outbound_->send());
+      ways.push_back(send_without_turn());
+    }
+    if (settings_.command && !options_.receive_only) ways.push_back(flush_other_queue());
+    co_await net::together(std::move(ways));
+  }
+
+  // Where the provider is the way out, and is not asked for mail in this run.
+  Task<> send_without_turn() {
+    for (const auto& provider : settings_.providers) {
+      if (!outbound_->goes_over(provider.name) || is_fetched(provider.name)) continue;
+      const auto plan = plan_fetch(settings_, provider);
+      if (plan)
+        co_await outbound_->speak_alone(*plan);
+      else
+        outbound_->not_reached(Outcome::config, "[provider." + provider.name + "]: " + plan.error().text);
+    }
+  }
+
+  bool is_fetched(const std::string& provider) const {
+    return std::any_of(plans_.begin(), plans_.end(), [&](const auto& plan) { return plan->provider == provider; });
+  }
+
+  Task<> flush_other_queue() {
+    const auto flushed = co_await flush_foreign_queue(*settings_.command, *commands_, network_.clock(), log_, stop_);
+    if (flushed) co_return;
+    log_.error("[outbound] command: " + flushed.error().text);
+    worst_ = worst(worst_, Outcome::deferred);
+  }
+
+  // What the received mail left to send, and what senders have to be told.
+  Task<> finish_sending() {
+    co_await outbound_->send_what_came_meanwhile();
+    co_await outbound_->tell_senders();
   }
 
   void ended(const SessionReport& report) {
@@ -180,25 +203,29 @@ class Run {
   }
 
   const Settings& settings_;
+  const RunOptions& options_;
   RunObserver& observer_;
   Log& log_;
   asio::io_context loop_{1};
   net::SystemNetwork network_;
+  std::unique_ptr<net::Worker> disk_;
+  std::unique_ptr<net::Worker> commands_;
   BounceFolder bounces_;
   Stop stop_;
   SignalStop signals_;
   std::optional<spool::DirectoryLock> lock_;
   std::vector<std::unique_ptr<FetchPlan>> plans_;
-  std::size_t running_ = 0;
+  std::optional<Outbound> outbound_;
+  bool can_send_ = false;
   Outcome worst_ = Outcome::no_mail;
 };
 
 }  // namespace
 
-Outcome run(const Settings& settings, const std::vector<std::string>& providers, RunObserver& observer, Log& log) {
+Outcome run(const Settings& settings, const RunOptions& options, RunObserver& observer, Log& log) {
   // Never destroyed: a resolver's thread that waits for a dead name server would hold up the end.
-  auto* run = new Run(settings, observer, log);
-  return run->run(providers);
+  auto* run = new Run(settings, options, observer, log);
+  return run->run();
 }
 
 std::vector<std::string> unknown_providers(const Settings& settings, const std::vector<std::string>& providers) {

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <functional>
 #include <string>
 #include <vector>
 
@@ -13,14 +12,24 @@ class RunObserver {
  public:
   virtual ~RunObserver() = default;
   /// While mail comes in from `provider`; `bytes` of the message under way.
-  virtual void on_progress(const std::string& provider, const receive::Tally& tally, std::uint64_t bytes) = 0;
-  /// A session has ended.
+  virtual void on_receiving(const std::string& provider, const receive::Tally& tally, std::uint64_t bytes) = 0;
+  /// While mail goes out.
+  virtual void on_sending(const send::FlushTally& tally) = 0;
+  /// A session, or the outbound flush, has ended.
   virtual void on_session(const SessionReport& report) = 0;
 };
 
-/// `odmr run`: one session with each of the named providers (all of them for none), side by side, under the lock of the
-/// state directory. SIGTERM and SIGINT end it in good order. Gives the worst outcome.
-Outcome run(const Settings& settings, const std::vector<std::string>& providers, RunObserver& observer, Log& log);
+struct RunOptions {
+  std::vector<std::string> providers;  ///< by name; all of them for none
+  bool receive_only = false;
+  bool send_only = false;
+  bool retry_all = false;  ///< send also what is not due yet
+};
+
+/// `odmr run`: one session with each provider, and the outbound queue flushed, side by side unless [outbound] order
+/// says otherwise, under the lock of the state directory. SIGTERM and SIGINT end it in good order. Gives the worst
+/// outcome.
+Outcome run(const Settings& settings, const RunOptions& options, RunObserver& observer, Log& log);
 
 /// The names among `providers` that no [provider.NAME] has.
 std::vector<std::string> unknown_providers(const Settings& settings, const std::vector<std::string>& providers);

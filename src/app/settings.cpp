@@ -382,7 +382,7 @@ void read_outbound(const Table& table, Settings& settings) {
 
 // Whoever connects may send through our smart host: nobody but this machine's own programs.
 bool is_loopback(const std::string& host) {
-  return host == "localhost" || host == "::1" || host.substr(0, 4) == "127.";
+  return host == "::1" || host.substr(0, 4) == "127.";
 }
 
 void read_submit(const Table& table, Settings& settings) {
@@ -452,10 +452,15 @@ Settings read_settings(config::Document& document) {
   const bool all_have_their_own =
       !providers.empty() &&
       std::all_of(providers.begin(), providers.end(), [](const Table& one) { return one.table("deliver").is_there(); });
-  if (deliver.is_there() || !all_have_their_own) read_deliver(deliver);
-  if (providers.empty()) root.fault("provider", "missing; there has to be one [provider.NAME] at least");
+  const bool has_own = deliver.is_there() || !all_have_their_own;
+  if (has_own) settings.deliver = read_deliver(deliver);
+  const Table outbound = root.table("outbound");
+  if (providers.empty() && !outbound.is_there()) {
+    root.fault("provider", "missing; there has to be one [provider.NAME] at least");
+  }
   for (const auto& table : providers) settings.providers.push_back(read_provider(table, deliver));
-  read_outbound(root.table("outbound"), settings);
+  if (!has_own) settings.deliver = settings.providers.front().deliver;
+  read_outbound(outbound, settings);
   read_submit(root.table("submit"), settings);
   settings.unused = read_what_is_to_come(root);
   return settings;

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "app/places.hpp"
 #include "base/clock.hpp"
 #include "base/log.hpp"
 #include "client/open.hpp"
@@ -86,7 +87,7 @@ struct CommandSettings {
 /// [submit]
 struct SubmitSettings {
   std::vector<std::string> listen;  ///< paths of Unix sockets, and "ADDRESS:PORT" of this machine's own
-  std::uint64_t max_size = std::uint64_t{50} * 1024 * 1024;
+  std::uint64_t max_size = k_max_submission;
 };
 
 /// [timeouts]
@@ -115,6 +116,7 @@ struct Settings {
   Duration stop_grace = std::chrono::minutes(10);
   LogSettings log;
   std::vector<ProviderSettings> providers;  ///< in the order of the file
+  DeliverSettings deliver;                  ///< where bounces of outbound mail go: [deliver], else the first provider's
   TimeoutSettings timeouts;
   std::optional<OutboundSettings> outbound;
   std::optional<CommandSettings> command;

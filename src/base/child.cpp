@@ -25,11 +25,15 @@ constexpr std::size_t k_longest_output = std::size_t{64} * 1024;
 
 class FileActions {
  public:
-  // stdout first: with descriptor 0 closed at our start, the pipe itself may be 0.
-  explicit FileActions(int stdout_fd) {
+  // stdout first: with descriptor 0 closed at our start, the pipe itself may be 0. No `stdin_fd` (-1): nothing there.
+  FileActions(int stdin_fd, int stdout_fd) {
     posix_spawn_file_actions_init(&actions_);
     posix_spawn_file_actions_adddup2(&actions_, stdout_fd, STDOUT_FILENO);
-    posix_spawn_file_actions_addopen(&actions_, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    if (stdin_fd >= 0) {
+      posix_spawn_file_actions_adddup2(&actions_, stdin_fd, STDIN_FILENO);
+    } else {
+      posix_spawn_file_actions_addopen(&actions_, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    }
     // A descriptor that somebody forgot to mark close-on-exec stays ours.
     posix_spawn_file_actions_addclosefrom_np(&actions_, STDERR_FILENO + 1);
   }
@@ -109,7 +113,8 @@ class Child {
   pid_t pid() const { return pid_; }
   const std::string& name() const { return name_; }
 
-  Result<void> reap() {
+  /// Its exit status. Error: io, it was killed.
+  Result<int> reap() {
     int status = 0;
     pid_t reaped = -1;
     do {
@@ -118,10 +123,7 @@ class Child {
     pid_ = -1;
     if (reaped < 0) return fail(system_error(errno, name_));
     if (WIFSIGNALED(status)) return fail(Errc::io, name_ + ": killed by signal " + std::to_string(WTERMSIG(status)));
-    if (WEXITSTATUS(status) != 0) {
-      return fail(Errc::io, name_ + ": ended with status " + std::to_string(WEXITSTATUS(status)));
-    }
-    return {};
+    return WEXITSTATUS(status);
   }
 
  private:
@@ -129,12 +131,12 @@ class Child {
   std::string name_;
 };
 
-Result<Child> start(const std::vector<std::string>& argv, int stdout_fd) {
+Result<Child> start(const std::vector<std::string>& argv, int stdin_fd, int stdout_fd) {
   std::vector<char*> arguments;
   arguments.reserve(argv.size() + 1);
   for (const auto& argument : argv) arguments.push_back(const_cast<char*>(argument.c_str()));
   arguments.push_back(nullptr);
-  const FileActions actions(stdout_fd);
+  const FileActions actions(stdin_fd, stdout_fd);
   const Attributes attributes;
   pid_t pid = -1;
   const int error = ::posix_spawnp(&pid, arguments[0], actions.get(), attributes.get(), arguments.data(), environ);
@@ -148,13 +150,35 @@ int until(TimePoint deadline) {
   return static_cast<int>(std::clamp<std::chrono::milliseconds::rep>(left.count(), 0, 60'000));
 }
 
+// The header of glibc 2.36 declares pidfd_open() for C only.
+Result<Descriptor> watch(const Child& child) {
+  Descriptor ended(static_cast<int>(::syscall(SYS_pidfd_open, child.pid(), 0)));
+  if (!ended.is_open()) return fail(system_error(errno, child.name()));
+  return ended;
+}
+
+tl::unexpected<Error> took_too_long(const Child& child) {
+  return fail(Errc::timed_out, child.name() + ": took too long");
+}
+
+Result<void> wait_until_end(const Child& child, TimePoint deadline) {
+  const auto ended = watch(child);
+  if (!ended) return fail(ended.error());
+  pollfd watched{ended->get(), POLLIN, 0};
+  for (;;) {
+    const int ready = ::poll(&watched, 1, until(deadline));
+    if (ready < 0 && errno != EINTR) return fail(system_error(errno, child.name()));
+    if (ready > 0) return {};
+    if (std::chrono::steady_clock::now() >= deadline) return took_too_long(child);
+  }
+}
+
 // Reads until the child has ended: a grandchild that keeps the pipe open is not waited for, and a child that closes
 // its stdout is.
 Result<void> read_until_end(const Child& child, int pipe, Output& output, TimePoint deadline) {
-  // The header of glibc 2.36 declares pidfd_open() for C only.
-  const Descriptor ended(static_cast<int>(::syscall(SYS_pidfd_open, child.pid(), 0)));
-  if (!ended.is_open()) return fail(system_error(errno, child.name()));
-  std::array<pollfd, 2> watched{{{ended.get(), POLLIN, 0}, {pipe, POLLIN, 0}}};
+  const auto ended = watch(child);
+  if (!ended) return fail(ended.error());
+  std::array<pollfd, 2> watched{{{ended->get(), POLLIN, 0}, {pipe, POLLIN, 0}}};
   for (;;) {
     const int ready = ::poll(watched.data(), watched.size(), until(deadline));
     if (ready < 0 && errno != EINTR) return fail(system_error(errno, child.name()));
@@ -165,7 +189,7 @@ Result<void> read_until_end(const Child& child, int pipe, Output& output, TimePo
       return fail(Errc::too_long, child.name() + ": wrote more than " + std::to_string(k_longest_output) + " bytes");
     }
     if (over) return {};
-    if (std::chrono::steady_clock::now() >= deadline) return fail(Errc::timed_out, child.name() + ": took too long");
+    if (std::chrono::steady_clock::now() >= deadline) return took_too_long(child);
   }
 }
 
@@ -181,14 +205,25 @@ Result<std::string> output_of(const std::vector<std::string>& argv, Duration pat
   Descriptor writing(ends[1]);
   if (::fcntl(reading.get(), F_SETFL, O_NONBLOCK) != 0) return fail(system_error(errno, argv[0]));
 
-  auto child = start(argv, writing.get());
+  auto child = start(argv, -1, writing.get());
   writing.reset();
   if (!child) return fail(child.error());
 
   Output output;
   if (const auto read = read_until_end(*child, reading.get(), output, deadline); !read) return fail(read.error());
-  if (const auto status = child->reap(); !status) return fail(status.error());
+  const auto status = child->reap();
+  if (!status) return fail(status.error());
+  if (*status != 0) return fail(Errc::io, argv[0] + ": ended with status " + std::to_string(*status));
   return output.take();
+}
+
+Result<int> filter(const std::vector<std::string>& argv, int input, int output, Duration patience) {
+  if (argv.empty() || argv[0].empty()) return fail(Errc::not_found, "no command was given");
+  const TimePoint deadline = std::chrono::steady_clock::now() + patience;
+  auto child = start(argv, input, output);
+  if (!child) return fail(child.error());
+  if (const auto ended = wait_until_end(*child, deadline); !ended) return fail(ended.error());
+  return child->reap();
 }
 
 }  // namespace odmr

@@ -13,4 +13,8 @@ namespace odmr {
 /// Errors: not_found, timed_out, too_long, io (a status other than 0, named in the text; its output is not).
 Result<std::string> output_of(const std::vector<std::string>& argv, Duration patience);
 
+/// Runs `argv` likewise, with these open files as its stdin and stdout, and gives its exit status, whatever it is.
+/// Errors: not_found, timed_out, io (killed by a signal).
+Result<int> filter(const std::vector<std::string>& argv, int input, int output, Duration patience);
+
 }  // namespace odmr

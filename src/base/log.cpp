@@ -3,6 +3,8 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <mutex>
+
 #include "base/ascii.hpp"
 
 namespace odmr {
@@ -73,6 +75,8 @@ class StderrLog final : public Log {
         line += " " + std::string(key) + "=" + text_value(value);
       }
     }
+    // The thread that works on the disk has things to say, too.
+    const std::lock_guard lock(mutex_);
     if (before_line_) before_line_();
     logger_.log(to_spdlog(level), "{}", line);
   }
@@ -80,6 +84,7 @@ class StderrLog final : public Log {
   Level level_;
   LogFormat format_;
   std::function<void()> before_line_;
+  std::mutex mutex_;
   spdlog::logger logger_;
 };
 

@@ -1,14 +1,19 @@
 // odmr: the customer's half of ODMR.
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <nlohmann/json.hpp>
 
 #include "app/run.hpp"
+#include "app/sendmail_direct.hpp"
+#include "app/submit.hpp"
 #include "base/ascii.hpp"
 #include "cli/common_options.hpp"
+#include "cli/probe_command.hpp"
 #include "cli/process.hpp"
 #include "cli/progress.hpp"
+#include "cli/queue_command.hpp"
 #include "cli/render.hpp"
 #include "net/digest.hpp"
 
@@ -17,17 +22,17 @@ namespace odmr::cli {
 namespace {
 
 struct Options : CommonOptions {
-  bool receive_only = false;
-  std::vector<std::string> providers;
+  app::RunOptions run;
 };
 
 class Terminal final : public app::RunObserver {
  public:
   Terminal(const Options& options, ProgressLine& progress) : options_(options), progress_(progress) {}
 
-  void on_progress(const std::string& provider, const receive::Tally& tally, std::uint64_t bytes) override {
-    progress_.show(provider, tally, bytes);
+  void on_receiving(const std::string& provider, const receive::Tally& tally, std::uint64_t bytes) override {
+    progress_.show(provider, tally.messages, tally.bytes + bytes);
   }
+  void on_sending(const send::FlushTally& tally) override { progress_.show("sending", tally.messages, tally.bytes); }
 
   void on_session(const app::SessionReport& report) override {
     progress_.clear();
@@ -62,7 +67,7 @@ int report_faults(const Options& options, const std::vector<std::string>& faults
 int run(const Options& options) {
   const auto settings = app::load_settings(options.config);
   if (!settings) return report_faults(options, settings.error());
-  const auto unknown = app::unknown_providers(*settings, options.providers);
+  const auto unknown = app::unknown_providers(*settings, options.run.providers);
   for (const auto& name : unknown) {
     print_line(stderr,
                "odmr: no provider \"" + escape(name) + "\" in the configuration ([provider." + escape(name) + "])");
@@ -75,8 +80,11 @@ int run(const Options& options) {
   const auto log =
       make_stderr_log(log_level(options, configured), settings->log.format, [&progress] { progress.clear(); });
   for (const auto& table : settings->unused) log->warn("this version does nothing with " + table + " yet");
+  if (options.run.send_only && !settings->outbound && !settings->command) {
+    return report_faults(options, {"there is nothing to send with: the configuration has no [outbound]"});
+  }
   Terminal terminal(options, progress);
-  return exit_status(app::run(*settings, options.providers, terminal, *log));
+  return exit_status(app::run(*settings, options.run, terminal, *log));
 }
 
 std::string describe(const app::ProviderSettings& provider) {
@@ -84,6 +92,12 @@ std::string describe(const app::ProviderSettings& provider) {
   for (const auto& domain : provider.domains) domains += (domains.empty() ? "" : ", ") + domain;
   return fmt::format("provider {}: {}, {} ({})", provider.name, provider.endpoint.text(),
                      counted(provider.domains.size(), "domain"), domains);
+}
+
+std::string describe(const app::OutboundSettings& outbound) {
+  if (outbound.to == app::OutboundSettings::To::provider)
+    return "outbound: over the connection to " + outbound.provider;
+  return "outbound: " + outbound.endpoint.text();
 }
 
 int check(const Options& options) {
@@ -98,24 +112,133 @@ int check(const Options& options) {
   if (!faults.empty()) return exit_status(Outcome::config);
   if (options.quiet || options.json) return 0;
   for (const auto& provider : settings->providers) print_line(stdout, describe(provider));
+  if (settings->outbound) print_line(stdout, describe(*settings->outbound));
   for (const auto& table : settings->unused)
     print_line(stdout, "note: this version does nothing with " + table + " yet");
   print_line(stdout, "the configuration is good");
   return 0;
 }
 
+// --- the command line
+
+CLI::App* add_run(CLI::App& program, app::RunOptions& options) {
+  auto* run = program.add_subcommand("run", "fetch all mail that is waiting and send what is due, once");
+  run->add_option("PROVIDER", options.providers, "names of [provider.NAME] in the configuration; default: all");
+  auto* receive_only = run->add_flag("--receive-only", options.receive_only, "only fetch, send nothing");
+  auto* send_only = run->add_flag("--send-only", options.send_only, "only send, fetch nothing")->excludes(receive_only);
+  run->add_flag("--retry-all", options.retry_all, "send also what is not due yet")->excludes(receive_only);
+  (void)send_only;
+  return run;
+}
+
+CLI::App* add_queue(CLI::App& program, QueueOptions& options) {
+  using Action = QueueOptions::Action;
+  auto* queue = program.add_subcommand("queue", "look at the outbound queue, and work on it");
+  queue->require_subcommand(0, 1);
+  queue->fallthrough();
+  const auto add = [&](const char* name, Action action, const char* text) {
+    auto* command = queue->add_subcommand(name, text)->fallthrough();
+    command->callback([&options, action] { options.action = action; });
+    return command;
+  };
+  // What `mailq` becomes; there is one look.
+  add("list", Action::list, "list it (the default)")->add_flag("--mailq")->group("");
+  auto* show = add("show", Action::show, "show a message's envelope and what became of it");
+  show->add_flag("--message", options.message, "write the message itself, as it is");
+  std::vector<CLI::App*> by_id{show};
+  by_id.push_back(add("retry", Action::retry, "make messages due now: the next run tries them"));
+  by_id.push_back(add("hold", Action::hold, "keep messages from being sent"));
+  by_id.push_back(add("release", Action::release, "let held messages go on"));
+  by_id.push_back(add("remove", Action::remove, "remove messages for good, without a bounce"));
+  for (auto* command : by_id) {
+    auto* ids = command->add_option("ID", options.ids, "as listed");
+    auto* all = command->add_flag("--all", options.all, "every message of the queue")->excludes(ids);
+    (void)all;
+  }
+  return queue;
+}
+
+CLI::App* add_probe(CLI::App& program, ProbeOptions& options) {
+  auto* probe = program.add_subcommand("probe", "send a test message, and say how each step went");
+  probe->add_option("--test-mail", options.test_mail, "whom to send it to")->type_name("ADDRESS")->required();
+  return probe;
+}
+
+// The front (front.cpp) leaves to us what needs a network.
+int sendmail(const app::SendmailCall& call) {
+  const auto refuse = [&](int exit, const std::string& text) {
+    print_line(stderr, call.name + ": " + escape(text, 2000));
+    return exit;
+  };
+  const auto options = app::parse_sendmail(call.arguments, call.start);
+  if (!options || !options->direct)
+    return refuse(k_exit_usage, options ? "not without --direct" : options.error().text);
+  const auto settings = app::load_settings(options->config);
+  if (!settings) return refuse(exit_status(Outcome::config), settings.error().front());
+  const auto log = make_stderr_log(settings->log.level.value_or(Level::warn), settings->log.format);
+  const auto sent = app::sendmail_direct(*options, *settings, STDIN_FILENO, std::chrono::system_clock::now(), *log);
+  return sent ? 0 : refuse(sent.error().exit, sent.error().text);
+}
+
+struct SubmitOptions : CommonOptions {
+  app::SubmitRunOptions run;
+};
+
+int submit(const SubmitOptions& options) {
+  const auto settings = app::load_settings(options.config);
+  if (!settings) return report_faults({}, settings.error());
+  // Beside a session on stdout only what is wrong is worth a line.
+  const Level otherwise = options.run.stdio ? Level::warn : Level::info;
+  const auto log = make_stderr_log(log_level(options, settings->log.level.value_or(otherwise)), settings->log.format);
+  const auto say = [](const std::string& address) {
+    print_line(stdout, "listening on " + address);
+    std::fflush(stdout);
+  };
+  return app::submit(*settings, options.run, say, *log);
+}
+
+CLI::App* add_submit(CLI::App& program, app::SubmitRunOptions& options) {
+  auto* submit = program.add_subcommand("submit", "take mail from local programs by SMTP, until SIGTERM");
+  submit->add_flag("--direct", options.direct, "store nothing: the smart host's answer is the caller's");
+  submit->add_flag("--stdio", options.stdio, "one session on standard input and output");
+  return submit;
+}
+
 int main(int argc, char** argv) {
-  CLI::App program("Fetches the mail that a provider holds for this server, by ODMR (RFC 2645).", "odmr");
+  if (const auto call = app::sendmail_call({argv, argv + argc})) return sendmail(*call);
+  CLI::App program("Brings home the mail that a provider holds for this server, by ODMR (RFC 2645), and sends its own.",
+                   "odmr");
   Options options;
+  QueueOptions queue_options;
+  ProbeOptions probe_options;
+  SubmitOptions submit_options;
   add_common(program, options);
 
-  auto* run_command = program.add_subcommand("run", "fetch all mail that is waiting, once");
-  run_command->add_option("PROVIDER", options.providers, "names of [provider.NAME] in the configuration; default: all");
-  run_command->add_flag("--receive-only", options.receive_only, "only fetch, send nothing");
+  add_run(program, options.run);
   auto* check_command = program.add_subcommand("check", "find every fault in the configuration; connects to nothing");
+  auto* queue = add_queue(program, queue_options);
+  auto* probe = add_probe(program, probe_options);
+  auto* submit_command = add_submit(program, submit_options.run);
+  program.add_subcommand("sendmail", "take a message from standard input, as sendmail(1) does");
   program.footer("See odmr(1) and odmr.toml(5).");
 
   if (const auto exit = parse(program, argc, argv)) return *exit;
+  if (queue->parsed()) {
+    static_cast<CommonOptions&>(queue_options) = options;
+    if (queue_options.action != QueueOptions::Action::list && queue_options.ids.empty() && !queue_options.all) {
+      print_line(stderr, "odmr: name the messages by their ID (as \"odmr queue\" lists them), or say --all");
+      return k_exit_usage;
+    }
+    return queue_command(queue_options);
+  }
+  if (probe->parsed()) {
+    static_cast<CommonOptions&>(probe_options) = options;
+    return probe_command(probe_options);
+  }
+  if (submit_command->parsed()) {
+    static_cast<CommonOptions&>(submit_options) = options;
+    return submit(submit_options);
+  }
   return check_command->parsed() ? check(options) : run(options);
 }
 

@@ -1,11 +1,9 @@
 // odmrd: the provider's half of ODMR.
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
 #include <map>
-#include <nlohmann/json.hpp>
 
 #include "app/enqueue.hpp"
 #include "app/held.hpp"
@@ -13,14 +11,13 @@
 #include "base/ascii.hpp"
 #include "base/outcome.hpp"
 #include "cli/common_options.hpp"
+#include "cli/json.hpp"
 #include "cli/process.hpp"
 #include "cli/render.hpp"
 
 namespace odmr::cli {
 
 namespace {
-
-using nlohmann::ordered_json;
 
 constexpr int k_no_input = 66;  // EX_NOINPUT: no such message
 
@@ -35,15 +32,6 @@ struct Options : CommonOptions {
 
 void complain(const std::string& text) {
   print_line(stderr, "odmrd: " + escape(text, 2000));
-}
-
-void print_json(const ordered_json& object) {
-  // What strangers wrote need not be UTF-8.
-  print_line(stdout, object.dump(-1, ' ', false, ordered_json::error_handler_t::replace));
-}
-
-std::string time_text(WallTime time) {
-  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::chrono::system_clock::to_time_t(time)));
 }
 
 int report_faults(const std::vector<std::string>& faults) {

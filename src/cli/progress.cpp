@@ -33,19 +33,19 @@ std::size_t columns() {
 ProgressLine::ProgressLine(bool wanted)
     : wanted_(wanted && is_capable_terminal()), begun_(std::chrono::steady_clock::now()), last_(begun_) {}
 
-void ProgressLine::show(const std::string& provider, const receive::Tally& tally, std::uint64_t bytes_under_way) {
+void ProgressLine::show(const std::string& name, std::uint64_t messages, std::uint64_t bytes) {
   if (!wanted_) return;
-  providers_[provider] = State{tally.messages, tally.bytes + bytes_under_way};
+  directions_[name] = State{messages, bytes};
   const auto now = std::chrono::steady_clock::now();
   if (now - last_ < k_between_lines) return;
   last_ = now;
 
   State all;
   std::string names;
-  for (const auto& [name, state] : providers_) {
+  for (const auto& [one, state] : directions_) {
     all.messages += state.messages;
     all.bytes += state.bytes;
-    names += (names.empty() ? "" : ", ") + name;
+    names += (names.empty() ? "" : ", ") + one;
   }
   const double seconds = std::max(0.1, std::chrono::duration<double>(now - begun_).count());
   const auto rate = static_cast<std::uint64_t>(static_cast<double>(all.bytes) / seconds);

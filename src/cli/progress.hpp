@@ -5,11 +5,10 @@
 #include <map>
 #include <string>
 
-#include "receive/reception.hpp"
-
 namespace odmr::cli {
 
-/// One line on a terminal's stderr that follows the mail as it comes in. Shows nothing where stderr is no terminal.
+/// One line on a terminal's stderr that follows the mail as it comes in and goes out. Shows nothing where stderr is no
+/// terminal.
 class ProgressLine {
  public:
   explicit ProgressLine(bool wanted);
@@ -19,7 +18,8 @@ class ProgressLine {
 
   /// Whether it would show anything.
   bool is_shown() const { return wanted_; }
-  void show(const std::string& provider, const receive::Tally& tally, std::uint64_t bytes_under_way);
+  /// `name` is a provider's, or says that mail goes out.
+  void show(const std::string& name, std::uint64_t messages, std::uint64_t bytes);
   /// Wipes the line: something else is about to be written.
   void clear();
 
@@ -34,7 +34,7 @@ class ProgressLine {
   bool shown_ = false;
   Time begun_;
   Time last_;
-  std::map<std::string, State> providers_;
+  std::map<std::string, State> directions_;
 };
 
 }  // namespace odmr::cli

@@ -1,18 +1,15 @@
 #include "cli/render.hpp"
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <array>
-#include <nlohmann/json.hpp>
 
 #include "base/ascii.hpp"
+#include "cli/json.hpp"
 
 namespace odmr::cli {
 
 namespace {
-
-using nlohmann::ordered_json;
 
 ordered_json or_null(const std::optional<std::string>& text) {
   return text ? ordered_json(escape(*text)) : ordered_json(nullptr);
@@ -32,6 +29,19 @@ std::string what_came(const app::SessionReport& report) {
   return out;
 }
 
+std::string what_went(const app::SessionReport& report) {
+  const auto& tally = *report.sent;
+  std::string out;
+  const auto add = [&out](const std::string& part) { out += (out.empty() ? "" : ", ") + part; };
+  if (tally.messages > 0) {
+    add(fmt::format("{} for {} ({}) in {:.1f} s", counted(tally.messages, "message"),
+                    counted(tally.recipients, "recipient"), human_size(tally.bytes), report.seconds));
+  }
+  if (tally.bounced > 0) add(fmt::format("{} failed for good", tally.bounced));
+  if (tally.deferred > 0) add(fmt::format("{} put off", tally.deferred));
+  return out;
+}
+
 }  // namespace
 
 std::string as_json(const app::SessionReport& report) {
@@ -40,27 +50,35 @@ std::string as_json(const app::SessionReport& report) {
   out["provider"] = or_null(report.provider);
   out["outcome"] = name(report.outcome);
   out["exit"] = exit_status(report.outcome);
-  out["started"] =
-      fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::chrono::system_clock::to_time_t(report.started)));
+  out["started"] = time_text(report.started);
   out["seconds"] = std::round(report.seconds * 1000) / 1000;
   out["tls"] = or_null(report.tls);
   out["auth"] = or_null(report.auth);
   out["reply"] = or_null(report.reply);
   out["connections"] = report.connections;
-  out["received"] = {{"messages", report.received.messages}, {"recipients", report.received.recipients},
-                     {"bytes", report.received.bytes},       {"rejected", report.received.rejected},
-                     {"deferred", report.received.deferred}, {"duplicates", report.received.duplicates}};
+  if (report.sent) {
+    out["sent"] = {{"messages", report.sent->messages},
+                   {"recipients", report.sent->recipients},
+                   {"bytes", report.sent->bytes},
+                   {"deferred", report.sent->deferred},
+                   {"bounced", report.sent->bounced}};
+  } else {
+    out["received"] = {{"messages", report.received.messages}, {"recipients", report.received.recipients},
+                       {"bytes", report.received.bytes},       {"rejected", report.received.rejected},
+                       {"deferred", report.received.deferred}, {"duplicates", report.received.duplicates}};
+  }
   if (!report.text.empty()) out["text"] = escape(report.text);
   return out.dump();
 }
 
 std::string in_words(const app::SessionReport& report) {
-  const std::string who = report.provider ? escape(*report.provider) + ": " : std::string();
-  const std::string came = what_came(report);
+  const std::string who = report.sent ? "sent: " : report.provider ? escape(*report.provider) + ": " : std::string();
+  const std::string came = report.sent ? what_went(report) : what_came(report);
   switch (report.outcome) {
     case Outcome::no_mail:
       return who + "no mail";
     case Outcome::fetched:
+    case Outcome::sent:
       return who + came;
     default:
       return who + std::string(name(report.outcome)) + ": " + escape(report.text) + (came.empty() ? "" : "; " + came);

@@ -26,14 +26,21 @@ OpenFailure refused_by_class(Step step, Outcome otherwise, const smtp::Reply& re
   return refused(step, reply.is_transient() ? Outcome::unavailable : otherwise, reply, what);
 }
 
-Task<Attempt<>> greeting(Session& session, const Server& server) {
+void tell(const OnStep* on_step, Step step, const std::string& text) {
+  if (on_step != nullptr) (*on_step)(step, text);
+}
+
+Task<Attempt<>> greeting(Session& session, const Server& server, const OnStep* on_step) {
   const auto reply = co_await session.read_reply(server.patience.command);
   if (!reply) co_return Failed(wire_failure(Step::greeting, reply.error()));
-  if (reply->code == 220) co_return Attempt<>();
+  if (reply->code == 220) {
+    tell(on_step, Step::greeting, reply->joined());
+    co_return Attempt<>();
+  }
   co_return Failed(refused_by_class(Step::greeting, Outcome::protocol, *reply, "the server does not let us in"));
 }
 
-Task<Attempt<>> hello(Session& session, const Server& server) {
+Task<Attempt<>> hello(Session& session, const Server& server, const OnStep* on_step) {
   const std::string verb = server.dialect == Dialect::lmtp ? "LHLO" : "EHLO";
   const auto line = smtp::command_line(verb + " " + server.hostname);
   if (!line) co_return Failed(OpenFailure{Step::hello, Outcome::protocol, {}, line.error().text, false, {}});
@@ -45,13 +52,17 @@ Task<Attempt<>> hello(Session& session, const Server& server) {
         refused_by_class(Step::hello, Outcome::protocol, *reply, verb + " is refused, and HELO would be no use"));
   }
   session.set_capabilities(smtp::Capabilities::from(*reply));
+  tell(on_step, Step::hello, reply->joined());
   co_return Attempt<>();
 }
 
-Task<Attempt<>> begin_tls(Session& session, const Server& server) {
+Task<Attempt<>> begin_tls(Session& session, const Server& server, const OnStep* on_step) {
   const TimePoint deadline = session.stream().clock().now() + server.patience.connect;
   const auto begun = co_await session.stream().start_tls_client(server.tls_context, server.endpoint.host, deadline);
-  if (begun) co_return Attempt<>();
+  if (begun) {
+    tell(on_step, Step::tls, session.stream().tls()->version + " " + session.stream().tls()->cipher);
+    co_return Attempt<>();
+  }
   OpenFailure failure = wire_failure(Step::tls, begun.error());
   if (begun.error().code == Errc::malformed) failure.outcome = Outcome::tls;
   co_return Failed(std::move(failure));
@@ -59,7 +70,7 @@ Task<Attempt<>> begin_tls(Session& session, const Server& server) {
 
 // RFC 3207 4. With a policy that demands TLS, whatever keeps it from coming about ends the session: nobody can tell a
 // server that cannot from a line on which somebody takes the word away.
-Task<Attempt<>> start_tls(Session& session, const Server& server) {
+Task<Attempt<>> start_tls(Session& session, const Server& server, const OnStep* on_step) {
   if (!session.capabilities().has("STARTTLS")) {
     co_return Failed(OpenFailure{Step::tls,
                                  Outcome::tls,
@@ -74,23 +85,23 @@ Task<Attempt<>> start_tls(Session& session, const Server& server) {
   if (reply->code == 421) co_return Failed(refused(Step::tls, Outcome::unavailable, *reply, "the server closes"));
   if (reply->code != 220) co_return Failed(refused(Step::tls, Outcome::tls, *reply, "STARTTLS is refused"));
   session.set_capabilities({});  // RFC 3207 4.2: what was said in clear text counts no more
-  auto begun = co_await begin_tls(session, server);
+  auto begun = co_await begin_tls(session, server, on_step);
   if (!begun) co_return begun;
-  co_return co_await hello(session, server);
+  co_return co_await hello(session, server, on_step);
 }
 
-Task<Attempt<>> introduce(Session& session, const Server& server) {
+Task<Attempt<>> introduce(Session& session, const Server& server, const OnStep* on_step) {
   if (server.tls == TlsPolicy::implicit) {
-    auto begun = co_await begin_tls(session, server);
+    auto begun = co_await begin_tls(session, server, on_step);
     if (!begun) co_return begun;
   }
-  auto greeted = co_await greeting(session, server);
+  auto greeted = co_await greeting(session, server, on_step);
   if (!greeted) co_return greeted;
-  auto known = co_await hello(session, server);
+  auto known = co_await hello(session, server, on_step);
   if (!known) co_return known;
   const bool wants_starttls = server.tls == TlsPolicy::starttls ||
                               (server.tls == TlsPolicy::if_available && session.capabilities().has("STARTTLS"));
-  if (wants_starttls) co_return co_await start_tls(session, server);
+  if (wants_starttls) co_return co_await start_tls(session, server, on_step);
   co_return Attempt<>();
 }
 
@@ -114,18 +125,23 @@ OpenFailure wire_failure(Step step, const Error& error) {
   return failure;
 }
 
-Task<tl::expected<Opened, OpenFailure>> open(net::Network& network, const Server& server, Log& log, Stop& stop) {
+Task<tl::expected<Opened, OpenFailure>> open(net::Network& network, const Server& server, Log& log, Stop& stop,
+                                             const OnStep* on_step) {
   auto stream = co_await network.connect(server.endpoint, server.patience.connect, stop);
   if (!stream) co_return Failed(wire_failure(Step::connect, stream.error()));
+  tell(on_step, Step::connect, stream->peer());
   Session session(std::move(*stream), server.dialect, log, server.patience.silence);
   const Stop::Listener listener(stop, [&session](Stop::Phase) { session.stream().interrupt(); });
 
-  auto known = co_await introduce(session, server);
+  auto known = co_await introduce(session, server, on_step);
   const std::string tls = session.stream().tls() ? session.stream().tls()->version : std::string();
   std::string mechanism;
   if (known && server.login && !stop.requested()) {
     auto in = co_await log_in(session, *server.login, server.tls, server.patience.command);
-    if (in) mechanism = *in;
+    if (in) {
+      mechanism = *in;
+      tell(on_step, Step::auth, mechanism);
+    }
     if (!in) known = Failed(in.error());
   }
   if (known && stop.requested()) {

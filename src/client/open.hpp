@@ -61,9 +61,14 @@ struct Opened {
   std::string mechanism;  ///< "SCRAM-SHA-256", empty without login
 };
 
+/// Told of each step once it has succeeded, with what the server said or what came of it.
+using OnStep = std::function<void(Step step, const std::string& text)>;
+
 /// Connects, reads the greeting, says EHLO (or LHLO), begins TLS as the policy has it, says EHLO again, logs in.
 /// Ends early, with `interrupted`, when `stop` is asked for.
-net::Task<tl::expected<Opened, OpenFailure>> open(net::Network& network, const Server& server, Log& log, Stop& stop);
+/// `on_step` may be null.
+net::Task<tl::expected<Opened, OpenFailure>> open(net::Network& network, const Server& server, Log& log, Stop& stop,
+                                                  const OnStep* on_step = nullptr);
 
 /// AUTH with the strongest mechanism on offer. Gives its name.
 net::Task<tl::expected<std::string, OpenFailure>> log_in(Session& session, const Login& login, TlsPolicy policy,

@@ -16,15 +16,17 @@ constexpr std::size_t k_piece = 64 * 1024;
 // One transaction under way: the commands that were sent, and what came back.
 class Transaction {
  public:
-  Transaction(Session& session, const Envelope& envelope, Content& content, const TransactionPatience& patience)
-      : session_(session), envelope_(envelope), content_(content), patience_(patience) {
+  Transaction(Session& session, const Envelope& envelope, Content& content, const TransactionPatience& patience,
+              DotGate* gate)
+      : session_(session), envelope_(envelope), content_(content), patience_(patience), gate_(gate) {
     delivery_.recipients.resize(envelope.recipients.size());
+    delivery_.accepted.resize(envelope.recipients.size());
   }
 
   Task<Delivery> run() {
     const auto lines = commands();
     if (!lines) {
-      settle(smtp::Reply(lines.error().code == Errc::malformed ? 550 : 553, lines.error().text));
+      settle(lines.error());
       co_return std::move(delivery_);
     }
     Result<void> said;
@@ -39,13 +41,17 @@ class Transaction {
   }
 
  private:
-  // MAIL, one RCPT each, and DATA at the end.
-  Result<std::vector<std::string>> commands() const {
+  // MAIL, one RCPT each, and DATA at the end; or our own refusal.
+  tl::expected<std::vector<std::string>, smtp::Reply> commands() const {
     const auto& offered = session_.capabilities();
     smtp::MailOptions options = envelope_.options;
-    const bool needs_utf8 = options.smtputf8;
-    if (needs_utf8 && !offered.has("SMTPUTF8")) {
-      return fail(Errc::malformed, "5.6.7 the next hop does not take internationalized mail (SMTPUTF8)");
+    if (options.smtputf8 && !offered.has("SMTPUTF8")) {
+      return refusal(550, "5.6.7 the next hop does not take internationalized mail (SMTPUTF8)");
+    }
+    const std::uint64_t most = offered.size().value_or(0);
+    if (most > 0 && options.size.value_or(0) > most) {
+      return refusal(552, "5.3.4 the message has " + std::to_string(*options.size) + " bytes, the next hop takes " +
+                              std::to_string(most));
     }
     if (!offered.has("SIZE")) options.size.reset();
     if (!offered.has("8BITMIME")) options.body = smtp::BodyType::unspecified;
@@ -54,23 +60,30 @@ class Transaction {
 
     std::vector<std::string> lines;
     auto mail = smtp::mail_line(envelope_.reverse_path, options);
-    if (!mail) return fail(Errc::too_long, "5.1.7 " + mail.error().text);
+    if (!mail) return refusal(553, "5.1.7 " + mail.error().text);
     lines.push_back(std::move(*mail));
     for (const auto& recipient : envelope_.recipients) {
       auto rcpt = smtp::rcpt_line(recipient.mailbox, dsn ? recipient.notify : std::string(),
                                   dsn ? recipient.orcpt : std::string());
-      if (!rcpt) return fail(Errc::too_long, "5.1.3 " + rcpt.error().text);
+      if (!rcpt) return refusal(553, "5.1.3 " + rcpt.error().text);
       lines.push_back(std::move(*rcpt));
     }
     lines.emplace_back("DATA\r\n");
     return lines;
   }
 
+  static tl::unexpected<smtp::Reply> refusal(int code, std::string text) {
+    return tl::unexpected<smtp::Reply>(smtp::Reply(code, std::move(text)));
+  }
+
   Task<Result<void>> say_in_one(const std::vector<std::string>& lines) {
+    // A reply that is there before the question answers nothing. Taken for MAIL's it would shift all others by one, and
+    // in the end a word about the last message would stand for this one.
+    if (!session_.stream().buffered().empty()) co_return fail(co_await unasked());
     std::string group;
     for (const auto& line : lines) group += line;
     const auto sent = co_await session_.send(group);
-    if (!sent) co_return fail(sent.error());
+    if (!sent) co_return fail(co_await last_words(sent.error()));
     for (std::size_t i = 0; i < lines.size(); ++i) {
       const bool is_data = i + 1 == lines.size();
       const auto reply = co_await session_.read_reply(is_data ? patience_.data : patience_.command);
@@ -94,31 +107,54 @@ class Transaction {
     co_return Result<void>();
   }
 
-  // Files the reply to command `i`. 421 ends the conversation wherever it comes (RFC 5321 3.8).
+  Task<Error> unasked() {
+    const auto reply = co_await session_.read_reply(std::chrono::seconds(1));
+    if (!reply) co_return reply.error();
+    if (reply->code == 421) co_return closing(*reply);
+    co_return Error{Errc::malformed, session_.stream().peer() + ": a reply that nobody asked for: " + reply->joined()};
+  }
+
+  // Files the reply to command `i`. 421 ends the conversation wherever it comes (RFC 5321 3.8), and so does a reply of
+  // a kind that the command cannot have: who goes on after that takes one reply for another.
   Result<void> take(std::size_t i, const smtp::Reply& reply) {
-    if (reply.code == 421) return fail(Errc::closed, session_.stream().peer() + ": " + reply.joined());
+    if (i == 0) delivery_.mail = reply;
+    if (reply.code == 421) return fail(closing(reply));
+    const bool is_data = i > envelope_.recipients.size();
+    const bool goes_on = is_data ? reply.code == 354 : reply.is_positive();
+    if (!goes_on && !reply.is_transient() && !reply.is_permanent()) return fail(out_of_step(reply));
     if (i == 0) {
-      mail_taken_ = reply.is_positive();
-      needs_reset_ = mail_taken_;
-      if (!mail_taken_) settle(reply);
-    } else if (i <= envelope_.recipients.size()) {
-      if (!mail_taken_) return {};
-      if (reply.is_positive())
-        accepted_.push_back(i - 1);
-      else
-        delivery_.recipients[i - 1] = reply;
-    } else {
+      mail_taken_ = goes_on;
+      needs_reset_ = goes_on;
+      if (!goes_on) settle(reply);
+    } else if (is_data) {
       data_reply_ = reply;
-      if (reply.code != 354) settle(reply);
+      if (!goes_on) settle(reply);
+    } else if (mail_taken_ && goes_on) {
+      accepted_.push_back(i - 1);
+      delivery_.accepted[i - 1] = true;
+    } else if (mail_taken_) {
+      delivery_.recipients[i - 1] = reply;
     }
     return {};
+  }
+
+  Error closing(const smtp::Reply& reply) {
+    delivery_.closing = reply;
+    return Error{Errc::closed, session_.stream().peer() + ": " + reply.joined()};
+  }
+
+  Error out_of_step(const smtp::Reply& reply) const {
+    return Error{Errc::malformed, session_.stream().peer() + ": a reply out of place: " + reply.joined()};
   }
 
   Task<> send_message() {
     // RFC 2920 3.1: a 354 with no recipient is answered by an empty message, which the server must not deliver.
     if (accepted_.empty()) {
       const auto reply = co_await session_.ask(".\r\n", patience_.final);
-      if (!reply) broken(reply.error());
+      if (!reply)
+        broken(reply.error());
+      else if (reply->code == 421)
+        broken(closing(*reply));
       needs_reset_ = false;
       co_return;
     }
@@ -127,34 +163,42 @@ class Transaction {
       broken(sent.error());
       co_return;
     }
+    delivery_.in_doubt = true;
     co_await read_verdict();
   }
 
+  // Of the encoded message, what has been read last waits until it is known what follows, so that the dot goes out in
+  // one write with it: a small second write would wait for the peer's delayed acknowledgement.
+  // An error says that the dot has not gone: without it nothing is delivered (RFC 5321 4.1.1.4).
   Task<Result<void>> send_content() {
     smtp::DotEncoder encoder;
     std::string piece(k_piece, '\0');
     std::string encoded;
     for (;;) {
       const auto count = content_.read(piece.data(), piece.size());
-      // Without the dot nothing is delivered (RFC 5321 4.1.1.4): the caller closes.
       if (!count) co_return fail(count.error());
       if (*count == 0) break;
-      encoded.clear();
+      if (encoded.size() >= k_piece) {
+        const auto sent = co_await session_.send_content(encoded);
+        if (!sent) co_return fail(co_await last_words(sent.error()));
+        encoded.clear();
+      }
       encoder.encode(std::string_view(piece).substr(0, *count), encoded);
-      const auto sent = co_await session_.send_content(encoded);
-      if (!sent) co_return fail(co_await last_words(sent.error()));
     }
-    encoded.clear();
     encoder.finish(encoded);
-    delivery_.in_doubt = true;
+    if (gate_ != nullptr) {
+      const auto opened = co_await gate_->open();
+      if (!opened) co_return fail(opened.error());
+    }
     const auto sent = co_await session_.send_content(encoded);
-    if (!sent) co_return fail(sent.error());
+    if (!sent) co_return fail(co_await last_words(sent.error()));
     co_return Result<void>();
   }
 
-  // A peer that refuses in mid-message may have said so before it closed.
+  // A peer that goes while we speak may have said why.
   Task<Error> last_words(Error error) {
     const auto reply = co_await session_.read_reply(std::chrono::seconds(1));
+    if (reply && reply->code == 421) delivery_.closing = *reply;
     if (reply) error.text += " (" + reply->joined() + ")";
     co_return error;
   }
@@ -167,11 +211,18 @@ class Transaction {
         broken(reply.error());
         co_return;
       }
+      if (reply->is_intermediate()) {
+        broken(out_of_step(*reply));
+        co_return;
+      }
       if (answers == 1) {
         for (const auto recipient : accepted_) delivery_.recipients[recipient] = *reply;
       } else {
         delivery_.recipients[accepted_[i]] = *reply;
       }
+      // Of this reply's recipients it is an answer; who else waits for one gets none any more.
+      if (reply->code == 421) broken(closing(*reply));
+      if (reply->code == 421 && i + 1 < answers) co_return;
     }
     delivery_.in_doubt = false;
     needs_reset_ = false;
@@ -181,6 +232,8 @@ class Transaction {
     const auto reply = co_await session_.ask("RSET\r\n", patience_.command);
     if (!reply)
       broken(reply.error());
+    else if (reply->code == 421)
+      broken(closing(*reply));
     else if (!reply->is_positive())
       broken(Error{Errc::closed, "RSET is refused: " + reply->joined()});
   }
@@ -198,6 +251,7 @@ class Transaction {
   const Envelope& envelope_;
   Content& content_;
   const TransactionPatience& patience_;
+  DotGate* gate_;
   Delivery delivery_;
   std::vector<std::size_t> accepted_;
   std::optional<smtp::Reply> data_reply_;
@@ -208,8 +262,8 @@ class Transaction {
 }  // namespace
 
 Task<Delivery> transact(Session& session, const Envelope& envelope, Content& content,
-                        const TransactionPatience& patience) {
-  Transaction transaction(session, envelope, content, patience);
+                        const TransactionPatience& patience, DotGate* gate) {
+  Transaction transaction(session, envelope, content, patience, gate);
   co_return co_await transaction.run();
 }
 

@@ -29,16 +29,27 @@ class Content {
   virtual Result<std::size_t> read(char* into, std::size_t size) = 0;
 };
 
+/// Asked when all of a message but its end has gone, or could go: what the final dot has to wait for.
+class DotGate {
+ public:
+  virtual ~DotGate() = default;
+  /// Comes back when the dot may follow. After an error it never does: the conversation is over.
+  virtual net::Task<Result<void>> open() = 0;
+};
+
 struct TransactionPatience {
   Duration command = std::chrono::minutes(5);
   Duration data = std::chrono::minutes(2);    ///< the reply to DATA
   Duration final = std::chrono::minutes(10);  ///< the reply to the final dot
 };
 
-/// What became of a message. Exactly one of a recipient's reply and `broken` tells of each recipient.
+/// What became of a message. A recipient without a reply has `broken` to tell of it; one with a reply may have both.
 struct Delivery {
   /// Per recipient, in order: the last word about it. No value: the conversation broke before there was one.
   std::vector<std::optional<smtp::Reply>> recipients;
+  std::vector<bool> accepted;          ///< likewise: whether RCPT took it
+  std::optional<smtp::Reply> mail;     ///< the reply to MAIL; none where it was not said, or not answered
+  std::optional<smtp::Reply> closing;  ///< the 421 that ended the conversation; `broken` is set too
   /// Set when the conversation cannot go on; also when the content could not be read (the dot was not sent then).
   std::optional<Error> broken;
   /// The final dot went out and its answer never came: nobody can know whether the message was taken.
@@ -46,9 +57,11 @@ struct Delivery {
 };
 
 /// One mail transaction (RFC 5321 3.3), its commands in one group where the peer takes PIPELINING (RFC 2920). Asks only
-/// for what the peer offers: SIZE, BODY, SMTPUTF8 and the DSN parameters are left out otherwise. A message that needs
-/// SMTPUTF8 where it is not offered is refused here, with 550 5.6.7 (RFC 6531 3.5).
+/// for what the peer offers: SIZE, BODY, SMTPUTF8 and the DSN parameters are left out otherwise. What cannot go is
+/// refused here, without a word to the peer: 550 5.6.7 for a message that needs SMTPUTF8 where it is not offered (RFC
+/// 6531 3.5), 552 5.3.4 for one that is larger than the SIZE offered (RFC 1870 6.1). A small message and its dot are
+/// one write, behind the gate; a null `gate` is always open.
 net::Task<Delivery> transact(Session& session, const Envelope& envelope, Content& content,
-                             const TransactionPatience& patience);
+                             const TransactionPatience& patience, DotGate* gate = nullptr);
 
 }  // namespace odmr::client

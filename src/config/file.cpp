@@ -4,18 +4,26 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 namespace odmr::config {
 
 namespace {
 
-// Into one buffer, which is wiped: growing step by step would leave copies of a secret behind.
-Result<Secret> read_all(int file, std::size_t most) {
-  std::string bytes(most + 1, '\0');
+// Into a buffer for `expected` bytes, and a larger one where there are more. Each is wiped: growing step by step would
+// leave copies of a secret behind.
+Result<Secret> read_all(int file, std::size_t expected, std::size_t most) {
+  std::string bytes(std::min(expected, most) + 1, '\0');
   std::size_t used = 0;
   Result<std::size_t> got = 0;
   do {
+    if (used == bytes.size()) {
+      std::string larger(most + 1, '\0');
+      bytes.copy(larger.data(), used);
+      wipe(bytes);
+      bytes = std::move(larger);
+    }
     got = system_files().read(file, bytes.data() + used, bytes.size() - used);
     used += got ? *got : 0;
   } while (got && *got > 0 && used <= most);
@@ -36,7 +44,9 @@ Result<Contents> read_file(const std::string& path, std::size_t most) {
   const auto status = system_files().status(file.get());
   if (!status) return fail(status.error());
   if (status->kind == FileKind::directory) return fail(Errc::denied, "cannot be read: it is a directory");
-  auto bytes = read_all(file.get(), most);
+  // A FIFO, or a file of /proc, has no size beforehand.
+  const auto expected = status->size == 0 ? most : static_cast<std::size_t>(status->size);
+  auto bytes = read_all(file.get(), expected, most);
   if (!bytes) return fail(bytes.error().code, "cannot be read: " + bytes.error().text);
   return Contents{std::move(*bytes), *status};
 }

@@ -9,11 +9,6 @@ namespace {
 using net::Task;
 using smtp::Reply;
 
-const Reply& not_ready() {
-  static const Reply reply(451, "4.3.0 the local mail server is not ready");
-  return reply;
-}
-
 // These say that we and the target do not understand each other, or that it wants a login: nothing about the mail.
 bool is_our_fault_at_mail(int code) {
   return (code >= 500 && code <= 504) || code == 530 || code == 535 || code == 538;
@@ -35,8 +30,16 @@ SmtpTarget::SmtpTarget(const TargetOptions& options, net::Network& network, Log&
         if (phase == Stop::Phase::leave && session_) session_->close();
       }) {}
 
+// What is wrong with our own server is nobody's business but ours; our own users should hear of the smart host.
+Reply SmtpTarget::not_ready() const {
+  if (!is_smart_host()) return Reply(451, "4.3.0 the local mail server is not ready");
+  return Reply(451, "4.4.1 the smart host is not ready" + (failure_ ? ": " + failure_->text : std::string()));
+}
+
 Task<Result<void>> SmtpTarget::open() {
   auto opened = co_await client::open(network_, options_.server, log_, stop_);
+  failure_.reset();
+  if (!opened) failure_ = opened.error();
   if (!opened) co_return fail(Errc::unreachable, opened.error().text);
   session_.emplace(std::move(opened->session));
   state_ = State::idle;
@@ -66,9 +69,9 @@ void SmtpTarget::drop() {
 }
 
 Reply SmtpTarget::lost(const Error& error) {
-  log_.warn("local target lost", {{"error", error.text}});
+  log_.warn(is_smart_host() ? "smart host lost" : "local target lost", {{"error", error.text}});
   drop();
-  trouble_ = Reply(451, "4.4.2 the connection to the local mail server broke");
+  trouble_ = Reply(451, "4.4.2 the connection to " + who() + " broke");
   return *trouble_;
 }
 
@@ -116,12 +119,13 @@ Task<Reply> SmtpTarget::mail(const smtp::MailCommand& mail) {
     if (!session_) {
       const auto opened = co_await open();
       if (!opened) {
-        log_.warn("local target is not ready", {{"error", opened.error().text}});
+        log_.warn(is_smart_host() ? "smart host is not ready" : "local target is not ready",
+                  {{"error", opened.error().text}});
         co_return not_ready();
       }
     }
     if (mail.smtputf8 && !session_->capabilities().has("SMTPUTF8")) {
-      co_return Reply(451, "4.6.7 the local mail server has stopped offering SMTPUTF8");
+      co_return Reply(451, "4.6.7 " + who() + " has stopped offering SMTPUTF8");
     }
     auto reply = co_await ask_mail(mail);
     const bool gone = !reply || reply->code == 421;
@@ -134,7 +138,7 @@ Task<Reply> SmtpTarget::mail(const smtp::MailCommand& mail) {
       state_ = State::envelope;
       needs_reset_ = true;
     }
-    if (is_our_fault_at_mail(reply->code)) {
+    if (!is_smart_host() && is_our_fault_at_mail(reply->code)) {
       log_.error("the local target refuses MAIL", {{"reply", reply->joined()}});
       reply->code = 451;
       reply->lines = {"4.3.5 the local mail server does not let us in"};
@@ -179,8 +183,9 @@ Task<bool> SmtpTarget::content(std::string_view piece) {
   encoder_.encode(piece, encoded_);
   const auto sent = co_await session_->send_content(encoded_);
   if (sent) co_return true;
-  trouble_ = Reply(451, "4.4.2 the local mail server stopped taking the message");
-  log_.warn("local target lost in mid-message", {{"error", sent.error().text}});
+  trouble_ = Reply(451, "4.4.2 " + who() + " stopped taking the message");
+  log_.warn(is_smart_host() ? "smart host lost in mid-message" : "local target lost in mid-message",
+            {{"error", sent.error().text}});
   if (sent.error().code == Errc::lost) co_await learn_why();
   drop();
   co_return false;
@@ -193,9 +198,9 @@ Task<> SmtpTarget::look_for_early_reply() {
   if (session_->stream().buffered().empty()) co_return;
   const auto early = co_await session_->read_reply(std::chrono::seconds(1));
   const bool is_refusal = early && (early->is_transient() || early->is_permanent());
-  log_.warn("the local target answers before the end of the message",
+  log_.warn(who() + " answers before the end of the message",
             {{"reply", early ? early->joined() : early.error().text}});
-  trouble_ = is_refusal ? passed_on(*early) : Reply(451, "4.5.0 the local mail server is out of step");
+  trouble_ = is_refusal ? passed_on(*early) : Reply(451, "4.5.0 " + who() + " is out of step");
   drop();
 }
 

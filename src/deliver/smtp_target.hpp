@@ -5,7 +5,8 @@
 
 namespace odmr::deliver {
 
-/// A local MTA over SMTP, or a delivery agent over LMTP. One connection, opened when needed and again when it dies.
+/// A local MTA over SMTP, or a delivery agent over LMTP, or the smart host. One connection, opened when needed and
+/// again when it dies.
 class SmtpTarget final : public Target {
  public:
   SmtpTarget(const TargetOptions& options, net::Network& network, Log& log, Stop& stop);
@@ -20,9 +21,15 @@ class SmtpTarget final : public Target {
   net::Task<> abandon() override;
   net::Task<> close() override;
 
+  /// Why the last attempt to open a connection failed, if it did.
+  const std::optional<client::OpenFailure>& failure() const { return failure_; }
+
  private:
   enum class State { closed, idle, envelope, content };
 
+  bool is_smart_host() const { return options_.role == TargetOptions::Role::smart_host; }
+  std::string who() const { return is_smart_host() ? "the smart host" : "the local mail server"; }
+  smtp::Reply not_ready() const;
   net::Task<Result<void>> open();
   net::Task<Result<smtp::Reply>> ask_mail(const smtp::MailCommand& mail);
   net::Task<Result<void>> reset_if_needed();
@@ -38,6 +45,7 @@ class SmtpTarget final : public Target {
   Stop& stop_;
   Stop::Listener on_stop_;
   std::optional<client::Session> session_;
+  std::optional<client::OpenFailure> failure_;
   State state_ = State::closed;
   bool needs_reset_ = false;
   bool known_ = false;  // abilities_ were learned

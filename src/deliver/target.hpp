@@ -30,6 +30,8 @@ struct Handover {
 /// Where received mail goes: one transaction after the other. Every refusal is already what the provider should hear:
 /// a fault of ours or of the target's (down, login refused, out of step) is 4xx, a verdict on the mail is the target's
 /// own word, and 421 never comes through, since it would close the provider's line.
+/// A smart host (TargetOptions::role) is one too, for mail of our own that is not to wait in the queue: its words come
+/// through as they are, and so does why it cannot be reached.
 class Target {
  public:
   virtual ~Target() = default;
@@ -57,7 +59,9 @@ class Target {
 /// Which target, and how patient with it.
 struct TargetOptions {
   enum class Kind { smtp, lmtp, maildir };
+  enum class Role { local, smart_host };
   Kind kind = Kind::smtp;
+  Role role = Role::local;                    ///< smart_host: of Kind::smtp
   client::Server server;                      ///< smtp and lmtp
   std::string directory;                      ///< maildir
   std::string hostname;                       ///< ours, in the names of files

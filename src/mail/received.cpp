@@ -25,6 +25,14 @@ std::string literal(std::string_view address) {
   return smtp::is_ehlo_name(out) ? out : std::string();
 }
 
+// Fit for the inside of a comment: nothing that ends it, opens another or quotes.
+std::string comment(std::string_view text) {
+  std::string out(text.substr(0, k_longest_word));
+  const auto unfit = [](char c) { return c < ' ' || c > '~' || c == '(' || c == ')' || c == '\\'; };
+  std::replace_if(out.begin(), out.end(), unfit, '?');
+  return "(" + out + ")";
+}
+
 // "NAME ([ADDRESS])": the name is the peer's word, the address is ours. The grammar has no room for a missing name.
 std::string from_clause(const Received& received) {
   const std::string address = literal(received.from_address);
@@ -34,21 +42,14 @@ std::string from_clause(const Received& received) {
   } else if (!address.empty()) {
     name = address;
   }
-  return "from " + name + (address.empty() ? "" : " (" + address + ")");
+  if (!address.empty()) return "from " + name + " (" + address + ")";
+  return "from " + name + (received.from_note.empty() ? "" : " " + comment(received.from_note));
 }
 
 bool is_atom(std::string_view text) {
   return !text.empty() && text.size() <= k_longest_word && std::all_of(text.begin(), text.end(), [](char c) {
     return is_alnum(c) || std::string_view("!#$%&'*+-/=?^_`{|}~.").find(c) != std::string_view::npos;
   });
-}
-
-// Fit for the inside of a comment: nothing that ends it, opens another or quotes.
-std::string comment(std::string_view text) {
-  std::string out(text.substr(0, k_longest_word));
-  const auto unfit = [](char c) { return c < ' ' || c > '~' || c == '(' || c == ')' || c == '\\'; };
-  std::replace_if(out.begin(), out.end(), unfit, '?');
-  return "(" + out + ")";
 }
 
 std::string by_clause(const Received& received) {

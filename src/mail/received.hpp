@@ -17,6 +17,7 @@ struct Received {
   std::string for_mailbox;   ///< the only recipient, empty when there are several or it is not ASCII
   std::string tls;           ///< "TLSv1.3 TLS_AES_256_GCM_SHA384" for a comment, empty without TLS
   WallTime time;
+  std::string from_note{};  ///< for a comment where there is no address: "uid 1000"; empty without
 };
 
 /// The header field, folded, with CRLF line ends; never longer than 998 octets a line.

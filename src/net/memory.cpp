@@ -1,31 +1,17 @@
 #include "net/memory.hpp"
 
 #include <algorithm>
-#include <asio/experimental/as_tuple.hpp>
-#include <asio/steady_timer.hpp>
-#include <asio/use_awaitable.hpp>
 #include <cstring>
+
+#include "net/wakeup.hpp"
 
 namespace odmr::net {
 
 namespace {
 
-constexpr auto k_as_tuple = asio::experimental::as_tuple(asio::use_awaitable);
-
-// Lets one coroutine wait until another says that something changed.
-class Wakeup {
- public:
-  explicit Wakeup(asio::io_context& loop) : timer_(loop, asio::steady_timer::time_point::max()) {}
-  Task<> wait() { co_await timer_.async_wait(k_as_tuple); }
-  void wake() { timer_.cancel(); }
-
- private:
-  asio::steady_timer timer_;
-};
-
 // One direction of a line.
 struct Pipe {
-  explicit Pipe(asio::io_context& loop) : arrived(loop), taken(loop) {}
+  explicit Pipe(asio::io_context& loop) : arrived(loop.get_executor()), taken(loop.get_executor()) {}
 
   std::string bytes;
   bool ended = false;

@@ -6,7 +6,6 @@
 #include <asio/connect.hpp>
 #include <asio/experimental/as_tuple.hpp>
 #include <asio/ip/tcp.hpp>
-#include <asio/ip/v6_only.hpp>
 #include <asio/local/stream_protocol.hpp>
 #include <asio/steady_timer.hpp>
 #include <asio/use_awaitable.hpp>
@@ -14,7 +13,7 @@
 #include <utility>
 #include <vector>
 
-#include "base/ascii.hpp"
+#include "net/names.hpp"
 #include "net/socket.hpp"
 #include "net/system_network.hpp"
 
@@ -27,19 +26,6 @@ using Socket = asio::generic::stream_protocol::socket;
 using Address = asio::generic::stream_protocol::endpoint;
 
 constexpr auto k_as_tuple = asio::experimental::as_tuple(asio::use_awaitable);
-
-std::string host_and_port(const std::string& host, unsigned port) {
-  const bool is_v6 = host.find(':') != std::string::npos;
-  return (is_v6 ? "[" + host + "]" : host) + ":" + std::to_string(port);
-}
-
-std::string text_of(const tcp::endpoint& endpoint) {
-  auto address = endpoint.address();
-  if (address.is_v6() && address.to_v6().is_v4_mapped()) {
-    address = asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6());
-  }
-  return host_and_port(address.to_string(), endpoint.port());
-}
 
 class LoopAlarm final : public Alarm {
  public:
@@ -116,7 +102,7 @@ std::string text_of(const Address& address) {
   }
   tcp::endpoint endpoint;
   std::memcpy(endpoint.data(), address.data(), std::min(address.size(), endpoint.capacity()));
-  return text_of(endpoint);
+  return net::text_of(endpoint);
 }
 
 Task<Result<Stream>> connect_to(asio::io_context& loop, Clock& clock, Address address, Duration patience, Stop& stop) {
@@ -140,49 +126,6 @@ Task<Result<Stream>> connect_to(asio::io_context& loop, Clock& clock, Address ad
   alarm.reset();
   co_return Stream(socket_transport(std::move(socket), where, clock), clock);
 }
-
-class TcpListener final : public Listener {
- public:
-  TcpListener(asio::io_context& loop, Clock& clock) : acceptor_(loop), clock_(clock) {}
-
-  Result<void> open(const tcp::endpoint& endpoint) {
-    std::error_code error;
-    acceptor_.open(endpoint.protocol(), error);
-    if (!error) acceptor_.set_option(tcp::acceptor::reuse_address(true), error);
-    if (!error && endpoint.address().is_v6()) {
-      acceptor_.set_option(asio::ip::v6_only(!endpoint.address().is_unspecified()), error);
-    }
-    if (!error) acceptor_.bind(endpoint, error);
-    if (!error) acceptor_.listen(1024, error);
-    if (error) return fail(system_error(error.value(), text_of(endpoint)));
-    return {};
-  }
-
-  Task<Result<Stream>> accept() override {
-    auto [error, socket] = co_await acceptor_.async_accept(k_as_tuple);
-    if (error == asio::error::operation_aborted) co_return fail(Errc::interrupted, "closed");
-    if (error) co_return fail(Errc::io, "accept: " + error.message());
-    const auto remote = socket.remote_endpoint(error);
-    if (error) co_return fail(Errc::io, "accept: " + error.message());
-    Socket generic(std::move(socket));
-    co_return Stream(socket_transport(std::move(generic), text_of(remote), clock_), clock_);
-  }
-
-  void close() override {
-    std::error_code ignored;
-    acceptor_.close(ignored);
-  }
-
-  std::string address() const override {
-    std::error_code ignored;
-    const auto local = acceptor_.local_endpoint(ignored);
-    return host_and_port(local.address().to_string(), local.port());
-  }
-
- private:
-  tcp::acceptor acceptor_;
-  Clock& clock_;
-};
 
 }  // namespace
 
@@ -218,22 +161,6 @@ Task<Result<Stream>> SystemNetwork::connect(const Endpoint& endpoint, Duration p
                  endpoint.socket_path.empty() && endpoint.host.find_first_not_of("0123456789.:") != std::string::npos
                      ? endpoint.text() + ": " + reasons
                      : reasons);
-}
-
-Result<std::unique_ptr<Listener>> Listener::open(asio::io_context& loop, Clock& clock, const std::string& address) {
-  const auto colon = address.rfind(':');
-  std::string host = address.substr(0, colon == std::string::npos ? 0 : colon);
-  if (host.size() >= 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
-  const auto port = colon == std::string::npos ? std::nullopt : parse_number(address.substr(colon + 1));
-  std::error_code error;
-  const auto ip = asio::ip::make_address(host, error);
-  if (error || !port || *port > 65535) {
-    return fail(Errc::malformed, "\"" + address + "\" is no ADDRESS:PORT, such as \"[::]:366\" or \"127.0.0.1:0\"");
-  }
-  auto listener = std::make_unique<TcpListener>(loop, clock);
-  auto opened = listener->open(tcp::endpoint(ip, static_cast<std::uint16_t>(*port)));
-  if (!opened) return fail(opened.error());
-  return listener;
 }
 
 }  // namespace odmr::net

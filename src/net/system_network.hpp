@@ -34,17 +34,23 @@ class SystemNetwork final : public Network {
   SystemClock clock_;
 };
 
-/// A listening TCP socket.
+/// A listening socket. Of a caller on a Unix socket the Stream's peer() is "uid 1000", as the system swears.
 class Listener {
  public:
-  /// `address` is "ADDRESS:PORT", "[::]:366", port 0 lets the system choose. "[::]" takes IPv4 too.
+  /// `address` is "ADDRESS:PORT", "[::]:366", port 0 lets the system choose. "[::]" takes IPv4 too. Or it is the path
+  /// of a Unix socket, open to everybody, whose folder is made (0755) where it is missing; what a dead process has left
+  /// there is replaced, and close() removes it. Errors: malformed; busy, a living process listens there; system errors.
   static Result<std::unique_ptr<Listener>> open(asio::io_context& loop, Clock& clock, const std::string& address);
+  /// The sockets that were passed to this process (sd_listen_fds(3)); none mostly. Asked once. Errors: malformed, what
+  /// was passed is no listening stream socket.
+  static Result<std::vector<std::unique_ptr<Listener>>> passed(asio::io_context& loop, Clock& clock);
   virtual ~Listener() = default;
 
-  /// The next connection. Errors: interrupted after close(); io otherwise, and the listener goes on.
+  /// The next connection. Errors: interrupted after close(); lost, a caller who has gone already, and io: the listener
+  /// goes on.
   virtual Task<Result<Stream>> accept() = 0;
   virtual void close() = 0;
-  /// Where it listens, with the real port.
+  /// Where it listens, with the real port, or the path.
   virtual std::string address() const = 0;
 };
 

@@ -11,11 +11,13 @@ namespace odmr::net {
 class Worker {
  public:
   virtual ~Worker() = default;
-  /// Does `work` there, after what was given before, and comes back when it is done. What it uses must live until then.
+  /// Does `work` there, after what was given before, and comes back when it is done; what it throws comes out here.
+  /// What it uses must live until then. The loop of the caller does not run dry meanwhile.
   virtual Task<> run(std::function<void()> work) = 0;
 };
 
-/// One thread, started with the first work. Destroying it waits for the work in hand.
+/// One thread, started with the first work. Destroying it waits for the work in hand; what has not been begun is never
+/// done, and who waits for it is not woken. It must go before the loops of those who use it.
 std::unique_ptr<Worker> make_worker();
 /// Does the work at once, in the caller's thread: for tests.
 std::unique_ptr<Worker> make_inline_worker();

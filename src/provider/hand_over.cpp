@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "client/transaction.hpp"
+#include "send/stored_message.hpp"
 #include "smtp/command.hpp"
 
 namespace odmr::provider {
@@ -13,54 +14,6 @@ namespace {
 using net::Task;
 
 constexpr auto k_farewell = std::chrono::seconds(10);
-
-// A held message on its way out.
-class HeldContent final : public client::Content {
- public:
-  explicit HeldContent(spool::MessageReader& message) : message_(message) { message_.rewind(); }
-  Result<std::size_t> read(char* into, std::size_t size) override { return message_.read(into, size); }
-
- private:
-  spool::MessageReader& message_;
-};
-
-std::string attribute(const spool::Attributes& attributes, const char* name) {
-  const auto found = attributes.find(name);
-  return found == attributes.end() ? std::string() : found->second;
-}
-
-smtp::MailOptions mail_options(const spool::MessageReader& message, const smtp::Capabilities& offered) {
-  const auto& attributes = message.envelope().attributes;
-  smtp::MailOptions options;
-  options.size = message.size();
-  if (attribute(attributes, k_body) == "8BITMIME") options.body = smtp::BodyType::eight_bit_mime;
-  // An address beyond ASCII cannot go without the extension. A raw header can, and has since before there was one:
-  // bouncing it would do nobody a service.
-  const std::string needed_by = attribute(attributes, k_smtputf8);
-  options.smtputf8 = needed_by == "header" ? offered.has("SMTPUTF8") : !needed_by.empty();
-  options.ret = attribute(attributes, "ret");
-  options.envid = attribute(attributes, "envid");
-  return options;
-}
-
-// Errors: malformed, an address that is none.
-Result<client::Envelope> envelope_for(const spool::MessageReader& message, const std::vector<std::size_t>& recipients,
-                                      const smtp::Capabilities& offered) {
-  const auto& held = message.envelope();
-  client::Envelope envelope;
-  const auto reverse_path = smtp::parse_path("<" + held.reverse_path + ">", true, false);
-  if (!reverse_path) return fail(Errc::malformed, "reverse-path: " + reverse_path.error().text);
-  envelope.reverse_path = reverse_path->path;
-  envelope.options = mail_options(message, offered);
-  for (const std::size_t recipient : recipients) {
-    const auto& one = held.recipients.at(recipient);
-    auto mailbox = smtp::parse_mailbox(one.address);
-    if (!mailbox) return fail(Errc::malformed, "recipient: " + mailbox.error().text);
-    envelope.recipients.push_back(
-        {std::move(*mailbox), attribute(one.attributes, "notify"), attribute(one.attributes, "orcpt")});
-  }
-  return envelope;
-}
 
 // What one transaction came to, by recipient.
 struct Verdict {
@@ -84,18 +37,6 @@ Verdict verdict_of(const client::Delivery& delivery, const std::vector<std::size
       ++verdict.put_off;
   }
   return verdict;
-}
-
-// One of each kind of reply is enough to see what happened.
-std::string words_of(const client::Delivery& delivery) {
-  std::string text;
-  int last = 0;
-  for (const auto& reply : delivery.recipients) {
-    if (!reply || reply->code == std::exchange(last, reply->code)) continue;
-    text += (text.empty() ? "" : "; ") + reply->joined();
-  }
-  if (delivery.broken) text += (text.empty() ? "" : "; ") + delivery.broken->text;
-  return text;
 }
 
 class HandOver {
@@ -214,12 +155,12 @@ class HandOver {
 
   // Gives whether anybody has taken the message.
   Task<bool> transact(const std::string& id, spool::MessageReader& message, const std::vector<std::size_t>& group) {
-    const auto envelope = envelope_for(message, group, session_.capabilities());
+    const auto envelope = send::envelope_for(message.envelope(), group, message.size(), session_.capabilities());
     if (!envelope) {
       held_.set_aside(id, envelope.error().text);
       co_return false;
     }
-    HeldContent content(message);
+    send::StoredContent content(message);
     in_transaction_ = true;
     const auto delivery = co_await client::transact(session_, *envelope, content, patience_);
     in_transaction_ = false;
@@ -262,7 +203,7 @@ class HandOver {
                           {"refused", std::to_string(verdict.refused.size())},
                           {"unanswered", std::to_string(verdict.unanswered)},
                           {"in_doubt", delivery.in_doubt ? "yes" : "no"},
-                          {"reply", words_of(delivery)}});
+                          {"reply", send::words_of(delivery)}});
   }
 
   client::Session session_;

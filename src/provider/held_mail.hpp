@@ -10,16 +10,15 @@
 
 #include "base/log.hpp"
 #include "provider/customers.hpp"
+#include "queue/attributes.hpp"
 #include "smtp/reply.hpp"
 #include "spool/store.hpp"
 
 namespace odmr::provider {
 
-// Attributes of a held message, beside "ret", "envid", "notify" and "orcpt", which are RFC 3461's parameters as
-// written.
-inline constexpr const char* k_smtputf8 = "smtputf8";  ///< RFC 6531 is needed: by "envelope", or by "header" alone
-inline constexpr const char* k_body = "body";          ///< "8BITMIME"
-// Of a message that came to nothing.
+// Attributes of a held message: those of queue/attributes.hpp, and of one that came to nothing
+using queue::k_body;
+using queue::k_smtputf8;
 inline constexpr const char* k_held_as = "held_as";  ///< the id it was held under
 inline constexpr const char* k_reply = "reply";      ///< the customer's last word about this recipient
 

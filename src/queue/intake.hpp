@@ -19,12 +19,12 @@ struct IntakeOptions {
   bool complete = true;        ///< add Date, Message-ID and From where they are missing (RFC 6409 8)
   std::string from;            ///< the From field's value where one has to be added, "Anna <anna@example.org>"
   bool remove_bcc = false;     ///< `sendmail -t`
-  std::optional<mail::Received> received;  ///< put in front where it is given
+  std::optional<mail::Received> received;  ///< put in front where it is given; without id: the message's
 };
 
-/// A message on its way into the queue, with CRLF line ends, in pieces of any size. The header is kept in memory, at
-/// most a mebibyte, until it is over; the rest goes through. Needs the store alone: no lock, no index.
-/// Destroyed before commit() it leaves nothing behind.
+/// A message on its way into the queue, with CRLF line ends, in pieces of any size. The header, and the first 256 KiB,
+/// are kept in memory, at most a mebibyte; the rest goes through. Needs the store alone: no lock, no index. Destroyed
+/// before commit() it leaves nothing behind.
 class Intake {
  public:
   /// The envelope's attributes about content (k_body, k_smtputf8) are found out here; the others are the caller's.

@@ -29,7 +29,7 @@ enum class Standing {
 
 struct RecipientState {
   std::string address;
-  spool::Attributes attributes;
+  spool::Attributes attributes;  ///< in show() only: a list does not open the messages
   Standing standing = Standing::waiting;
   std::string reply;  ///< the last one, joined; empty before the first attempt
 };
@@ -87,12 +87,28 @@ struct Notice {
 /// index beside them knows what is due and answers lists, and is made again from the files when it is lost or damaged.
 /// Putting a message in needs none of this (queue/intake.hpp).
 ///
+/// Whenever the power goes, or the process, a message is in one of these states:
+///
+///   held/ID                it waits; nothing has come of it yet
+///   held/ID, held/ID.done  the same, and the notes (queue/note.hpp) say what came of it, each of them whole or not
+///   there held/ID.done           it is over: each recipient has it, or its sender has been told; recover() clears up
+///   corrupt/ID …           it is damaged, and was set aside
+///
+/// whatever is in index.db: a row that knows other notes than the file has, or a message that is gone, is put right by
+/// refresh(), which goes by names and sizes; take() believes the files alone. The schedule is in the index only, and
+/// what it has lost is due.
+///
+/// An index that is damaged, or of another version, is made anew by who sends; that is said in the log. Where it cannot
+/// be written (a full disk, another user's queue), it is in memory for as long as the object lives: nothing is held up,
+/// and the next tries are forgotten.
+///
 /// Who sends must hold the state directory's lock; the calls for lists and for the hand may come from any process
-/// meanwhile. settle() and settle_notice() may run on another thread than the rest.
+/// meanwhile. All calls may come from several threads; none waits for a sync of another, but it may wait, for seconds
+/// at worst, for another process that writes the index. An object is for one run: who repeats opens another.
 class Queue {
  public:
-  /// Opens store and index in `directory`, makes what is missing. Errors: as spool::Store::in; an index that cannot be
-  /// used is made anew, and said in the log.
+  /// Opens store and index in `directory`, makes what is missing; nothing is read before refresh(). `clock`, `log` and
+  /// `files` must outlive it. Errors: as spool::Store::in.
   static Result<Queue> in(const std::string& directory, const QueueOptions& options, Clock& clock, Log& log,
                           FileOps& files = system_files());
   ~Queue();
@@ -101,14 +117,19 @@ class Queue {
 
   /// Clears what crashes left; for the holder of the lock, at its start.
   Result<void> recover();
-  /// Makes the index follow the directory: learns new messages, forgets those that are gone, sets damaged ones aside.
+  /// Makes the index follow the directory: learns new messages and new notes, forgets those that are gone, sets damaged
+  /// ones aside. What it cannot read it leaves alone, and says so. Opens only the messages that it does not know.
   Result<void> refresh();
+  /// Messages that this object has set aside. Sums::set_aside counts all that are there.
+  std::uint64_t set_aside() const;
 
   // --- for the sender
 
-  /// Ids of messages to try now, the longest due first, at most `most`; `all`: also what is not due yet (held ones
-  /// never). Those given before by this Queue object in this run are left out unless retry() named them since.
+  /// Ids of messages to try now, the longest due first, at most `most`, none when there are no more; `all`: also what
+  /// is not due yet (held ones never). Those given before by this object are left out unless retry() named them since.
   Result<std::vector<std::string>> due(bool all, std::size_t most);
+  /// Whether due() would give any.
+  Result<bool> has_due(bool all);
   /// No value when the message is gone, held, or in somebody else's hands meanwhile. A damaged one is set aside.
   Result<std::optional<Letter>> take(const std::string& id);
   /// Writes down, on disk when this returns, what some attempts came to; one sync serves all of them. A put-off message
@@ -120,30 +141,32 @@ class Queue {
 
   // --- for bounces and delay notices
 
-  /// Ids of messages about which a notice is due now, at most `most`; none twice in a run.
-  Result<std::vector<std::string>> notices_due(std::size_t most);
+  /// Ids of messages about which a notice is due now, at most `most`; `all`: also those whose notice was put off. None
+  /// twice in a run.
+  Result<std::vector<std::string>> notices_due(bool all, std::size_t most);
   Result<std::optional<Notice>> take_notice(const std::string& id);
   struct NoticeOutcome {
     enum class How {
       told,           ///< the notice is out, or none is due
-      put_off,        ///< again later; a notice that cannot go within the lifetime is undeliverable
+      put_off,        ///< again later; a bounce that cannot go within the lifetime, from the failure, is undeliverable
       undeliverable,  ///< nobody can be told
     };
     How how = How::told;
     std::string reply;
   };
-  /// On disk when this returns.
+  /// On disk when this returns. After an error this object gives the message out no more.
   Result<void> settle_notice(const Notice& notice, const NoticeOutcome& outcome);
 
   // --- for lists and for the hand
 
-  /// In the order of arrival. `see` gives whether to go on.
+  /// As of the last refresh(), in the order of arrival. `see` gives whether to go on; it may take its time.
   Result<void> list(const std::function<bool(const Entry&)>& see);
-  /// Errors: not_found.
+  /// From the files. Errors: as spool::Store::open.
   Result<Entry> show(const std::string& id);
   /// Its bytes. Errors: as spool::Store::open.
   Result<spool::MessageReader> open(const std::string& id) const;
-  /// Due now. Errors of these four: not_found; busy, it is being sent at this moment.
+  /// Due now; what is undeliverable waits again, too. A held one stays held. Errors of these four: not_found; busy, it
+  /// is being sent at this moment; denied, the queue is another user's; those of the disk.
   Result<void> retry(const std::string& id);
   Result<void> hold(const std::string& id);
   Result<void> release(const std::string& id);
@@ -154,6 +177,7 @@ class Queue {
     std::uint64_t bytes = 0;
     std::uint64_t held = 0;
     std::uint64_t undeliverable = 0;
+    std::uint64_t set_aside = 0;       ///< damaged ones in corrupt/, for somebody to look at
     std::optional<WallTime> oldest;    ///< arrival
     std::optional<WallTime> next_try;  ///< the earliest
   };

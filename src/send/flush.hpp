@@ -28,7 +28,8 @@ struct FlushOptions {
   std::optional<smtp::Mailbox> from;        ///< reverse-path and From of everything, for smart hosts that insist
   std::vector<std::string> seven_bit_argv;  ///< convert_8bit: the program that converts stdin to stdout; empty: never
   std::string scratch_directory;            ///< for what it gives
-  bool all = false;                         ///< also what is not due yet
+  Duration lifetime = std::chrono::hours(120);  ///< the queue's: what is put off after it has failed
+  bool all = false;                             ///< also what is not due yet
 };
 
 /// What went out, as `--json` counts it (contract).
@@ -53,12 +54,16 @@ struct FlushReport {
 using OnFlushProgress = std::function<void(const FlushTally&)>;
 
 /// Sends what is due, over `max_connections` connections to the smart host at most, none when nothing is due. A
-/// message's final dot goes out only when the answer to the one before it on that connection is on disk.
+/// message's final dot goes out only when the answer to the one before it on that connection is on disk. Two
+/// connections in a row over which nothing gets through end it, whatever else is due; one is enough where the reason is
+/// a login or TLS. Nothing is put off by that, but what is older than the lifetime has failed then. `stop` lets the
+/// transactions in hand end.
 net::Task<FlushReport> flush(const FlushOptions& options, queue::Queue& queue, net::Network& network, net::Worker& disk,
                              OnFlushProgress on_progress, Log& log, Stop& stop);
 
 /// The same on a conversation that is open already: the provider's, logged in, before ATRN. Gives the report; the
-/// session can go on unless `broken`. 500, 502, 503 and 530 to MAIL put off and end the flush.
+/// session can go on unless `broken`, no transaction is open on it. 500, 502, 503 and 530 to MAIL end the flush, and
+/// the mail waits as if it had not been tried; unless it is older than the lifetime.
 struct FlushedOver {
   FlushReport report;
   std::optional<Error> broken;

@@ -171,7 +171,7 @@ class MailSession {
   Task<> mail(const smtp::Command& command) {
     if (!hello_) co_return refuse(Reply(503, "5.5.1 EHLO first"));
     if (in_transaction_) co_return refuse(Reply(503, "5.5.1 a transaction is under way"));
-    const auto parsed = smtp::parse_mail(command.argument);
+    const auto parsed = smtp::parse_mail(command.argument, options_.bare_names);
     const auto objected = parsed ? objection(*parsed) : std::optional(Reply(parsed.error().code, parsed.error().text));
     if (objected) {
       handler_.on_mail_refused(command.argument, *objected);
@@ -189,7 +189,7 @@ class MailSession {
 
   Task<> rcpt(const smtp::Command& command) {
     if (!in_transaction_) co_return refuse(Reply(503, "5.5.1 MAIL first"));
-    const auto parsed = smtp::parse_rcpt(command.argument);
+    const auto parsed = smtp::parse_rcpt(command.argument, options_.bare_names);
     std::optional<Reply> objected;
     if (!parsed) {
       objected = Reply(parsed.error().code, parsed.error().text);

@@ -64,6 +64,7 @@ struct MailSessionOptions {
   Duration idle = std::chrono::minutes(5);   ///< between transactions
   Duration data = std::chrono::minutes(10);  ///< silence inside a transaction
   Duration silence = std::chrono::minutes(2);
+  bool bare_names = false;               ///< a name without domain is an address too, as local programs give it
   std::size_t longest_line = 2048;       ///< more than RFC 5321 4.5.3.1.4 and all extensions ask for
   std::size_t most_recipients = 1000;    ///< accepted in one transaction; then 452 (RFC 5321 4.5.3.1.10)
   std::size_t most_errors = 100;         ///< bad commands before 421, between transactions

@@ -249,12 +249,12 @@ struct PathAndParameters {
   Parameters parameters;
 };
 
-Parsed<PathAndParameters> split_argument(std::string_view argument, const PathRule& rule) {
+Parsed<PathAndParameters> split_argument(std::string_view argument, const PathRule& rule, bool allow_bare_names) {
   const std::string usage = "5.5.4 Syntax: " + std::string(rule.syntax);
   if (!starts_with_ignoring_case(argument, rule.keyword)) return refuse(501, usage);
   argument = trim(argument.substr(rule.keyword.size()));
 
-  auto parsed = parse_path(argument, rule.allow_null, rule.allow_bare_postmaster);
+  auto parsed = parse_path(argument, rule.allow_null, rule.allow_bare_postmaster, allow_bare_names);
   if (!parsed) {
     const bool not_allowed = parsed.error().code == Errc::too_long || !is_utf8(argument);
     return refuse(not_allowed ? 553 : 501, std::string(rule.bad_path) + parsed.error().text);
@@ -280,12 +280,6 @@ std::string_view word(BodyType body) {
     if (type == body) return word;
   }
   return {};
-}
-
-// As atrn_line writes it, for counting; a name that it will refuse counts as it is.
-std::size_t length_in_atrn(const std::string& domain) {
-  const auto canonical = canonical_domain(domain);
-  return canonical ? canonical->size() : domain.size();
 }
 
 }  // namespace
@@ -321,8 +315,8 @@ const Parameter* find(const Parameters& parameters, std::string_view keyword) {
   return found == parameters.end() ? nullptr : &*found;
 }
 
-Parsed<MailCommand> parse_mail(std::string_view argument) {
-  auto split = split_argument(argument, k_mail_path);
+Parsed<MailCommand> parse_mail(std::string_view argument, bool allow_bare_names) {
+  auto split = split_argument(argument, k_mail_path, allow_bare_names);
   if (!split) return tl::unexpected<Refusal>(std::move(split.error()));
   MailCommand command;
   command.reverse_path = std::move(split->path);
@@ -331,30 +325,14 @@ Parsed<MailCommand> parse_mail(std::string_view argument) {
   return command;
 }
 
-Parsed<RcptCommand> parse_rcpt(std::string_view argument) {
-  auto split = split_argument(argument, k_rcpt_path);
+Parsed<RcptCommand> parse_rcpt(std::string_view argument, bool allow_bare_names) {
+  auto split = split_argument(argument, k_rcpt_path, allow_bare_names);
   if (!split) return tl::unexpected<Refusal>(std::move(split.error()));
   RcptCommand command;
   command.forward_path = std::move(split->path);
   auto read = read_parameters(split->parameters, k_rcpt_parameters, command);
   if (!read) return tl::unexpected<Refusal>(std::move(read.error()));
   return command;
-}
-
-Parsed<std::vector<std::string>> parse_atrn(std::string_view argument) {
-  std::vector<std::string> domains;
-  if (argument.empty()) return domains;
-  for (;;) {
-    const std::size_t comma = std::min(argument.find(','), argument.size());
-    auto domain = canonical_domain(argument.substr(0, comma));
-    // RFC 2645 5.2.1 wants at least two labels, ASCII as every command before SMTPUTF8.
-    if (!domain || domain->find('.') == std::string::npos || !is_ascii(argument.substr(0, comma))) {
-      return refuse(501, "5.5.4 Syntax: ATRN [domain[,domain...]]");
-    }
-    domains.push_back(std::move(*domain));
-    if (comma == argument.size()) return domains;
-    argument.remove_prefix(comma + 1);
-  }
 }
 
 Parsed<BdatCommand> parse_bdat(std::string_view argument) {
@@ -416,33 +394,6 @@ Result<std::string> rcpt_line(const Mailbox& recipient, std::string_view notify,
     longest += k_orcpt_growth;
   }
   return command_line(line, longest);
-}
-
-std::vector<std::vector<std::string>> split_for_atrn(const std::vector<std::string>& domains) {
-  constexpr std::size_t room = k_longest_command - std::string_view("ATRN\r\n").size();
-  std::vector<std::vector<std::string>> lines;
-  std::size_t used = room;
-  for (const std::string& domain : domains) {
-    const std::size_t needed = 1 + length_in_atrn(domain);  // with its space or comma
-    if (used + needed > room) {
-      lines.emplace_back();
-      used = 0;
-    }
-    lines.back().push_back(domain);
-    used += needed;
-  }
-  return lines;
-}
-
-Result<std::string> atrn_line(const std::vector<std::string>& domains) {
-  std::string line = "ATRN";
-  for (const std::string& domain : domains) {
-    // A-labels, and nothing that would be two domains or a second command.
-    const auto canonical = canonical_domain(domain);
-    if (!canonical) return fail(canonical.error().code, "not a domain for ATRN: " + domain);
-    line += (line.size() == 4 ? " " : ",") + *canonical;
-  }
-  return command_line(line);
 }
 
 }  // namespace odmr::smtp

@@ -84,11 +84,12 @@ template <class T>
 using Parsed = tl::expected<T, Refusal>;
 
 /// `argument` is what follows the verb ("FROM:<a@b> SIZE=1"); spaces after the colon are put up with, as the example
-/// of RFC 2645 itself has one. Refusals: 501 syntax, 555 unknown or twice given parameter, 553 for a path that is too
-/// long or not UTF-8. SIZE takes at most 20 digits (more than 64 bits hold: the largest number there is); ENVID and
-/// ORCPT must be xtext that decodes to printable ASCII, though an ORCPT of type utf-8 may hold UTF-8 (RFC 6533 3).
-Parsed<MailCommand> parse_mail(std::string_view argument);
-Parsed<RcptCommand> parse_rcpt(std::string_view argument);
+/// of RFC 2645 itself has one. `allow_bare_names` as in parse_path(). Refusals: 501 syntax, 555 unknown or twice given
+/// parameter, 553 for a path that is too long or not UTF-8. SIZE takes at most 20 digits (more than 64 bits hold: the
+/// largest number there is); ENVID and ORCPT must be xtext that decodes to printable ASCII, though an ORCPT of type
+/// utf-8 may hold UTF-8 (RFC 6533 3).
+Parsed<MailCommand> parse_mail(std::string_view argument, bool allow_bare_names = false);
+Parsed<RcptCommand> parse_rcpt(std::string_view argument, bool allow_bare_names = false);
 
 /// RFC 2645 5.2.1: the domains of ATRN, none for a bare ATRN, in canonical form (canonical_domain). 501 otherwise; a
 /// space around a comma, a single label and U-labels are refused, as the grammar has none of them.

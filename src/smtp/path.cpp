@@ -1,36 +1,23 @@
 #include "smtp/path.hpp"
 
 #include <arpa/inet.h>
-#include <idn2.h>
 
 #include <algorithm>
 #include <array>
-#include <memory>
 
 #include "base/ascii.hpp"
+#include "smtp/host_name.hpp"
 
 namespace odmr::smtp {
 
 namespace {
 
-// RFC 5321 4.5.3.1; of a local part's 64 octets we make no point, since longer ones exist.
-constexpr std::size_t k_longest_domain = 255;
+// RFC 5321 4.5.3.1.3; of a local part's 64 octets we make no point, since longer ones exist.
 constexpr std::size_t k_longest_path = 256;  // with its brackets, so that a domain alone is never too long
-constexpr std::size_t k_longest_label = 63;
-
-// A byte of a UTF-8 sequence (RFC 6531 3.3 adds UTF8-non-ascii wherever letters may stand).
-constexpr bool is_high(char c) {
-  return static_cast<unsigned char>(c) >= 0x80;
-}
 
 // Dots may stand anywhere: "a..b@" and "a.@" break the grammar, but live in the field and harm nobody.
 constexpr bool is_dot_string(char c) {
   return is_alnum(c) || is_high(c) || std::string_view("!#$%&'*+-/=?^_`{|}~.").find(c) != std::string_view::npos;
-}
-
-// The underscore is no letter of host names, but mail does come from such domains.
-constexpr bool is_domain_letter(char c) {
-  return is_alnum(c) || is_high(c) || c == '-' || c == '_' || c == '.';
 }
 
 constexpr bool is_literal_letter(char c) {
@@ -109,39 +96,32 @@ std::string_view leading_postmaster(std::string_view text) {
                                                                        : std::string_view();
 }
 
+// A local part alone. Empty where it does not stand here.
+std::string_view leading_bare_name(std::string_view text) {
+  const std::string_view name = leading_local_part(text);
+  const std::string_view after = text.substr(name.size());
+  return after.empty() || after.front() == '>' || after.front() == ' ' ? name : std::string_view();
+}
+
 // What stands between the brackets.
-Result<Path> take_inside(std::string_view& text, bool allow_bare_postmaster) {
+Result<Path> take_inside(std::string_view& text, bool allow_bare_postmaster, bool allow_bare_names) {
   Path path;
   auto route = take_source_route(text);
   if (!route) return fail(std::move(route.error()));
   path.source_route = std::move(*route);
 
-  const std::string_view postmaster = leading_postmaster(text);
-  if (allow_bare_postmaster && path.source_route.empty() && !postmaster.empty()) {
-    path.mailbox.local_part = postmaster;
-    text.remove_prefix(postmaster.size());
+  std::string_view bare;
+  if (allow_bare_postmaster) bare = leading_postmaster(text);
+  if (allow_bare_names) bare = leading_bare_name(text);
+  if (path.source_route.empty() && !bare.empty()) {
+    path.mailbox.local_part = bare;
+    text.remove_prefix(bare.size());
     return path;
   }
   auto mailbox = take_mailbox(text);
   if (!mailbox) return fail(std::move(mailbox.error()));
   path.mailbox = std::move(*mailbox);
   return path;
-}
-
-bool is_label(std::string_view label) {
-  return !label.empty() && label.size() <= k_longest_label && is_alnum(label.front()) && is_alnum(label.back()) &&
-         std::all_of(label.begin(), label.end(), [](char c) { return is_alnum(c) || c == '-'; });
-}
-
-// A host name of LDH labels (RFC 1123 2.1).
-bool is_host_name(std::string_view name) {
-  if (name.size() > k_longest_domain) return false;
-  for (;;) {
-    const std::size_t dot = std::min(name.find('.'), name.size());
-    if (!is_label(name.substr(0, dot))) return false;
-    if (dot == name.size()) return true;
-    name.remove_prefix(dot + 1);
-  }
 }
 
 bool is_address(int family, std::string_view text) {
@@ -158,24 +138,14 @@ bool is_address_literal(std::string_view text) {
                                               : is_address(AF_INET, text);
 }
 
-// The A-labels of a name that has U-labels; whatever libidn2 gives is still to be checked.
-Result<std::string> to_a_labels(std::string_view domain) {
-  std::uint8_t* found = nullptr;
-  const std::string terminated(domain);
-  const int status = idn2_lookup_u8(reinterpret_cast<const std::uint8_t*>(terminated.c_str()), &found,
-                                    IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL);
-  if (status != IDN2_OK) return fail(Errc::malformed, "not a domain: " + std::string(idn2_strerror(status)));
-  const std::unique_ptr<std::uint8_t, void (*)(void*)> owner(found, idn2_free);
-  return std::string(reinterpret_cast<const char*>(found));
-}
-
 }  // namespace
 
 bool Mailbox::needs_smtputf8() const {
   return !is_ascii(local_part) || !is_ascii(domain);
 }
 
-Result<ParsedPath> parse_path(std::string_view text, bool allow_null, bool allow_bare_postmaster) {
+Result<ParsedPath> parse_path(std::string_view text, bool allow_null, bool allow_bare_postmaster,
+                              bool allow_bare_names) {
   ParsedPath parsed;
   parsed.rest = text;
   const bool bracketed = text.starts_with('<');
@@ -185,7 +155,7 @@ Result<ParsedPath> parse_path(std::string_view text, bool allow_null, bool allow
     if (!allow_null) return fail(Errc::malformed, "the address is empty");
     parsed.path.is_null = true;
   } else {
-    auto path = take_inside(parsed.rest, allow_bare_postmaster);
+    auto path = take_inside(parsed.rest, allow_bare_postmaster, allow_bare_names);
     if (!path) return fail(std::move(path.error()));
     parsed.path = std::move(*path);
   }
@@ -209,27 +179,6 @@ Result<Mailbox> parse_mailbox(std::string_view text) {
     return fail(Errc::malformed, "more than one address, and nothing else, is wanted here");
   }
   return std::move(parsed->path.mailbox);
-}
-
-Result<std::string> canonical_domain(std::string_view domain) {
-  // Before libidn2, which would stop at a NUL and works in quadratic time on a long label.
-  if (!std::all_of(domain.begin(), domain.end(), is_domain_letter)) {
-    return fail(Errc::malformed, "a domain has letters, digits, hyphens and dots only");
-  }
-  if (domain.size() > 4 * k_longest_domain) return fail(Errc::too_long, "the domain is too long");
-
-  std::string out = lower(domain);
-  // A name that is ASCII stays as it is: whether it is in the DNS is no question of IDNA's rules, and many that they
-  // refuse are ("r3---sn-x", A-labels of emoji).
-  if (!is_ascii(domain)) {
-    auto converted = to_a_labels(domain);
-    if (!converted) return converted;
-    out = lower(*converted);
-  }
-  if (!is_host_name(out)) {
-    return fail(out.size() > k_longest_domain ? Errc::too_long : Errc::malformed, "not a domain name");
-  }
-  return out;
 }
 
 bool is_ehlo_name(std::string_view text) {

@@ -11,7 +11,7 @@ namespace odmr::smtp {
 /// are passed on; compare domains with same_domain() or canonical_domain().
 struct Mailbox {
   std::string local_part;  ///< as written: dot-string or quoted-string
-  std::string domain;      ///< as written; "[…]" for an address literal; empty for a bare <postmaster>
+  std::string domain;      ///< as written; "[…]" for an address literal; empty for a bare name
 
   std::string text() const { return domain.empty() ? local_part : local_part + "@" + domain; }
   bool needs_smtputf8() const;  ///< whether local part or domain holds bytes outside ASCII
@@ -31,14 +31,16 @@ struct Path {
 /// Reads a path at the start of `text`, "<" to ">", and gives what follows it. Also takes a mailbox without brackets,
 /// ended by a space, as some clients send. Bytes outside ASCII are taken where they are UTF-8 (RFC 6531); so are dots
 /// anywhere in an unquoted local part and underscores in the domain, which exist ("a..b@", "x@mail_1.example").
-/// `allow_null`: "<>" is a path. `allow_bare_postmaster`: "<postmaster>" is one (RFC 5321 4.5.1).
-/// Errors: malformed; too_long (the path with its brackets over 256 octets, which bounds the domain as well; a local
-/// part may take more of them than the 64 of RFC 5321, since such addresses exist).
+/// `allow_null`: "<>" is a path. `allow_bare_postmaster`: "<postmaster>" is one (RFC 5321 4.5.1). `allow_bare_names`:
+/// so is any local part alone ("<root>"), as programs of this host give them; the domain is empty then. Errors:
+/// malformed; too_long (the path with its brackets over 256 octets, which bounds the domain as well; a local part may
+/// take more of them than the 64 of RFC 5321, since such addresses exist).
 struct ParsedPath {
   Path path;
   std::string_view rest;
 };
-Result<ParsedPath> parse_path(std::string_view text, bool allow_null, bool allow_bare_postmaster);
+Result<ParsedPath> parse_path(std::string_view text, bool allow_null, bool allow_bare_postmaster,
+                              bool allow_bare_names = false);
 
 /// A whole text that is one mailbox, "local@domain".
 Result<Mailbox> parse_mailbox(std::string_view text);

@@ -17,7 +17,8 @@ constexpr std::string_view k_family = "odmr message ";
 constexpr std::string_view k_version = "odmr message 1\n";
 constexpr std::size_t k_longest_head = std::size_t{8} * 1024 * 1024;
 constexpr std::size_t k_piece = std::size_t{64} * 1024;
-constexpr std::size_t k_end_size = 31;  // "\nEND ", 16 digits, a space, 8 digits, "\n"
+constexpr std::size_t k_head_piece = std::size_t{4} * 1024;  // few envelopes are longer, and a queue reads many
+constexpr std::size_t k_end_size = 31;                       // "\nEND ", 16 digits, a space, 8 digits, "\n"
 
 std::uint32_t add_to_checksum(std::uint32_t checksum, std::string_view bytes) {
   return static_cast<std::uint32_t>(
@@ -122,8 +123,8 @@ class HeadReader {
     if (place_ + count > k_longest_head) return damaged("its envelope is too long");
     while (bytes_.size() - place_ < count) {
       const std::size_t had = bytes_.size();
-      bytes_.resize(had + k_piece);
-      const auto got = files_.read_at(file_, had, bytes_.data() + had, k_piece);
+      bytes_.resize(had + k_head_piece);
+      const auto got = files_.read_at(file_, had, bytes_.data() + had, k_head_piece);
       bytes_.resize(had + (got ? *got : 0));
       if (!got) return fail(got.error());
       if (*got == 0) return damaged("it ends in its envelope");
@@ -177,8 +178,8 @@ class EnvelopeBuilder {
 
   Result<void> arrival(const std::string& value) {
     const auto since = parse_number(value);
-    constexpr std::uint64_t year_3000 = 32'503'680'000'000'000;
-    if (stage_ != Stage::arrival || !since || *since > year_3000) return damaged("its arrival time is no time");
+    constexpr std::uint64_t latest = 9'000'000'000'000'000;  // in the year 2255: WallTime ends soon after
+    if (stage_ != Stage::arrival || !since || *since > latest) return damaged("its arrival time is no time");
     envelope_.arrival = WallTime(std::chrono::microseconds(*since));
     stage_ = Stage::reverse_path;
     return {};

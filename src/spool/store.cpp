@@ -1,6 +1,7 @@
 #include "spool/store.hpp"
 
 #include <fmt/format.h>
+#include <unistd.h>
 #include <zlib.h>
 
 #include <algorithm>
@@ -27,6 +28,14 @@ std::string in_digits(std::uint64_t number, std::size_t digits) {
 
 std::string done_name(const std::string& id) {
   return id + std::string(k_done);
+}
+
+// The id of the message that a file of notes is about.
+std::optional<std::string> noted_id(std::string_view name) {
+  if (!name.ends_with(k_done)) return std::nullopt;
+  const auto id = name.substr(0, name.size() - k_done.size());
+  if (!Store::is_id(id)) return std::nullopt;
+  return std::string(id);
 }
 
 // Why a file must not be trusted, empty for a good one. A second link may be somebody's hold on our file, or our hold
@@ -63,26 +72,32 @@ tl::unexpected<Error> no_such_message(const std::string& id) {
   return fail(Errc::not_found, "no message " + escape(id, 40));
 }
 
-// --- done marks: "\nINDEX CHECKSUM\n" each. The leading line end parts a mark from whatever a crash left before it;
-// the checksum covers the id too, so a mark counts for its own message only.
+// --- notes: "~\nTEXT CHECKSUM\n" each. What stands before the text parts it from whatever a crash left there, and
+// spoils a line that lacks its end alone, or the next note would make it count. The checksum covers the id too, so a
+// note counts for its own message only.
 
-std::string mark(const std::string& id, std::size_t recipient) {
-  const std::string text = fmt::format("{} {}", id, recipient);
-  const auto checksum = ::crc32_z(0, reinterpret_cast<const unsigned char*>(text.data()), text.size());
-  return fmt::format("\n{} {:08x}\n", recipient, checksum);
+std::string with_checksum(const std::string& id, std::string_view text) {
+  const std::string whole = fmt::format("{} {}", id, text);
+  const auto checksum = ::crc32_z(0, reinterpret_cast<const unsigned char*>(whole.data()), whole.size());
+  return fmt::format("{} {:08x}", text, checksum);
 }
 
-std::set<std::size_t> read_marks(const std::string& id, std::string_view text) {
-  std::set<std::size_t> recipients;
-  while (!text.empty()) {
-    const auto end = text.find('\n');
-    if (end == std::string_view::npos) break;
-    const std::string_view line = text.substr(0, end);
-    text.remove_prefix(end + 1);
-    const auto recipient = parse_number(line.substr(0, line.find(' ')));
-    if (recipient && mark(id, *recipient) == fmt::format("\n{}\n", line)) recipients.insert(*recipient);
+std::string note_bytes(const std::string& id, std::string_view text) {
+  return "~\n" + with_checksum(id, text) + "\n";
+}
+
+std::vector<std::string> read_notes(const std::string& id, std::string_view bytes) {
+  std::vector<std::string> texts;
+  for (;;) {
+    const auto end = bytes.find('\n');
+    if (end == std::string_view::npos) return texts;
+    const std::string_view line = bytes.substr(0, end);
+    bytes.remove_prefix(end + 1);
+    const auto space = line.rfind(' ');
+    if (space == std::string_view::npos) continue;
+    const std::string_view text = line.substr(0, space);
+    if (with_checksum(id, text) == line) texts.emplace_back(text);
   }
-  return recipients;
 }
 
 Result<std::string> read_whole(FileOps& files, int file) {
@@ -186,6 +201,10 @@ std::string Store::next_id(WallTime arrival) {
   return in_digits(last_stamp_, k_stamp_digits) + in_digits(std::random_device()(), k_random_digits);
 }
 
+std::string Store::sample_id() {
+  return std::string(k_stamp_digits + k_random_digits, k_alphabet.front());
+}
+
 bool Store::is_id(std::string_view text) {
   return text.size() == k_stamp_digits + k_random_digits &&
          text.find_first_not_of(k_alphabet) == std::string_view::npos;
@@ -232,7 +251,11 @@ Result<Store::Listing> Store::list() const {
   if (!names) return fail(names.error());
   Listing listing;
   for (const auto& name : *names) {
-    if (name.ends_with(k_done) && is_id(std::string_view(name).substr(0, name.size() - k_done.size()))) continue;
+    if (const auto id = noted_id(name)) {
+      const auto status = places_->files.status_at(places_->held.get(), name);
+      if (status) listing.notes.emplace(*id, status->size);
+      continue;
+    }
     if (!is_id(name)) {
       listing.skipped.push_back({name, "its name is none of ours"});
       continue;
@@ -275,50 +298,131 @@ Result<bool> Store::is_in(const Descriptor& place, const std::string& name) cons
   return true;
 }
 
+Result<bool> Store::contains(const std::string& id) const {
+  return is_id(id) ? is_in(places_->held, id) : Result<bool>(false);
+}
+
+Result<std::vector<std::string>> Store::list_aside() const {
+  auto names = places_->files.list(places_->corrupt.get());
+  if (!names) return names;
+  std::erase_if(*names, [](const std::string& name) { return !is_id(name); });
+  return names;
+}
+
+bool Store::is_ours() const {
+  return ::geteuid() == places_->owner;
+}
+
 // --- working on them
 
-Result<void> Store::mark_done(const std::string& id, const std::vector<std::size_t>& recipients) {
-  FileOps& files = places_->files;
-  const auto held = is_id(id) ? is_in(places_->held, id) : Result<bool>(false);
-  if (!held) return fail(held.error());
-  if (!*held) return no_such_message(id);
+Result<Descriptor> Store::lock(const std::string& id) const {
+  if (!is_id(id)) return no_such_message(id);
+  const auto file = open_checked(id);
+  if (!file && file.error().code == Errc::not_found) return no_such_message(id);
+  if (!file) return fail(file.error());
+  auto lock = places_->files.lock(file->get());
+  if (!lock) return lock;
+  // Who had the lock before may have ended the message.
+  const auto status = places_->files.status(file->get());
+  if (!status) return fail(status.error());
+  if (status->links == 0) return no_such_message(id);
+  return lock;
+}
 
-  auto file = files.append(places_->held.get(), done_name(id), 0600);
+Result<Store::Notes> Store::notes(const std::string& id) const {
+  if (!is_id(id)) return no_such_message(id);
+  const auto file = open_checked(done_name(id));
+  if (!file && file.error().code == Errc::not_found) return Notes();
+  if (!file) return fail(file.error());
+  const auto bytes = read_whole(places_->files, file->get());
+  if (!bytes) return fail(bytes.error());
+  return Notes{read_notes(id, *bytes), bytes->size()};
+}
+
+// Up to the close, without the directory.
+Result<void> Store::append_notes(const Change& change) {
+  FileOps& files = places_->files;
+  const auto held = is_id(change.id) ? is_in(places_->held, change.id) : Result<bool>(false);
+  if (!held) return fail(held.error());
+  if (!*held) return no_such_message(change.id);
+  // A file that another user makes here would be in the owner's way.
+  if (!is_ours()) return fail(Errc::denied, fmt::format("the spool belongs to user {}", places_->owner));
+
+  std::string lines;
+  for (const auto& text : change.notes) {
+    if (text.empty() || text.find('\n') != std::string::npos) return fail(Errc::malformed, "a note is one line");
+    lines += note_bytes(change.id, text);
+  }
+  auto file = files.append(places_->held.get(), done_name(change.id), 0600);
   if (!file) return fail(file.error());
   const auto status = files.status(file->get());
   if (!status) return fail(status.error());
   if (const auto why = objection(*status, places_->owner); !why.empty()) {
-    return fail(Errc::denied, done_name(id) + ": " + why);
+    return fail(Errc::denied, done_name(change.id) + ": " + why);
   }
-  std::string marks;
-  for (const std::size_t recipient : recipients) marks += mark(id, recipient);
-  if (auto written = files.write(file->get(), marks); !written) return written;
+  if (auto written = files.write(file->get(), lines); !written) return written;
   if (auto synced = files.sync(file->get()); !synced) return synced;
-  if (auto closed = files.close(std::move(*file)); !closed) return closed;
-  // Also where the file was there before: the call that made it may have failed before this.
-  return files.sync(places_->held.get());
+  return files.close(std::move(*file));
+}
+
+std::vector<Result<void>> Store::change(const std::vector<Change>& changes) {
+  FileOps& files = places_->files;
+  std::vector<Result<void>> results;
+  results.reserve(changes.size());
+  bool is_changed = false;
+  for (const auto& change : changes) {
+    Result<void> result;
+    if (change.ends) {
+      result = is_id(change.id) ? files.unlink(places_->held.get(), change.id) : fail(Errc::not_found, "");
+      if (!result && result.error().code == Errc::not_found) result = no_such_message(change.id);
+    } else if (!change.notes.empty()) {
+      result = append_notes(change);
+    }
+    is_changed = is_changed || (result && (change.ends || !change.notes.empty()));
+    results.push_back(std::move(result));
+  }
+  if (!is_changed) return results;
+
+  // Also where the file of notes was there before: the call that made it may have failed before this.
+  const auto synced = files.sync(places_->held.get());
+  for (std::size_t i = 0; i < changes.size(); ++i) {
+    const bool is_made = results[i] && (changes[i].ends || !changes[i].notes.empty());
+    if (is_made && !synced) results[i] = fail(synced.error());
+    // Most messages have no notes; should this fail, recover() sees to it.
+    if (is_made && synced && changes[i].ends) {
+      static_cast<void>(files.unlink(places_->held.get(), done_name(changes[i].id)));
+    }
+  }
+  return results;
+}
+
+Result<void> Store::note(const std::string& id, const std::vector<std::string>& texts) {
+  return change({{id, texts, false}}).front();
+}
+
+std::uint64_t Store::size_of_note(std::string_view text) {
+  return note_bytes({}, text).size();
+}
+
+Result<void> Store::mark_done(const std::string& id, const std::vector<std::size_t>& recipients) {
+  std::vector<std::string> numbers;
+  numbers.reserve(recipients.size());
+  for (const std::size_t recipient : recipients) numbers.push_back(std::to_string(recipient));
+  return note(id, numbers);
 }
 
 Result<std::set<std::size_t>> Store::done(const std::string& id) const {
-  if (!is_id(id)) return no_such_message(id);
-  const auto file = open_checked(done_name(id));
-  if (!file && file.error().code == Errc::not_found) return std::set<std::size_t>();
-  if (!file) return fail(file.error());
-  const auto text = read_whole(places_->files, file->get());
-  if (!text) return fail(text.error());
-  return read_marks(id, *text);
+  const auto all = notes(id);
+  if (!all) return fail(all.error());
+  std::set<std::size_t> recipients;
+  for (const auto& text : all->texts) {
+    if (const auto recipient = parse_number(text)) recipients.insert(*recipient);
+  }
+  return recipients;
 }
 
 Result<void> Store::remove(const std::string& id) {
-  if (!is_id(id)) return no_such_message(id);
-  FileOps& files = places_->files;
-  auto unlinked = files.unlink(places_->held.get(), id);
-  if (!unlinked && unlinked.error().code == Errc::not_found) return no_such_message(id);
-  if (!unlinked) return unlinked;
-  if (auto synced = files.sync(places_->held.get()); !synced) return synced;
-  // Most messages have no marks; should this fail, recover() sees to it.
-  static_cast<void>(files.unlink(places_->held.get(), done_name(id)));
-  return {};
+  return change({{id, {}, true}}).front();
 }
 
 Result<void> Store::set_aside(const std::string& id, std::string_view why) {
@@ -368,10 +472,9 @@ void Store::recover_tmp(const std::string& name, Recovery& recovery) {
 }
 
 void Store::recover_held(const std::string& name, Recovery& recovery) {
-  if (!name.ends_with(k_done)) return;
-  const std::string id = name.substr(0, name.size() - k_done.size());
-  if (!is_id(id)) return;
-  const auto cleared = clear_marks(id);
+  const auto id = noted_id(name);
+  if (!id) return;
+  const auto cleared = clear_marks(*id);
   if (!cleared) {
     recovery.skipped.push_back({"held/" + name, cleared.error().text});
   } else if (*cleared) {

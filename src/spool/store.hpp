@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -17,12 +18,13 @@ namespace odmr::spool {
 ///
 ///   tmp/ID          being written; its writer holds a lock on it
 ///   held/ID         a whole message, on disk
-///   held/ID.done    recipients that need no more work
+///   held/ID.done    notes about it: recipients that need no more work, and what else its keeper writes down
 ///   corrupt/ID      set aside, with ID.why and perhaps ID.done
 ///
 /// Nothing else is ever there, whenever the power goes. Any number of processes may put messages while one works on
-/// them (that one holds a DirectoryLock). A Store is for one thread at a time. Errors of the disk keep their code, so
-/// no_space is a full disk wherever it comes up.
+/// them (that one holds a DirectoryLock). begin() is for one thread at a time; the other calls keep nothing between
+/// them, and may be made from several. Errors of the disk keep their code, so no_space is a full disk wherever it comes
+/// up.
 class Store {
  private:
   struct Places;
@@ -41,6 +43,8 @@ class Store {
     /// Gives the message's id when it is on disk: file written, synced and closed, moved to held/, that synced too.
     /// After an error nothing is kept; only where even undoing fails is the message there, whole, nevertheless.
     Result<std::string> commit();
+    /// What commit() will give: for a Received line of the message itself.
+    const std::string& id() const { return id_; }
 
    private:
     friend class Store;
@@ -71,22 +75,55 @@ class Store {
     friend bool operator==(const Skipped&, const Skipped&) = default;
   };
   struct Listing {
-    std::vector<std::string> ids;  ///< in the order of arrival
+    std::vector<std::string> ids;                ///< in the order of arrival
+    std::map<std::string, std::uint64_t> notes;  ///< size of the notes, of the messages that have a file of them
     std::vector<Skipped> skipped;
   };
   Result<Listing> list() const;
+  /// Whether the message is there, whole or not.
+  Result<bool> contains(const std::string& id) const;
+  /// Ids of what was set aside.
+  Result<std::vector<std::string>> list_aside() const;
 
   /// Errors: not_found; malformed for a file that is no whole message (set it aside); denied for one that list()
   /// skips.
   Result<MessageReader> open(const std::string& id) const;
 
-  /// Says, on disk when this returns, that these recipients (by their place in the envelope) need no more work.
+  /// The sole right to work on the message, in all processes, until the descriptor is closed. Errors: not_found; busy;
+  /// denied for one that list() skips.
+  Result<Descriptor> lock(const std::string& id) const;
+
+  struct Notes {
+    std::vector<std::string> texts;  ///< in the order in which they were written
+    std::uint64_t size = 0;          ///< of their file, which only ever grows
+  };
+  /// None where there is no message. A note torn by a crash does not count.
+  Result<Notes> notes(const std::string& id) const;
+
+  /// What becomes of a message.
+  struct Change {
+    std::string id;
+    std::vector<std::string> notes;  ///< short texts without line ends, written behind those before
+    bool ends = false;               ///< the message goes, and after it all notes about it
+  };
+  /// Makes the changes, on disk when this returns. What begins or ends shares one sync of the directory, each file of
+  /// notes has its own. Gives one result per change, in their order. After an error it is not known what is on disk,
+  /// and asking again does not tell: the system reports a page that it lost only once. Errors: not_found, denied (the
+  /// store belongs to another user than we are), malformed (a line end in a note), those of the disk.
+  std::vector<Result<void>> change(const std::vector<Change>& changes);
+
+  /// One message's notes.
+  Result<void> note(const std::string& id, const std::vector<std::string>& texts);
+  /// What a note adds to Notes::size.
+  static std::uint64_t size_of_note(std::string_view text);
+
+  /// The note that these recipients (by their place in the envelope) need no more work: their numbers.
   Result<void> mark_done(const std::string& id, const std::vector<std::size_t>& recipients);
-  /// Those marked so. A mark torn by a crash does not count.
+  /// Those marked so.
   Result<std::set<std::size_t>> done(const std::string& id) const;
 
   /// Ends the message: gone from disk when this returns. It needs no mark_done before when it ends all recipients at
-  /// once, since it is as durable; marks made before go after it, so that no crash brings it back without them.
+  /// once, since it is as durable; notes made before go after it, so that no crash brings it back without them.
   Result<void> remove(const std::string& id);
 
   /// Moves the message out of the way, to corrupt/, with `why` beside it. Nothing is deleted.
@@ -100,8 +137,13 @@ class Store {
   /// processes are not disturbed.
   Result<Recovery> recover();
 
+  /// Whether the store belongs to the user we are.
+  bool is_ours() const;
+
   /// Whether the text has the form of an id: what list() and commit() give, safe as a file's name.
   static bool is_id(std::string_view text);
+  /// As long as every id.
+  static std::string sample_id();
 
  private:
   explicit Store(std::shared_ptr<const Places> places) : places_(std::move(places)) {}
@@ -109,6 +151,7 @@ class Store {
   Result<std::optional<Draft>> try_begin(const Envelope& envelope);
   Result<Descriptor> open_checked(const std::string& name) const;
   Result<bool> is_in(const Descriptor& place, const std::string& name) const;
+  Result<void> append_notes(const Change& change);
   void recover_tmp(const std::string& name, Recovery& recovery);
   void recover_held(const std::string& name, Recovery& recovery);
   Result<bool> clear_marks(const std::string& id);

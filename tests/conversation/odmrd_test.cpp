@@ -6,6 +6,7 @@
 #include "../pure/temporary_directory.hpp"
 #include "app/enqueue.hpp"
 #include "app/held.hpp"
+#include "mail/line_ends.hpp"
 
 namespace odmr::test {
 
@@ -69,7 +70,7 @@ class Configured {
 };
 
 std::optional<std::string> line_ends(const std::string& message, std::size_t piece) {
-  app::LineEnds line_ends;
+  mail::LineEnds line_ends;
   std::string out;
   for (std::size_t i = 0; i < message.size(); i += piece) {
     if (!line_ends.pass(std::string_view(message).substr(i, piece), out)) return std::nullopt;

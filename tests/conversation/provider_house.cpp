@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "../pure/fake_files.hpp"
-#include "provider/delay.hpp"
+#include "net/delay.hpp"
 #include "smtp/command.hpp"
 
 namespace odmr::test {
@@ -61,7 +61,7 @@ net::Task<> attend(net::Stream stream, const provider::Door& door, House& house)
 net::Task<> wait_for(House& house, const bool& is_over) {
   Stop never;
   while (!is_over || house.sessions_over == 0) {
-    co_await provider::delay(house.simulation, std::chrono::seconds(1), never);
+    co_await net::delay(house.simulation, std::chrono::seconds(1), never);
   }
 }
 
@@ -105,7 +105,7 @@ net::Task<Result<smtp::Reply>> act(Talk& talk, const std::string& chunk) {
   }
   if (chunk == "5m") {
     Stop never;
-    co_await provider::delay(talk.session.stream().clock(), std::chrono::minutes(5), never);
+    co_await net::delay(talk.session.stream().clock(), std::chrono::minutes(5), never);
     co_return smtp::Reply(0, "5m");
   }
   const std::string bytes = chunk.find("\r\n") == std::string::npos ? chunk + "\r\n" : chunk;
@@ -231,7 +231,7 @@ net::Task<smtp::Reply> MailServer::on_end(const server::ContentEnd& /*end*/) {
   const std::string subject = message_.subject();
   offered.push_back(subject);
   Stop never;
-  co_await provider::delay(clock_, thinking, never);
+  co_await net::delay(clock_, thinking, never);
   const auto reply = subjects.find(subject);
   if (reply != subjects.end()) co_return reply->second;
   taken.push_back(message_);
@@ -277,7 +277,7 @@ net::Task<> fetch_over(net::Stream stream, MailServer& server, std::string domai
 
 net::Task<> fetch_later(House& house, Duration after, MailServer& server, std::string domains, Fetched& fetched) {
   Stop never;
-  co_await provider::delay(house.simulation, after, never);
+  co_await net::delay(house.simulation, after, never);
   co_await fetch_over(house.connect(), server, std::move(domains), fetched);
 }
 

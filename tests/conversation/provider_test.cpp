@@ -7,7 +7,7 @@
 #include "../pure/fake_files.hpp"
 #include "base/child.hpp"
 #include "certificates.hpp"
-#include "provider/delay.hpp"
+#include "net/delay.hpp"
 #include "provider_house.hpp"
 
 namespace odmr::test {

@@ -327,7 +327,8 @@ app::FetchPlan plan_for(const World& world) {
 Task<> fetch_once(const app::FetchPlan& plan, World& world, receive::BounceKeeper& bounces,
                   app::SessionReport& report) {
   ChanceNetwork network(world);
-  report = co_await app::fetch(plan, network, system_files(), bounces, app::OnProgress(), silent_log(), world.stop);
+  report =
+      co_await app::fetch(plan, network, system_files(), bounces, nullptr, app::OnProgress(), silent_log(), world.stop);
 }
 
 // Runs until the provider has nothing left; gives how many it took.

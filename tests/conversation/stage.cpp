@@ -245,7 +245,7 @@ class StageNetwork final : public net::Network {
 
 Task<> run_fetch(const app::FetchPlan& plan, net::Network& network, receive::BounceKeeper& bounces, Log& log,
                  Stop& stop, app::SessionReport& report) {
-  report = co_await app::fetch(plan, network, system_files(), bounces, app::OnProgress(), log, stop);
+  report = co_await app::fetch(plan, network, system_files(), bounces, nullptr, app::OnProgress(), log, stop);
 }
 
 Task<> wait_for_actors(Scene& scene) {

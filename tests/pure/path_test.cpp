@@ -154,6 +154,22 @@ TEST_CASE("The null path and the bare postmaster are paths only where they are a
   }
 }
 
+TEST_CASE("A bare name is a path where programs of this host may say it") {
+  for (const char* text : {"<root>", "<root> NOTIFY=NEVER", "root", "<\"a b\">", "<postmaster>", "<a%b>"}) {
+    CAPTURE(text);
+    CHECK_FALSE(parse_path(text, false, false));
+    const auto parsed = parse_path(text, false, false, true);
+    REQUIRE(parsed);
+    CHECK(parsed->path.mailbox.domain.empty());
+  }
+  CHECK(parse_path("<a@b.example>", false, false, true)->path.mailbox == Mailbox{"a", "b.example"});
+  for (const char* text : {"<>", "<root", "<root@>", "<@a.example:root>", "<a b>", "<\"a>", "<root>x@y", "<@>"}) {
+    CAPTURE(text);
+    const auto parsed = parse_path(text, false, false, true);
+    CHECK((!parsed || !parsed->rest.empty()));
+  }
+}
+
 TEST_CASE("A source route is kept apart from the mailbox, so that the guard can refuse it") {
   const auto parsed = forward("<@own.example,@x.example:a@other.example> NOTIFY=NEVER");
   REQUIRE(parsed);

@@ -48,6 +48,16 @@ void check_shape(const std::string& field) {
 
 }  // namespace
 
+TEST_CASE("Who has no address is told of in a comment") {
+  Received received = usual();
+  received.from_note = "uid 1000";
+  CHECK(format(received).find("uid 1000") == std::string::npos);
+  received.from_address.clear();
+  CHECK(format(received).starts_with("Received: from mx.isp.example (uid 1000)\r\n"));
+  received.from_note = "a) (b";
+  CHECK(format(received).starts_with("Received: from mx.isp.example (a? ?b)\r\n"));
+}
+
 TEST_CASE("A Received field says who, to whom, how, for whom and when") {
   CHECK(format(usual()) ==
         "Received: from mx.isp.example ([192.0.2.1])\r\n"

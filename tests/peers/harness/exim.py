@@ -40,16 +40,15 @@ exim_user = Debian-exim
 exim_group = Debian-exim
 # Delivery runs without a second program start as root, which a -C file would not be trusted for.
 deliver_drop_privilege = true
-message_size_limit = 0
 smtputf8_advertise_hosts = *
 smtp_accept_max = 0
 smtp_accept_queue_per_connection = 0
 host_lookup =
 rfc1413_query_timeout = 0s
-tls_advertise_hosts =
 acl_smtp_rcpt = rcpt
 acl_smtp_data = accept
 never_users =
+{self._more_options()}
 
 begin acl
 rcpt:
@@ -57,9 +56,7 @@ rcpt:
           message    = 550 5.1.1 no such person
   defer   recipients = {self._list(self.put_off)}
           message    = 450 4.2.1 mailbox busy
-  accept  domains    = +ours
-  # As Debian's default does for hosts in relay_from_hosts, and localhost is one of them.
-  accept  hosts      = 127.0.0.1
+{self._who_may_send()}
 
 begin routers
 ours:
@@ -78,7 +75,27 @@ maildir:
   envelope_to_add
   user = Debian-exim
   group = Debian-exim
+{self._more_sections()}
 """
+
+    def _more_options(self):
+        return """
+message_size_limit = 0
+tls_advertise_hosts =
+"""
+
+    def _who_may_send(self):
+        return """
+  accept  domains    = +ours
+  # As Debian's default does for hosts in relay_from_hosts, and localhost is one of them.
+  accept  hosts      = 127.0.0.1
+"""
+
+    def _more_sections(self):
+        return ""
+
+    def _listeners(self):
+        return f"<; [{ADDRESS}]:{self.port}"
 
     @staticmethod
     def _list(addresses):
@@ -86,5 +103,5 @@ maildir:
 
     def _launch(self):
         return Child([os.path.join(self.programs, "usr/sbin/exim4"), "-C", self.configuration, "-bdf", "-q1h",
-                      "-oX", f"<; [{ADDRESS}]:{self.port}", "-oP", os.path.join(self.spool, "exim.pid")],
+                      "-oX", self._listeners(), "-oP", os.path.join(self.spool, "exim.pid")],
                      self.log, env={"PATH": "/usr/bin:/bin", "LC_ALL": "C"}, cwd=self.folder)

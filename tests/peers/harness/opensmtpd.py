@@ -40,17 +40,28 @@ table users {{ "@" = "nobody" }}
 table homes {{ "nobody" = "{self.uid}:{self.gid}:{self.mailboxes.folder}" }}
 table refused file:{self._table("refused", self.refused)}
 table busy file:{self._table("busy", self.put_off)}
-smtp max-message-size "500M"
+{self._more_tables()}
 filter "refused" phase rcpt-to match rcpt-to <refused> reject "550 5.1.1 no such person"
 filter "busy" phase rcpt-to match rcpt-to <busy> reject "450 4.2.1 mailbox busy"
 filter "both" chain {{ "refused", "busy" }}
-listen on {ADDRESS} port {self.port} hostname opensmtpd.example no-dsn filter "both"
+{self._listeners()}
 action "keep" maildir "{self.mailboxes.folder}/{SHARED}" virtual <users> userbase <homes>
 action "away" relay host smtp://{ADDRESS}:1
+{self._matches()}
+""")
+
+    def _more_tables(self):
+        return 'smtp max-message-size "500M"'
+
+    def _listeners(self):
+        return f'listen on {ADDRESS} port {self.port} hostname opensmtpd.example no-dsn filter "both"'
+
+    def _matches(self):
+        return """
 match from any for domain <domains> action "keep"
 # As Debian's default: what comes from this machine may go anywhere.
 match from local for any action "away"
-""")
+"""
 
     def _table(self, name, addresses):
         # An empty table file is an error, so it always names somebody.

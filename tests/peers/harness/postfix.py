@@ -26,7 +26,10 @@ class Postfix(Target):
         self.queue = os.path.join(folder, "queue")
 
     def queued(self):
-        return sum(files_below(os.path.join(self.queue, name)) for name in QUEUES)
+        return sum(self._in(name) for name in QUEUES)
+
+    def _in(self, name):
+        return files_below(os.path.join(self.queue, name))
 
     def _prepare(self):
         os.makedirs(self.configuration, exist_ok=True)

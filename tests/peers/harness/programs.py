@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import time
 from dataclasses import dataclass
@@ -22,6 +23,18 @@ def binary(name):
     if not os.access(path, os.X_OK):
         raise FileNotFoundError(f"missing program {path} (ODMR_BIN_DIR says where it is)")
     return path
+
+
+def copy_for_everybody(folder):
+    """The programs where any user of this machine may run them; odmr is `sendmail` and `mailq` there too."""
+    source = os.path.dirname(binary("odmr"))
+    for name in os.listdir(source):
+        path = os.path.join(source, name)
+        if os.path.isfile(path) and os.access(path, os.X_OK):
+            shutil.copy2(path, os.path.join(folder, name))
+    for name in ("sendmail", "mailq"):
+        os.symlink("odmr", os.path.join(folder, name))
+    return folder
 
 
 def toml_table(name, values):
@@ -118,6 +131,17 @@ class Customer:
         self.isp.update({"host": authority.name, "tls": tls, "ca_file": authority.ca_file})
         return self
 
+    def send_through(self, host, tls="none", **keys):
+        """[outbound]: a smart host, real or scripted, with the login that all of them know, where they want one;
+        or None, for the keys alone."""
+        table = {"to": host.address(tls), "tls": tls} if host else {}
+        if host and host.mechanisms:
+            table.update({"user": USER, "password_file": self.secret})
+        if tls != "none":
+            table["ca_file"] = host.authority.ca_file
+        self.tables["outbound"] = {**table, **keys}
+        return self
+
     def configuration(self):
         text = toml_table("", self.top) + toml_table("deliver", self.deliver)
         if self.isp is not None:
@@ -153,20 +177,79 @@ class Customer:
         return self.plain("sendmail", "-i", "-f", message.reverse_path, *message.recipients,
                           env={"ODMR_CONFIG": self.configuration()}, stdin=message.data.replace(b"\r\n", b"\n"))
 
+    def submit(self, *messages):
+        """The same for many; each must be taken."""
+        for message in messages:
+            result = self.sendmail(message)
+            if result.status != 0:
+                raise AssertionError(f"odmr sendmail: exit {result.status}\n{result.stderr}")
+        return self
+
+    def flush(self, *more, **options):
+        """`odmr run` that leaves the provider alone."""
+        return self.run("run", "--json", "--send-only", *more, **options)
+
+    def queue(self):
+        """What `odmr queue list --json` prints: an object per message, in the order of arrival."""
+        result = self.run("queue", "list", "--json")
+        if result.status != 0:
+            raise AssertionError(f"odmr queue list: exit {result.status}\n{result.stderr}")
+        return result.objects
+
     def plain(self, *arguments, seconds=60, env=None, stdin=b""):
         """The program with exactly these arguments, no --config added."""
+        return self._finished([binary("odmr"), *arguments], seconds, env, stdin)
+
+    def called(self, name, *arguments, env=None, stdin=b""):
+        """The program under another name (sendmail, mailq), with this configuration."""
+        path = os.path.join(self.folder, name)
+        if not os.path.islink(path):
+            os.symlink(binary("odmr"), path)
+        return self._finished([path, *arguments], 60, {"ODMR_CONFIG": self.configuration(), **(env or {})}, stdin)
+
+    def _finished(self, command, seconds, env, stdin):
         folder = os.path.join(self.folder, f"run{len(os.listdir(self.folder))}")
         os.makedirs(folder)
-        environment = {**self.environment(), **(env or {})}
-        result = Running([binary("odmr"), *arguments], folder, environment, stdin).finish(seconds)
+        result = Running(command, folder, {**self.environment(), **(env or {})}, stdin).finish(seconds)
         self.results.append(result)
         return result
+
+
+class Submission:
+    """`odmr submit` of a customer, listening on a Unix socket that every user may reach."""
+
+    def __init__(self, customer, folder):
+        self.customer = customer
+        self.folder = folder
+        self.socket = os.path.join(folder, "submit")
+        self.addresses = []
+        self.child = None
+
+    def start(self, *more):
+        self.customer.tables.setdefault("submit", {})["listen"] = [self.socket, *more]
+        self.child = Child([binary("odmr"), "submit", "--config", self.customer.configuration()],
+                           os.path.join(self.customer.folder, "submit.log"), env=self.customer.environment())
+        found = wait.until(lambda: self._listening() or not self.child.running(), 20, "odmr submit listens")
+        if found is True:
+            raise AssertionError(f"odmr submit ended at once:\n{self.child.output()}")
+        self.addresses = found
+        return self
+
+    def _listening(self):
+        told = re.findall(r"^listening on (\S+)$", self.child.output(), re.MULTILINE)
+        return len(told) == len(self.customer.tables["submit"]["listen"]) and told
+
+    def stop(self):
+        if self.child:
+            self.child.stop()
+            self.child = None
 
 
 class Daemon:
     """odmrd serve with one customer, on a port that the system chose."""
 
-    def __init__(self, folder, *, tls="none", certificate=None, domains=("customer.example", "second.example")):
+    def __init__(self, folder, *, tls="none", certificate=None, domains=("customer.example", "second.example"),
+                 spool=None):
         self.folder = folder
         os.makedirs(folder, exist_ok=True)
         os.chmod(folder, 0o755)
@@ -176,7 +259,7 @@ class Daemon:
             os.chmod(certificate.key, 0o600)
             listen.update({"certificate": certificate.certificate, "key": certificate.key})
         self.configuration = write(os.path.join(folder, "odmrd.toml"), (
-            toml_table("", {"spool": os.path.join(folder, "spool"), "hostname": "provider.example"})
+            toml_table("", {"spool": spool or os.path.join(folder, "spool"), "hostname": "provider.example"})
             + toml_table("listen.odmr", listen)
             + toml_table("customer.one", {"user": USER, "password_file": secret, "domains": list(domains)})))
         self.child = None

@@ -2,18 +2,21 @@
 
 Any of its steps can be scripted, see wire.py for the actions. Steps before the turn (the action
 stands in for a reply): greeting ehlo starttls tls-ehlo auth auth-final atrn quit-reply.
+With takes_mail it is a smart host too: mail that the customer sends after its login is in `transactions`;
+steps: sent-mail sent-rcpt sent-data sent-body sent-dot sent-rset.
 Steps on the turned line (the action stands in for what is sent): await-greeting turned-ehlo mail
 rcpt data body dot dot-reply quit; `await-greeting` and `dot-reply` normally send nothing.
 """
 
 import socket
-import ssl
 import threading
 from dataclasses import dataclass, field
 
-from . import sasl, wait
+from . import sasl, tls as tls_of, wait
+from .login import Login
 from .messages import CUSTOMER_DOMAIN, SECOND_DOMAIN
 from .sender import Sender
+from .sink import Transactions
 from .wire import Cut, Line, Script
 
 USER, PASSWORD = "gateway.example", "correct horse 7 battery"
@@ -49,7 +52,7 @@ class Provider:
     def __init__(self, messages=(), *, accounts=None, domains=(CUSTOMER_DOMAIN, SECOND_DOMAIN), tls="none",
                  certificate=None, client_ca=None, tls_maximum=None, mechanisms=("CRAM-MD5",), handlers=None,
                  script=None, mode="lockstep", per_session=None, empty="453", patience=30, list_atrn=True,
-                 close_notify=True):
+                 close_notify=True, takes_mail=False):
         self.accounts = accounts or {USER: PASSWORD}
         self.domains = [domain.lower() for domain in domains]
         self.tls = tls                    # none | starttls | implicit
@@ -62,30 +65,19 @@ class Provider:
         self.patience = patience
         self.list_atrn = list_atrn
         self.close_notify = close_notify  # False: TLS ends by closing the socket, as some peers do
+        self.takes_mail = takes_mail      # from the customer, before ATRN
+        self.transactions = []            # what it sent
+        self.lmtp, self.store, self.recipient_replies = False, True, {}
         self.queue = []
         self.bounced = []                 # (message ID, recipient, reply) of 5xx
         self.sessions = []
         self.lock = threading.RLock()
-        self.context = self._tls_context(certificate, client_ca, tls_maximum) if certificate else None
+        self.context = tls_of.server_context(certificate, client_ca, tls_maximum) if certificate else None
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.port = self.listener.getsockname()[1]
         self.stopped = False
         self.put(*messages)
         threading.Thread(target=self._accept, daemon=True).start()
-
-    @staticmethod
-    def _tls_context(certificate, client_ca, maximum):
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        if maximum:
-            # Old versions are only there when the security level allows their hashes.
-            context.set_ciphers("ALL:@SECLEVEL=0")
-            context.minimum_version = ssl.TLSVersion.TLSv1
-            context.maximum_version = maximum
-        context.load_cert_chain(certificate.certificate, certificate.key)
-        if client_ca:
-            context.verify_mode = ssl.CERT_OPTIONAL
-            context.load_verify_locations(client_ca)
-        return context
 
     def put(self, *messages):
         with self.lock:
@@ -151,15 +143,15 @@ class Provider:
             session.done.set()
 
 
-class Conversation:
+class Conversation(Login):
     """One connection from greeting to end."""
 
     def __init__(self, provider, session):
-        self.provider = provider
+        self.provider = self.host = provider
         self.session = session
         self.line = session.line
         self.secure = False
-        self.user = None
+        self.sent = Transactions(provider, session.line, lambda name, normal: self.step("sent-" + name, normal))
 
     def step(self, name, normal):
         return self.provider.script.perform(name, self, normal)
@@ -186,12 +178,15 @@ class Conversation:
             if self.step("starttls", b"220 go ahead\r\n")[:3] == b"220":
                 self._start_tls()
         elif verb == "AUTH":
-            self._auth(argument)
+            self.auth(argument)
+            self.session.mechanism = self.mechanism
         elif verb == "ATRN":
             return self._atrn(argument)
         elif verb == "QUIT":
             self.step("quit-reply", b"221 bye\r\n")
             return "customer said QUIT"
+        elif self.provider.takes_mail and self.user and verb in self.sent.verbs:
+            self.sent.verbs[verb](argument)
         else:
             self.line.write(b"502 not here\r\n")
         return None
@@ -209,51 +204,9 @@ class Conversation:
             keywords.append("AUTH " + " ".join(self.provider.mechanisms))
         if self.provider.list_atrn:
             keywords.append("ATRN")
+        if self.provider.takes_mail:
+            keywords += ["PIPELINING", "8BITMIME", "SIZE 209715200"]
         return reply_lines(250, keywords)
-
-    # Login
-
-    def _auth(self, argument):
-        name, _, initial = argument.partition(" ")
-        planned = self.provider.script.action("auth")
-        if planned:
-            if planned(self, b"235 ok\r\n")[:3] == b"235":
-                self.user = "scripted"
-            return
-        if name.upper() not in self.provider.mechanisms:
-            self.line.write(b"504 5.5.4 unknown mechanism\r\n")
-            return
-        try:
-            self.user = self._mechanism(name.upper(), initial)
-        except (sasl.Refused, ValueError, KeyError):
-            self.line.write(b"535 5.7.8 login refused\r\n")
-            return
-        self.session.mechanism = name.upper()
-        if self.step("auth-final", b"235 2.7.0 welcome\r\n")[:3] != b"235":
-            self.user = None
-
-    def _mechanism(self, name, initial):
-        if name == "EXTERNAL":
-            return self._external(initial)
-        first = None
-        if initial:
-            first = b"" if initial == "=" else sasl.unb64(initial)
-        return self.provider.handlers[name](self._ask, first, self.provider.accounts)
-
-    def _external(self, initial):
-        certificate = self.line.sock.getpeercert() if self.secure else None
-        if not certificate:
-            raise sasl.Refused("no client certificate")
-        if not initial:
-            self._ask(b"")
-        return next(iter(self.provider.accounts))
-
-    def _ask(self, challenge):
-        self.line.write(b"334 " + sasl.b64(challenge) + b"\r\n")
-        answer = self.line.read_line()
-        if answer == b"*":
-            raise sasl.Refused("cancelled")
-        return sasl.unb64(answer)
 
     # The turn
 

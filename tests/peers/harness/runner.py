@@ -17,13 +17,20 @@ from dataclasses import dataclass
 from . import messages, tls, unpacked
 from .dovecot import Dovecot
 from .exim import Exim
+from .localmta import LocalPostfix
 from .opensmtpd import OpenSmtpd
+from .pop import Pop
 from .postfix import Postfix
-from .programs import Customer, Daemon
+from .programs import Customer, Daemon, Submission, copy_for_everybody
 from .provider import Provider
 from .sink import Sink
+from .smarthost import ScriptedHost, SmartHost
+from .smarthost_exim import EximHost
+from .smarthost_opensmtpd import OpenSmtpdHost
+from .smarthost_postfix import PostfixHost
 
 TARGETS = {"postfix": Postfix, "exim": Exim, "opensmtpd": OpenSmtpd, "dovecot": Dovecot, "dovecot-tcp": Dovecot}
+SMART_HOSTS = {"postfix": PostfixHost, "exim": EximHost, "opensmtpd": OpenSmtpdHost}
 CASE_SECONDS = 240   # no case may take longer, whatever hangs
 SHARE_OF_LONG = 8    # one in so many of the long combinations runs without --full
 
@@ -58,6 +65,16 @@ class Shared:
         self.targets = {}
         self._programs = None
         self._authority = None
+        self._bin = None
+
+    @property
+    def bin(self):
+        """A folder with our programs, for any user."""
+        if not self._bin:
+            self._bin = os.path.join(self.folder, "bin")
+            os.mkdir(self._bin)
+            copy_for_everybody(self._bin)
+        return self._bin
 
     @property
     def programs(self):
@@ -78,6 +95,13 @@ class Shared:
                 target.over_unix = False
             self.targets[kind] = target
         return self.targets[kind]
+
+    def smart_host(self, kind):
+        name = f"{kind}-host"
+        if name not in self.targets:
+            folder = os.path.join(self.folder, name)
+            self.targets[name] = SMART_HOSTS[kind](folder, self.programs, self.authority)
+        return self.targets[name]
 
     def stop(self):
         for target in self.targets.values():
@@ -110,6 +134,13 @@ class Bench:
         self.made.append((kind, target))
         return target
 
+    def smart_host(self, kind, **traits):
+        """A real smart host, running, with empty mailboxes."""
+        host = self.shared.smart_host(kind).begin(**traits)
+        host.clear()
+        self.made.append((kind, host))
+        return host
+
     def _keep(self, what, thing):
         self.made.append((what, thing))
         self.stack.callback(thing.stop)
@@ -121,6 +152,18 @@ class Bench:
     def sink(self, **options):
         return self._keep("sink", Sink(**options))
 
+    def local_mta(self, relay):
+        """A Postfix of its own that relays through this sink, running."""
+        mta = self._keep("local postfix", LocalPostfix(self.path("local-postfix"), self.shared.programs, relay))
+        return mta.start()
+
+    def host(self, **options):
+        """A scripted smart host."""
+        return self._keep("smart host", ScriptedHost(self.authority, **options))
+
+    def pop(self, secured=True):
+        return self._keep("pop", Pop(tls.server_context(self.authority.good()) if secured else None))
+
     def daemon(self, **options):
         return self._keep("odmrd", Daemon(self.path("odmrd"), **options))
 
@@ -131,6 +174,11 @@ class Bench:
         self.made.append(("odmr", customer))
         return customer
 
+    def submission(self, customer, *listen):
+        """`odmr submit` of this customer."""
+        submission = Submission(customer, self.path(""))
+        return self._keep("submit", submission).start(*listen)
+
     def report(self):
         """What the case's parts have seen, shortened, for a failure."""
         parts = []
@@ -139,8 +187,10 @@ class Bench:
                 parts.append(f"[{what}]\n{thing.transcript()[-3000:]}")
             elif isinstance(thing, Customer):
                 parts += [f"[odmr exit {r.status}]\n{r.stdout[-1000:]}{r.stderr[-2500:]}" for r in thing.results]
-            elif isinstance(thing, Daemon) and thing.child:
-                parts.append(f"[odmrd]\n{thing.child.output()[-2000:]}")
+            elif isinstance(thing, SmartHost):
+                parts.append(f"[{what}]\n{thing.log_text()[-2000:]}")
+            elif isinstance(thing, (Daemon, Submission)) and thing.child:
+                parts.append(f"[{what}]\n{thing.child.output()[-2000:]}")
         return "\n".join(parts)
 
     def close(self):

@@ -55,6 +55,7 @@ class Sink:
         self.connections = []  # Line of each
         self.commands = []     # every command line of every connection, in order
         self.open_count = 0
+        self.most_open = 0     # connections at once
         self.lock = threading.Lock()
         self.listener = None
         self.port = 0
@@ -127,11 +128,15 @@ class Sink:
             self.connections.append(line)
             with self.lock:
                 self.open_count += 1
+                self.most_open = max(self.most_open, self.open_count)
             threading.Thread(target=self._converse, args=(line,), daemon=True).start()
+
+    def conversation(self, line):
+        return Conversation(self, line)
 
     def _converse(self, line):
         try:
-            _Conversation(self, line).run()
+            self.conversation(line).run()
         except Cut:
             pass
         finally:
@@ -140,13 +145,15 @@ class Sink:
                 self.open_count -= 1
 
 
-class _Conversation:
+class Conversation:
     """One connection to the sink."""
 
     def __init__(self, sink, line):
         self.sink = sink
         self.line = line
-        self.transaction = None
+        self.transactions = Transactions(sink, line, self.step)
+        self.handlers = {"NOOP": self._noop, "LHLO" if sink.lmtp else "EHLO": self._hello}
+        self.handlers.update(self.transactions.verbs)
 
     def step(self, name, normal):
         return self.sink.script.perform(name, self, normal)
@@ -155,8 +162,6 @@ class _Conversation:
         if self.step("greeting", b"220 sink.example ready\r\n")[:1] != b"2":
             self.line.wait_for_end()
             return
-        handlers = {"MAIL": self._mail, "RCPT": self._rcpt, "DATA": self._data, "BDAT": self._bdat,
-                    "RSET": self._rset, "LHLO" if self.sink.lmtp else "EHLO": self._hello}
         while True:
             command = self.line.read_line().decode("utf-8", "surrogateescape")
             self.sink.commands.append(command)
@@ -164,44 +169,64 @@ class _Conversation:
             if verb.upper() == "QUIT":
                 self.step("quit", b"221 bye\r\n")
                 return
-            if verb.upper() == "NOOP":
-                self.step("noop", b"250 ok\r\n")
-            elif verb.upper() in handlers:
-                handlers[verb.upper()](argument)
-            else:
-                self.line.write(b"500 5.5.1 unknown command\r\n")
+            self.answer(verb.upper(), argument)
+
+    def answer(self, verb, argument):
+        if verb in self.handlers:
+            self.handlers[verb](argument)
+        else:
+            self.line.write(b"500 5.5.1 unknown command\r\n")
+
+    def keywords(self):
+        return self.sink.keywords
+
+    def _noop(self, _argument):
+        self.step("noop", b"250 ok\r\n")
 
     def _hello(self, _argument):
-        lines = ["sink.example", *self.sink.keywords]
+        lines = ["sink.example", *self.keywords()]
         out = [f"250-{line}\r\n" for line in lines[:-1]] + [f"250 {lines[-1]}\r\n"]
         self.step("ehlo", "".join(out).encode())
 
+
+class Transactions:
+    """The transactions of one connection. What comes is kept in owner.transactions; `step` performs a step of the
+    owner's script."""
+
+    def __init__(self, owner, line, step):
+        self.owner = owner
+        self.line = line
+        self.step = step
+        self.current = None
+        self.verbs = {"MAIL": self._mail, "RCPT": self._rcpt, "DATA": self._data, "BDAT": self._bdat,
+                      "RSET": self._rset}
+
     def _rset(self, _argument):
-        self.transaction = None
+        self.current = None
         self.step("rset", b"250 2.0.0 ok\r\n")
 
     def _mail(self, argument):
-        if self.transaction:
+        if self.current:
             self.line.write(b"503 5.5.1 nested MAIL\r\n")
         elif self.step("mail", b"250 2.1.0 ok\r\n")[:1] == b"2":
-            self.transaction = Transaction(argument)
-            self.sink.transactions.append(self.transaction)
+            self.current = Transaction(argument)
+            self.owner.transactions.append(self.current)
 
     def _rcpt(self, argument):
-        if not self.transaction:
+        if not self.current:
             self.line.write(b"503 5.5.1 no MAIL\r\n")
             return
         normal = self._planned(path_of(argument), 0) or b"250 2.1.5 ok\r\n"
         if self.step("rcpt", normal)[:1] == b"2":
-            self.transaction.rcpts.append(argument)
+            self.current.rcpts.append(argument)
 
     def _planned(self, recipient, position):
-        plan = self.sink.recipient_replies.get(recipient)
+        plan = self.owner.recipient_replies.get(recipient)
         reply = plan[position] if plan and len(plan) > position else None
         return reply + b"\r\n" if reply else None
 
     def _data(self, _argument):
-        if not self.transaction or not self.transaction.rcpts:
+        if not self.current or not self.current.rcpts:
             self.line.write(b"503 5.5.1 no valid recipients\r\n")
             return
         if self.step("data", b"354 go ahead\r\n")[:3] != b"354":
@@ -214,12 +239,12 @@ class _Conversation:
         while len(self.line.buffer) < int(size):
             self.line.read_more()
         chunk, self.line.buffer = self.line.buffer[:int(size)], self.line.buffer[int(size):]
-        if not self.transaction or not self.transaction.rcpts:
+        if not self.current or not self.current.rcpts:
             self.line.write(b"503 5.5.1 no valid recipients\r\n")
             return
-        self.transaction.data = (self.transaction.data or b"") + chunk
+        self.current.data = (self.current.data or b"") + chunk
         if last:
-            self._finish([self.transaction.data])
+            self._finish([self.current.data])
         else:
             self.line.write(b"250 2.0.0 chunk taken\r\n")
 
@@ -243,14 +268,14 @@ class _Conversation:
             held += self.line.buffer
 
     def _finish(self, blocks):
-        transaction, self.transaction = self.transaction, None
+        transaction, self.current = self.current, None
         digest = hashlib.sha256()
         for block in blocks:
             digest.update(block)
         transaction.length = sum(len(block) for block in blocks)
         transaction.sha256 = digest.hexdigest()
-        transaction.data = b"".join(blocks) if self.sink.store else None
-        recipients = transaction.recipients if self.sink.lmtp else [None]
+        transaction.data = b"".join(blocks) if self.owner.store else None
+        recipients = transaction.recipients if self.owner.lmtp else [None]
         for recipient in recipients:
             normal = self._planned(recipient, 1) or b"250 2.0.0 stored\r\n"
             transaction.replies.append(self.step("dot", normal))

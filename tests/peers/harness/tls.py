@@ -1,6 +1,7 @@
 """A certificate authority and its good and bad certificates, made with the openssl command."""
 
 import os
+import ssl
 from dataclasses import dataclass
 
 from .process import run
@@ -104,3 +105,18 @@ extendedKeyUsage = {usage}
         run(["openssl", "ca", "-batch", "-config", configuration, "-cert", self.ca_file, "-keyfile", self.ca_key,
              "-in", request, "-out", made.certificate, "-notext", *dates])
         return made
+
+
+def server_context(certificate, client_ca=None, maximum=None):
+    """For a scripted server; `maximum` makes it an old one."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    if maximum:
+        # Old versions are only there when the security level allows their hashes.
+        context.set_ciphers("ALL:@SECLEVEL=0")
+        context.minimum_version = ssl.TLSVersion.TLSv1
+        context.maximum_version = maximum
+    context.load_cert_chain(certificate.certificate, certificate.key)
+    if client_ca:
+        context.verify_mode = ssl.CERT_OPTIONAL
+        context.load_verify_locations(client_ca)
+    return context

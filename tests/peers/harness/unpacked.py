@@ -3,7 +3,7 @@
 import os
 import shutil
 
-KINDS = ("usr/sbin", "usr/lib/postfix", "usr/libexec/opensmtpd")
+KINDS = ("usr/bin", "usr/sbin", "usr/lib/postfix", "usr/libexec/opensmtpd")
 
 
 def peers_folder():

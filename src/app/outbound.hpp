@@ -1,0 +1,81 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "app/fetch.hpp"
+#include "app/settings.hpp"
+#include "net/worker.hpp"
+#include "queue/queue.hpp"
+#include "send/flush.hpp"
+
+namespace odmr::app {
+
+/// Opens the outbound queue of the state directory. Errors: as queue::Queue::in; there is no [outbound].
+Result<queue::Queue> open_queue(const Settings& settings, Clock& clock, Log& log);
+
+/// The outbound half of a run: the queue goes out through the smart host, or over a provider's connection, and what
+/// came to nothing is told to its senders. Its parts run one after the other; each may be called again, and what they
+/// come to is summed up in one report.
+class Outbound final : public BeforeTurn {
+ public:
+  using OnProgress = std::function<void(const send::FlushTally&)>;
+
+  /// For settings with [outbound]. `all`: also what is not due yet. The lock of the state directory is the caller's
+  /// business, and that all of this outlives the tasks.
+  Outbound(const Settings& settings, bool all, net::Network& network, net::Worker& disk, OnProgress on_progress,
+           Log& log, Stop& stop);
+  ~Outbound() override;
+
+  /// Opens and repairs the queue, and loads what sending needs (secrets, trust). False: report() says why.
+  net::Task<bool> prepare();
+
+  /// Sends what is due to the smart host; nothing where the provider is the way out.
+  net::Task<> send();
+
+  /// Whether mail goes out over this provider's connection, before ATRN.
+  bool goes_over(const std::string& provider) const;
+  bool has_something() const override;
+  net::Task<Result<void>> speak(client::Session& session) override;
+  /// The same on a connection without ATRN: where the provider is not asked for mail, or cannot be.
+  net::Task<> speak_alone(const FetchPlan& plan);
+  /// What was meant for the provider's connection waits, since there was none.
+  void not_reached(Outcome outcome, const std::string& why);
+
+  /// Bounces of mail received in this run, and whatever was submitted since: send() again.
+  net::Task<> send_what_came_meanwhile();
+
+  /// Bounces, and notices of delay, to the local target.
+  net::Task<> tell_senders();
+
+  /// No value when there was nothing to send.
+  std::optional<SessionReport> report() const;
+
+ private:
+  Result<void> open_and_look();
+  Result<void> look();
+  Result<void> load();
+  send::FlushTally& sent();
+  void show(const send::FlushTally& tally);
+  void add(const send::FlushReport& flushed);
+  void end(Outcome outcome, const std::string& text);
+
+  const Settings& settings_;
+  const OutboundSettings& outbound_;
+  net::Network& network_;
+  net::Worker& disk_;
+  OnProgress on_progress_;
+  std::string session_id_;
+  ScopedLog log_;
+  Stop& stop_;
+  send::FlushOptions options_;
+  deliver::TargetOptions target_;
+  std::optional<queue::Queue> queue_;
+  bool has_due_ = false;
+  bool has_spoken_ = false;
+  TimePoint begun_;
+  SessionReport report_;
+};
+
+}  // namespace odmr::app

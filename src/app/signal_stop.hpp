@@ -1,0 +1,34 @@
+#pragma once
+
+#include <asio/io_context.hpp>
+#include <asio/signal_set.hpp>
+#include <memory>
+
+#include "base/log.hpp"
+#include "base/stop.hpp"
+
+namespace odmr::app {
+
+/// SIGTERM, SIGINT and SIGHUP as the wish to stop: the first signal asks for the transaction in hand to be finished,
+/// within `grace`; the end of that, or a second signal, asks to leave at once.
+class SignalStop {
+ public:
+  SignalStop(asio::io_context& loop, Clock& clock, Stop& stop, Duration grace, Log& log);
+
+  /// The work is done: signals no longer keep the loop from running empty.
+  void forget();
+
+ private:
+  void wait();
+  void on_signal(int number);
+
+  asio::signal_set signals_;
+  Clock& clock_;
+  Stop& stop_;
+  Duration grace_;
+  Log& log_;
+  std::unique_ptr<Alarm> grace_over_;
+  bool is_forgotten_ = false;
+};
+
+}  // namespace odmr::app

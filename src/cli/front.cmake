@@ -1,0 +1,41 @@
+# odmr itself: submission, and the way to odmr-main for all else (front.cpp). A program that loads OpenSSL and SQLite
+# takes twice as long to start, and starting is most of what handing in a message costs. So these files are compiled
+# once more, with header-only fmt and toml++, and linked with the C library alone. (Linked wholly static it is not
+# faster, as long as it is position-independent, and finds users only in /etc/passwd.)
+option(ODMR_FIND_MAIN_IN_BUILD_TREE "odmr looks for odmr-main also where it was built" ON)
+
+set(front_sources
+  app/local_message.cpp app/owner.cpp app/places.cpp app/sendmail.cpp app/sendmail_options.cpp
+  app/submission_settings.cpp
+  base/ascii.cpp base/error.cpp base/file.cpp base/outcome.cpp base/own_program.cpp base/secret.cpp
+  cli/front.cpp cli/process.cpp
+  config/document.cpp config/file.cpp config/table.cpp config/toml.cpp config/units.cpp
+  mail/addresses.cpp mail/fields.cpp mail/header.cpp mail/line_ends.cpp mail/received.cpp mail/submission.cpp
+  queue/intake.cpp queue/needs.cpp
+  smtp/capabilities.cpp smtp/command.cpp smtp/dot.cpp smtp/path.cpp smtp/reply.cpp
+  spool/message_file.cpp spool/store.cpp
+  submit/hand_in.cpp)
+list(TRANSFORM front_sources PREPEND ${CMAKE_SOURCE_DIR}/src/)
+
+add_executable(odmr ${front_sources})
+foreach(room app base cli config mail queue smtp spool submit)
+  target_include_directories(odmr PRIVATE ${CMAKE_BINARY_DIR}/rooms/${room})
+endforeach()
+target_compile_definitions(odmr PRIVATE ODMR_VERSION="${PROJECT_VERSION}" TOML_HEADER_ONLY=1)
+if(ODMR_FIND_MAIN_IN_BUILD_TREE)
+  target_compile_definitions(odmr PRIVATE ODMR_MAIN_IN_BUILD_TREE="$<TARGET_FILE:odmr-main>")
+endif()
+target_link_libraries(odmr PRIVATE odmr_compiler fmt::fmt-header-only)
+target_link_options(odmr PRIVATE -Wl,--as-needed)
+
+find_library(ODMR_STATIC_ZLIB libz.a)
+if(ODMR_STATIC_ZLIB AND NOT ODMR_SANITIZE)
+  target_link_libraries(odmr PRIVATE ${ODMR_STATIC_ZLIB})
+else()
+  find_package(ZLIB REQUIRED)
+  target_link_libraries(odmr PRIVATE ZLIB::ZLIB)
+endif()
+if(NOT ODMR_SANITIZE)
+  target_compile_options(odmr PRIVATE -ffunction-sections -fdata-sections)
+  target_link_options(odmr PRIVATE -static-libstdc++ -static-libgcc -Wl,--gc-sections)
+endif()

@@ -1,0 +1,254 @@
+#include "cli/queue_command.hpp"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <array>
+
+#include "app/outbound.hpp"
+#include "app/owner.hpp"
+#include "base/ascii.hpp"
+#include "cli/json.hpp"
+#include "cli/process.hpp"
+#include "cli/render.hpp"
+
+namespace odmr::cli {
+
+namespace {
+
+using queue::Entry;
+using queue::Queue;
+using queue::Standing;
+using queue::Stopped;
+
+constexpr int k_no_input = 66;  // EX_NOINPUT: no such message
+constexpr int k_try_again = 75;
+
+// A list does not wait for anything.
+class WallClock final : public Clock {
+ public:
+  TimePoint now() const override { return std::chrono::steady_clock::now(); }
+  WallTime wall() const override { return std::chrono::system_clock::now(); }
+  std::unique_ptr<Alarm> alarm(std::function<void()>) override { return nullptr; }
+};
+
+void complain(const std::string& text) {
+  print_line(stderr, "odmr: " + escape(text, 2000));
+}
+
+int failure(const Error& error) {
+  complain(error.text);
+  switch (error.code) {
+    case Errc::not_found:
+      return k_no_input;
+    case Errc::busy:
+      return k_try_again;
+    default:
+      return exit_status(Outcome::state);
+  }
+}
+
+std::string word_for(Standing standing) {
+  switch (standing) {
+    case Standing::waiting:
+      return "waiting";
+    case Standing::sent:
+      return "sent";
+    case Standing::failed:
+      return "failed";
+    case Standing::told:
+      return "told";
+  }
+  return {};
+}
+
+std::string word_for(Stopped stopped) {
+  return stopped == Stopped::held ? "held" : "undeliverable";
+}
+
+ordered_json as_json(const Entry& entry) {
+  ordered_json recipients = ordered_json::array();
+  for (const auto& one : entry.recipients) {
+    recipients.push_back({{"address", one.address}, {"standing", word_for(one.standing)}});
+    if (!one.reply.empty()) recipients.back()["reply"] = one.reply;
+  }
+  const bool is_stopped = entry.stopped != Stopped::no;
+  return {{"id", entry.id},
+          {"arrival", time_text(entry.arrival)},
+          {"bytes", entry.size},
+          {"from", entry.reverse_path},
+          {"recipients", recipients},
+          {"stopped", is_stopped ? ordered_json(word_for(entry.stopped)) : ordered_json(nullptr)},
+          {"next_try", is_stopped ? ordered_json(nullptr) : ordered_json(time_text(entry.next_try))},
+          {"tries", entry.tries},
+          {"reply", entry.reply}};
+}
+
+// --- list: the look that mailq has had for forty years
+
+std::string local_time(WallTime time) {
+  return fmt::format("{:%a %b %d %H:%M:%S}", fmt::localtime(std::chrono::system_clock::to_time_t(time)));
+}
+
+std::string in_words(Duration duration) {
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(duration).count();
+  if (seconds < 120) return fmt::format("{} s", seconds);
+  if (seconds < 7200) return fmt::format("{} min", seconds / 60);
+  return fmt::format("{} h", seconds / 3600);
+}
+
+// What stands between a message's line and its recipients: why it is still here, and what comes next.
+std::string status_of(const Entry& entry, WallTime now) {
+  const std::string said = entry.reply.empty() ? std::string() : ": " + escape(entry.reply, 300);
+  if (entry.stopped == Stopped::held) return "held by hand" + said;
+  if (entry.stopped == Stopped::undeliverable) return "undeliverable, and nobody can be told" + said;
+  if (entry.tries == 0) return {};
+  const auto left = std::chrono::duration_cast<Duration>(entry.next_try - now);
+  const std::string when = left <= Duration::zero() ? "with the next run" : "in " + in_words(left);
+  return "next try " + when + said;
+}
+
+void print_entry(const Entry& entry, WallTime now) {
+  constexpr std::array<char, 3> marks{' ', '!', '?'};
+  print_line(stdout,
+             fmt::format("{}{} {:>8} {}  {}", entry.id, marks.at(static_cast<std::size_t>(entry.stopped)), entry.size,
+                         local_time(entry.arrival), entry.reverse_path.empty() ? "<>" : escape(entry.reverse_path)));
+  const auto status = status_of(entry, now);
+  if (!status.empty()) print_line(stdout, fmt::format("{:>20}({})", "", status));
+  for (const auto& one : entry.recipients) {
+    if (one.standing == Standing::sent || one.standing == Standing::told) continue;
+    const std::string failed = one.standing == Standing::failed ? " (failed: " + escape(one.reply, 300) + ")" : "";
+    print_line(stdout, fmt::format("{:>46}{}{}", "", escape(one.address), failed));
+  }
+}
+
+int list(const QueueOptions& options, Queue& queue, WallTime now) {
+  std::uint64_t messages = 0;
+  std::uint64_t bytes = 0;
+  const auto listed = queue.list([&](const Entry& entry) {
+    if (options.json) {
+      print_json(as_json(entry));
+      return true;
+    }
+    if (messages++ == 0) print_line(stdout, "-Queue ID-------- --Size-- ---Arrival Time---  -Sender/Recipient-------");
+    bytes += entry.size;
+    print_entry(entry, now);
+    return true;
+  });
+  if (!listed) return failure(listed.error());
+  if (options.json) return 0;
+  if (messages == 0) {
+    if (!options.quiet) print_line(stdout, "Mail queue is empty");
+  } else {
+    print_line(stdout, fmt::format("-- {} in {}.", human_size(bytes), counted(messages, "message")));
+  }
+  return 0;
+}
+
+// --- show
+
+void print_envelope(const Entry& entry, WallTime now) {
+  print_line(stdout, "id:      " + entry.id);
+  print_line(stdout, "arrival: " + time_text(entry.arrival));
+  print_line(stdout, "size:    " + counted(entry.size, "byte"));
+  print_line(stdout, "from:    <" + escape(entry.reverse_path) + ">");
+  for (const auto& one : entry.recipients) {
+    const std::string reply = one.reply.empty() ? std::string() : ": " + escape(one.reply);
+    print_line(stdout, fmt::format("to:      <{}> ({}{})", escape(one.address), word_for(one.standing), reply));
+  }
+  const auto status = status_of(entry, now);
+  print_line(stdout, "status:  " + (status.empty() ? "waits for the next run" : status));
+}
+
+Result<void> print_message(Queue& queue, const std::string& id) {
+  auto message = queue.open(id);
+  if (!message) return fail(message.error());
+  std::string piece(std::size_t{64} * 1024, '\0');
+  for (;;) {
+    const auto count = message->read(piece.data(), piece.size());
+    if (!count) return fail(count.error());
+    if (*count == 0) return {};
+    std::fwrite(piece.data(), 1, *count, stdout);
+  }
+}
+
+Result<void> show(const QueueOptions& options, Queue& queue, const std::string& id, WallTime now) {
+  if (options.message) return print_message(queue, id);
+  const auto entry = queue.show(id);
+  if (!entry) return fail(entry.error());
+  if (options.json)
+    print_json(as_json(*entry));
+  else
+    print_envelope(*entry, now);
+  return {};
+}
+
+// --- the rest, message by message
+
+Result<void> act(const QueueOptions& options, Queue& queue, const std::string& id, WallTime now) {
+  using Action = QueueOptions::Action;
+  switch (options.action) {
+    case Action::show:
+      return show(options, queue, id, now);
+    case Action::retry:
+      return queue.retry(id);
+    case Action::hold:
+      return queue.hold(id);
+    case Action::release:
+      return queue.release(id);
+    case Action::remove:
+      return queue.remove(id);
+    case Action::list:
+      break;
+  }
+  return {};
+}
+
+Result<std::vector<std::string>> all_ids(Queue& queue) {
+  std::vector<std::string> ids;
+  auto listed = queue.list([&](const Entry& entry) {
+    ids.push_back(entry.id);
+    return true;
+  });
+  if (!listed) return fail(listed.error());
+  return ids;
+}
+
+// Each id has its chance, whatever became of those before it; the first failure is the exit status.
+int each(const QueueOptions& options, Queue& queue, WallTime now) {
+  auto ids = options.all ? all_ids(queue) : Result<std::vector<std::string>>(options.ids);
+  if (!ids) return failure(ids.error());
+  int status = 0;
+  for (const auto& id : *ids) {
+    const auto done = act(options, queue, id, now);
+    if (done) continue;
+    const int failed = failure(done.error());
+    if (status == 0) status = failed;
+  }
+  return status;
+}
+
+}  // namespace
+
+int queue_command(const QueueOptions& options) {
+  const auto settings = app::load_settings(options.config);
+  if (!settings) {
+    for (const auto& fault : settings.error()) complain(fault);
+    return exit_status(Outcome::config);
+  }
+  // What root would make here, its owner could not work with.
+  if (const auto owner = app::become_owner_of(settings->state_dir); !owner) return failure(owner.error());
+  const auto log = make_stderr_log(log_level(options, Level::warn), settings->log.format);
+  WallClock clock;
+  auto queue = app::open_queue(*settings, clock, *log);
+  if (!queue && queue.error().code == Errc::not_found) {
+    complain(queue.error().text);
+    return exit_status(Outcome::config);
+  }
+  if (!queue) return failure(queue.error());
+  if (const auto refreshed = queue->refresh(); !refreshed) return failure(refreshed.error());
+  if (options.action == QueueOptions::Action::list) return list(options, *queue, clock.wall());
+  return each(options, *queue, clock.wall());
+}
+
+}  // namespace odmr::cli

@@ -1,0 +1,143 @@
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "base/error.hpp"
+
+struct sqlite3;
+struct sqlite3_stmt;
+
+namespace odmr::db {
+
+/// A parameter of a statement: NULL, a number or a text (any bytes, which must live until the call is over).
+class Value {
+ public:
+  Value(std::nullptr_t) {}
+  Value(std::int64_t number) : value_(number) {}
+  Value(std::string_view text) : value_(text) {}
+  Value(const std::string& text) : value_(std::string_view(text)) {}
+
+ private:
+  friend class Statement;
+  std::variant<std::monostate, std::int64_t, std::string_view> value_;
+};
+using Values = std::initializer_list<Value>;
+
+/// What a SELECT gives, row by row. Ends its reading of the database when it is destroyed; one at a time for each
+/// statement, which must outlive it.
+class Rows {
+ public:
+  ~Rows();
+  Rows(Rows&& other) noexcept;
+  Rows& operator=(Rows&&) = delete;
+
+  /// Goes to the next row; false behind the last one.
+  Result<bool> next();
+
+  // Of the row it stands on, columns from 0. The text is good until next().
+  bool is_null(int column) const;
+  std::int64_t number(int column) const;
+  std::string_view text(int column) const;
+
+ private:
+  friend class Statement;
+  explicit Rows(sqlite3_stmt* statement) : statement_(statement) {}
+  sqlite3_stmt* statement_;
+};
+
+/// SQL made ready once, for many uses. It may be destroyed after its Database, and no more than that.
+class Statement {
+ public:
+  /// None: to be assigned one.
+  Statement() = default;
+
+  /// With these values for its parameters, in their order. Gives the number of rows changed.
+  Result<std::uint64_t> run(Values values = {});
+  Result<Rows> rows(Values values = {});
+
+ private:
+  friend class Database;
+  struct Finalize {
+    void operator()(sqlite3_stmt* statement) const;
+  };
+  explicit Statement(sqlite3_stmt* statement) : statement_(statement) {}
+  Result<void> bind(Values values);
+
+  std::unique_ptr<sqlite3_stmt, Finalize> statement_;
+};
+
+/// Tables and the number of their design. A database with another number is none of ours.
+struct Schema {
+  std::int64_t version = 1;
+  const char* sql = "";
+};
+
+/// A database in a file, used by any number of processes at once, or in memory. For one thread at a time.
+///
+/// A commit is written (to the log beside the file, "-wal") and not synced: after a power cut the database is whole,
+/// but may lack what was committed last. For what can be made again from elsewhere.
+///
+/// Errors everywhere: malformed, the file is damaged, or is not what Schema says; no_space; busy, others have not let
+/// go for five seconds; denied, not_found, io.
+class Database {
+ public:
+  /// Opens it, and makes it when it is missing or empty.
+  static Result<Database> open(const std::string& path, const Schema& schema);
+  static Result<Database> in_memory(const Schema& schema);
+
+  Result<Statement> prepare(std::string_view sql);
+  /// SQL without parameters and rows.
+  Result<void> run(const char* sql);
+
+  /// All that is in it, as a database in memory.
+  Result<Database> copy_in_memory();
+
+  /// Whether the log has become long enough to be worth a checkpoint().
+  bool wants_checkpoint() const;
+  /// Moves what is in the log of `path` into the file, and syncs both: slow. Commits never do so by themselves, so
+  /// that whoever commits does not wait for a disk; this may be called from another thread meanwhile.
+  static Result<void> checkpoint(const std::string& path);
+
+  /// Deletes the file and what belongs to it. Who has it open works on, for himself alone.
+  static Result<void> remove(const std::string& path);
+
+ private:
+  friend class Transaction;
+  struct Close {
+    void operator()(sqlite3* database) const;
+  };
+  explicit Database(sqlite3* database) : database_(database), log_pages_(std::make_unique<int>(0)) {}
+  static Result<Database> connect(const std::string& path, int flags);
+  Result<void> prepare_for_use();
+  Result<void> ensure(const Schema& schema);
+  Result<void> use_log();
+  Result<std::int64_t> number(const char* sql);
+
+  std::unique_ptr<sqlite3, Close> database_;
+  std::unique_ptr<int> log_pages_;  // as of the last commit; SQLite holds its address
+};
+
+/// Changes that are made together or not at all. Rolled back when it is destroyed before commit().
+class Transaction {
+ public:
+  /// Waits for other writers.
+  static Result<Transaction> begin(Database& database);
+  /// For reading: what several statements give is of one moment.
+  static Result<Transaction> begin_reading(Database& database);
+  ~Transaction();
+  Transaction(Transaction&& other) noexcept;
+  Transaction& operator=(Transaction&&) = delete;
+
+  Result<void> commit();
+
+ private:
+  explicit Transaction(Database& database) : database_(&database) {}
+  Database* database_;
+};
+
+}  // namespace odmr::db

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <string>
+
+#include "mail/received.hpp"
+#include "server/mail_session.hpp"
+#include "smtp/command.hpp"
+
+namespace odmr::submit {
+
+/// Who hands mail in.
+struct Caller {
+  std::string name;     ///< "uid 1000", or the address
+  std::string address;  ///< "127.0.0.1", empty for one on a Unix socket or on stdin
+
+  /// From net::Stream::peer(): "uid 1000", "127.0.0.1:40000".
+  static Caller of(const std::string& peer);
+  /// Whether the system itself swears who it is.
+  bool is_local() const { return address.empty(); }
+};
+
+/// "root@HOSTNAME" for a bare "root".
+smtp::Mailbox qualified(smtp::Mailbox mailbox, const std::string& hostname);
+
+/// Our Received field; `recipient` is the only one, empty when there are several.
+mail::Received trace(const Caller& caller, const server::Hello& hello, const smtp::MailCommand& mail,
+                     const std::string& recipient, WallTime now);
+
+}  // namespace odmr::submit

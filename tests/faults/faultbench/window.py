@@ -1,0 +1,102 @@
+"""When could a fault double a message? Only between our final dot and the durable note of its answer.
+
+Both are read from the trace of the very run that was struck: the dot from the bytes that were sent, the note from the
+calls that changed files named after the message, and from the fsyncs that made each of these durable."""
+
+import os
+from dataclasses import dataclass, field
+
+from harness import messages
+
+from . import syscalls
+from .stored import ID
+
+END_OF_DATA = b"\r\n.\r\n"
+
+
+@dataclass
+class Window:
+    """One message that was given to a server."""
+    letter: str       # the ledger's id
+    connection: str
+    opened: int       # at the entry of the call that sent the dot
+    closed: int | None = None
+    noted: bool = False
+    unsynced: dict = field(default_factory=dict)  # what has to be synced for the note to be durable: since when
+
+    def open_at(self, moment):
+        return self.opened < moment and (self.closed is None or moment <= self.closed)
+
+
+class Windows:
+    """All windows of one run. `spool_ids`: {id of the store: the ledger's id}."""
+
+    def __init__(self, run, root, spool_ids):
+        self.root = root
+        self.spool_ids = spool_ids
+        self.all = []
+        self._outgoing = {}  # connection -> what it has been sent since the last dot
+        events = sorted([(call.began, call, self._begins) for call in run.calls]
+                        + [(call.ended, call, self._ends) for call in run.calls if call.ended],
+                        key=lambda event: event[0])
+        for moment, call, see in events:
+            if call is not run.struck or call.result is not None:
+                see(moment, call)
+
+    def of(self, letter):
+        return [window for window in self.all if window.letter == letter]
+
+    def letters_open(self):
+        """Of which an answer may be lost: a fault ends the run, so whatever is open then is open at its end."""
+        return {window.letter for window in self.all if window.closed is None}
+
+    def problems(self):
+        """A connection never has two messages under way."""
+        return [f"the dot of {window.letter} was sent before the answer to {other.letter} was on disk"
+                for window in self.all for other in self.all
+                if other is not window and other.connection == window.connection and other.open_at(window.opened)]
+
+    def _begins(self, moment, call):
+        if call.data:
+            self._sends(moment, call)
+
+    def _ends(self, moment, call):
+        if call.result < 0 or not call.paths or not call.paths[-1].startswith(self.root):
+            return
+        if call.name in syscalls.SYNCS:
+            self._synced(moment, call)
+        elif call.name in syscalls.PATHS and (call.name not in ("open", "openat") or self._made(call)):
+            for path in call.paths:
+                self._changes(path, os.path.dirname(path), moment, is_note=call.name not in ("open", "openat"))
+        elif call.name in syscalls.WRITES:
+            self._changes(call.paths[0], call.paths[0], moment, is_note=True)
+
+    @staticmethod
+    def _made(call):
+        return syscalls.creates(call.name, call.arguments) and not call.was_there
+
+    def _changes(self, path, to_sync, moment, is_note):
+        """The last dot of the message that the file is named after is what it can be about. A new file says nothing
+        yet; what is written into it, or that the message goes, does."""
+        found = ID.match(os.path.basename(path))
+        windows = self.of(self.spool_ids.get(found.group())) if found else []
+        if windows and windows[-1].closed is None:
+            windows[-1].unsynced[to_sync] = moment
+            windows[-1].noted |= is_note
+
+    def _synced(self, moment, call):
+        """An fsync answers for what was done before it began."""
+        for window in self.all:
+            if window.closed is None and window.unsynced.get(call.paths[0], call.began) < call.began:
+                del window.unsynced[call.paths[0]]
+                if window.noted and not window.unsynced:
+                    window.closed = moment
+
+    def _sends(self, moment, call):
+        connection = call.paths[0]
+        sent = call.data if call.result is None else call.data[:max(call.result, 0)]
+        text = self._outgoing.get(connection, b"") + sent
+        while (end := text.find(END_OF_DATA)) >= 0:
+            self.all.append(Window(messages.id_of(text[:end]), connection, moment))
+            text = text[end + len(END_OF_DATA):]
+        self._outgoing[connection] = text

@@ -1,0 +1,177 @@
+// [outbound] and [submit] of odmr.toml: what they mean, and which mistakes are told.
+
+#include "app/settings.hpp"
+
+#include <catch2/catch.hpp>
+
+using namespace odmr;
+using namespace odmr::app;
+using namespace std::chrono_literals;
+
+namespace {
+
+const std::string k_provider =
+    "[provider.isp]\n"
+    "host = \"odmr.example.net\"\n"
+    "user = \"example.org\"\n"
+    "password_command = \"true\"\n"
+    "domains = [\"example.org\"]\n";
+const std::string k_head =
+    "hostname = \"home.example.org\"\n[deliver]\nto = \"maildir:///var/mail/all\"\n" + k_provider;
+
+struct Read {
+  Settings settings;
+  std::vector<std::string> faults;
+};
+
+Read read(const std::string& text) {
+  auto document = config::Document::parse(text, "f");
+  REQUIRE(document);
+  Read read;
+  read.settings = read_settings(*document);
+  for (const auto& fault : document->faults()) read.faults.push_back(fault.key + ": " + fault.text);
+  return read;
+}
+
+OutboundSettings outbound(const std::string& keys) {
+  const auto got = read(k_head + "[outbound]\n" + keys);
+  CAPTURE(keys, got.faults);
+  REQUIRE(got.faults.empty());
+  REQUIRE(got.settings.outbound);
+  return *got.settings.outbound;
+}
+
+// The only fault that a configuration has.
+std::string fault(const std::string& text) {
+  const auto faults = read(text).faults;
+  CAPTURE(text, faults);
+  REQUIRE(faults.size() == 1);
+  return faults.front();
+}
+
+}  // namespace
+
+TEST_CASE("a smart host has the port that belongs to its TLS unless one is given") {
+  CHECK(outbound("to = \"smtp://mx.example.net\"").endpoint.port == 587);
+  CHECK(outbound("to = \"smtp://mx.example.net\"\ntls = \"implicit\"").endpoint.port == 465);
+  CHECK(outbound("to = \"smtp://mx.example.net:2525\"\ntls = \"none\"").endpoint.port == 2525);
+  CHECK(outbound("to = \"smtp://[2001:db8::1]:25\"").endpoint.host == "2001:db8::1");
+  CHECK(outbound("to = \"smtp://mx.example.net\"").tls.policy == client::TlsPolicy::starttls);
+}
+
+TEST_CASE("what is not said in [outbound] has the defaults of the contract") {
+  const auto settings = outbound("to = \"smtp://mx.example.net\"");
+  CHECK(settings.max_connections == 2);
+  CHECK(settings.lifetime == 120h);
+  CHECK_FALSE(settings.delay_notice);
+  CHECK_FALSE(settings.bounce_whole_message);
+  CHECK_FALSE(settings.convert_8bit);
+  CHECK(settings.from.empty());
+  CHECK(settings.login.user.empty());
+  const auto without = read(k_head);
+  CHECK(without.faults.empty());
+  CHECK_FALSE(without.settings.outbound);
+  CHECK(without.settings.submit.listen == std::vector<std::string>{"/run/odmr/submit"});
+}
+
+TEST_CASE("auth_as takes the provider's login") {
+  const auto settings = outbound("to = \"smtp://mx.example.net\"\nauth_as = \"isp\"");
+  CHECK(settings.login.user == "example.org");
+  CHECK(settings.login.password);
+  const std::string to = k_head + "[outbound]\nto = \"smtp://mx.example.net\"\n";
+  CHECK(fault(to + "auth_as = \"ips\"") == "outbound.auth_as: there is no [provider.ips]");
+  CHECK(fault(to + "auth_as = \"isp\"\nuser = \"a\"\npassword_command = \"true\"") ==
+        "outbound.auth_as: there is a user too; give one of the two");
+}
+
+TEST_CASE("a provider's own connection is a way out, with its own TLS and login") {
+  const auto only = outbound("to = \"provider\"");
+  CHECK(only.to == OutboundSettings::To::provider);
+  CHECK(only.provider == "isp");
+  CHECK(outbound("to = \"provider:isp\"").provider == "isp");
+  CHECK(fault(k_head + "[outbound]\nto = \"provider:other\"") == "outbound.to: there is no [provider.other]");
+  std::string second = k_provider;
+  second.replace(second.find("isp"), 3, "two");
+  CHECK(fault(k_head + second + "[outbound]\nto = \"provider\"") ==
+        "outbound.to: there are several providers; write which, such as to = \"provider:NAME\"");
+  CHECK(fault(k_head + "[outbound]\nto = \"provider\"\ntls = \"implicit\"") ==
+        "outbound.tls: mail goes over the provider's own connection, which has its own TLS and login");
+}
+
+TEST_CASE("a way out that is none is told") {
+  const std::string words =
+      "is no smart host; write smtp://HOST[:PORT], or \"provider\" for the provider's own connection";
+  for (const std::string to : {"mx.example.net", "smtp://", "smtp://a:0", "smtp://a:x", "lmtp://a:24", "providers"}) {
+    CHECK(fault(k_head + "[outbound]\nto = \"" + to + "\"") == "outbound.to: \"" + to + "\" " + words);
+  }
+  CHECK(fault(k_head + "[outbound]\nmax_connections = 2") ==
+        "outbound.to: missing; such as to = \"smtp://smtp.example.net:587\"");
+  CHECK(fault(k_head + "[outbound]\nto = \"smtp://a\"\nfrom = \"nobody\"").substr(0, 34) ==
+        "outbound.from: \"nobody\" is no addr");
+  CHECK(fault(k_head + "[outbound]\nto = \"smtp://a\"\nlifetime = \"1h\"\ndelay_notice = \"1h\"") ==
+        "outbound.delay_notice: comes after the end of lifetime; make it shorter");
+  CHECK(fault(k_head + "[outbound]\nto = \"smtp://a\"\nuser = \"anna\"") ==
+        "outbound.user: needs a password too: password_file, password_command, password_credential or password");
+  CHECK(fault(k_head + "[outbound]\nto = \"smtp://a\"\nmax_connections = 11") ==
+        "outbound.max_connections: 11 is out of range; 1 to 10 is possible");
+}
+
+TEST_CASE("POP before SMTP is a login of its own") {
+  const std::string login = "user = \"anna\"\npassword_command = \"true\"\n";
+  const std::string to = "to = \"smtp://a\"\n[outbound.pop_before_smtp]\n";
+  const auto starttls = outbound(to + "host = \"pop.example.net\"\n" + login);
+  REQUIRE(starttls.pop_before_smtp);
+  CHECK(starttls.pop_before_smtp->endpoint.port == 110);
+  CHECK(outbound(to + "host = \"p\"\ntls = \"implicit\"\n" + login).pop_before_smtp->endpoint.port == 995);
+  CHECK(fault(k_head + "[outbound]\n" + to + "host = \"p\"") ==
+        "outbound.pop_before_smtp.user: missing; the login is all that this connection is for");
+}
+
+TEST_CASE("somebody else's queue can be all that there is to send") {
+  const auto got = read(k_head + "[outbound]\ncommand = [\"postqueue\", \"-f\"]\ncommand_until = \"postqueue -j\"\n");
+  CHECK(got.faults.empty());
+  CHECK_FALSE(got.settings.outbound);
+  REQUIRE(got.settings.command);
+  CHECK(got.settings.command->command == std::vector<std::string>{"postqueue", "-f"});
+  CHECK(got.settings.command->is_empty == std::vector<std::string>{"/bin/sh", "-c", "postqueue -j"});
+  CHECK(got.settings.command->limit == 10min);
+  CHECK(fault(k_head + "[outbound]\nto = \"smtp://a\"\ncommand_until = \"x\"") ==
+        "outbound.command_until: there is no command that it could wait for");
+}
+
+TEST_CASE("order says whether fetching and sending wait for each other") {
+  CHECK(read(k_head).settings.order == Order::side_by_side);
+  const std::string to = k_head + "[outbound]\nto = \"smtp://a\"\norder = ";
+  CHECK(read(to + "\"send-first\"").settings.order == Order::send_first);
+  CHECK(read(to + "\"receive-first\"").settings.order == Order::receive_first);
+  CHECK(fault(to + "\"both\"").substr(0, 14) == "outbound.order");
+}
+
+TEST_CASE("only this machine's own addresses are listened on") {
+  const auto listen = [](const std::string& value) { return k_head + "[submit]\nlisten = " + value; };
+  for (const std::string good :
+       {"\"/run/x\"", "\"127.0.0.1:25\"", "\"[::1]:0\"", "[\"/run/x\", \"127.1.2.3:2525\"]", "\"127.0.0.1:0\""}) {
+    CAPTURE(good);
+    CHECK(read(listen(good)).faults.empty());
+  }
+  for (const std::string open : {"0.0.0.0:25", "[::]:25", "192.0.2.1:25", "localhost:25", "mail.example.org:25"}) {
+    CHECK(fault(listen("\"" + open + "\"")) ==
+          "submit.listen: \"" + open +
+              "\" can be reached from other machines, and whoever reaches it may send mail; use 127.0.0.1, [::1] or a "
+              "socket");
+  }
+  CHECK(fault(listen("\"127.0.0.1\"")) == "submit.listen: \"127.0.0.1\" is neither a socket's path nor ADDRESS:PORT");
+  CHECK(fault(listen("[]")).substr(0, 23) == "submit.listen: is empty");
+}
+
+TEST_CASE("bounces go to [deliver], or to the first provider's own target") {
+  CHECK(read(k_head).settings.deliver.directory == "/var/mail/all");
+  const std::string own = k_provider + "[provider.isp.deliver]\nto = \"maildir:///var/mail/isp\"\n";
+  CHECK(read("hostname = \"a.example\"\n" + own).settings.deliver.directory == "/var/mail/isp");
+}
+
+TEST_CASE("a host that only sends needs no provider") {
+  const std::string sends = "hostname = \"a.example\"\n[deliver]\nto = \"maildir:///m/a\"\n";
+  CHECK(read(sends + "[outbound]\nto = \"smtp://a\"").faults.empty());
+  CHECK(fault(sends) == "provider: missing; there has to be one [provider.NAME] at least");
+}
