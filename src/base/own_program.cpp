@@ -1,9 +1,9 @@
 #include "base/own_program.hpp"
 
-#include <limits.h>
 #include <unistd.h>
 
 #include <array>
+#include <climits>
 
 namespace odmr {
 
