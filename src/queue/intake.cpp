@@ -32,7 +32,7 @@ struct Intake::State {
   Result<void> begin(bool is_all);
   Result<void> put(std::string_view piece);
   Result<void> within_limit(std::uint64_t size_so_far) const;
-  std::string made_whole();
+  std::string made_whole() const;
   void note_trace_size();
 };
 
@@ -51,7 +51,7 @@ Result<std::string> Intake::State::commit() {
   return draft->commit();
 }
 
-std::string Intake::State::made_whole() {
+std::string Intake::State::made_whole() const {
   mail::Completion completion;
   completion.add_missing = options.complete;
   completion.remove_bcc = options.remove_bcc;
