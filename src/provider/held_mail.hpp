@@ -16,9 +16,10 @@
 
 namespace odmr::provider {
 
-// Attributes of a held message: those of queue/attributes.hpp, and of one that came to nothing
+// Attributes of a held message are those of queue/attributes.hpp.
 using queue::k_body;
 using queue::k_smtputf8;
+// Of a message that came to nothing.
 inline constexpr const char* k_held_as = "held_as";  ///< the id it was held under
 inline constexpr const char* k_reply = "reply";      ///< the customer's last word about this recipient
 

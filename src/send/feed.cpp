@@ -22,7 +22,7 @@ void Feed::give_back(std::shared_ptr<Errand> errand) {
 
 Task<std::shared_ptr<Errand>> Feed::next() {
   for (;;) {
-    // While the directory is read on the disk's thread, nothing else must be asked of the queue here.
+    // Another line has found nothing left, and is looking for both.
     while (is_looking_) co_await looked_.wait();
     if (failure_) co_return nullptr;
     if (auto errand = take_next()) co_return errand;

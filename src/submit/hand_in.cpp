@@ -19,7 +19,6 @@ namespace {
 
 using smtp::Reply;
 
-constexpr std::size_t k_piece = std::size_t{64} * 1024;
 // Commands of one group (RFC 2920): never so many that both sides could wait for each other's full buffers.
 constexpr std::size_t k_group = 64;
 
