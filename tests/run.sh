@@ -77,20 +77,24 @@ build() {
     return 1
 }
 
-# Of each test program the summary of Catch2 counts; one that ended without, by a sanitizer's word or a signal, is a
-# failure itself.
-add_catch_counts() {
+# How a test program sums up: Catch2's two ways, and the line of a program that runs others.
+summary='^(All tests passed \(|test cases:|[0-9]+ passed, [0-9]+ failed$)'
+
+# Of each test program the summary counts; one that ended without, by a sanitizer's word or a signal, is a failure
+# itself.
+add_process_counts() {
     local preset=$1 results=build/$1/Testing/Temporary/LastTest.log line good bad
     while IFS= read -r line; do
-        good=$(sed -nE 's/.*in ([0-9]+) test cases?\).*/\1/p; s/^test cases:.* ([0-9]+) passed.*/\1/p' <<<"$line")
-        bad=$(sed -nE 's/^test cases:.* ([0-9]+) failed.*/\1/p' <<<"$line")
+        good=$(sed -nE 's/.*in ([0-9]+) test cases?\).*/\1/p; s/^test cases:.* ([0-9]+) passed.*/\1/p
+            s/^([0-9]+) passed, .*/\1/p' <<<"$line")
+        bad=$(sed -nE 's/^test cases:.* ([0-9]+) failed.*/\1/p; s/^.* passed, ([0-9]+) failed$/\1/p' <<<"$line")
         passed=$((passed + ${good:-0}))
         failed=$((failed + ${bad:-0}))
         printf '%s\n' "$line"
-    done < <(grep -E '^(All tests passed \(|test cases:)' "$results")
+    done < <(grep -E "$summary" "$results")
     local programs summaries
     programs=$(grep -c '^Test time = ' "$results")
-    summaries=$(grep -cE '^(All tests passed \(|test cases:)' "$results")
+    summaries=$(grep -cE "$summary" "$results")
     if [ "$programs" -ne "$summaries" ]; then
         one_failed "$preset: $((programs - summaries)) of $programs test programs broke off"
     fi
@@ -106,7 +110,7 @@ in_process() {
         cat "$log"
     fi
     grep -E '^ *[0-9]+/[0-9]+ Test' "$log"
-    add_catch_counts "$preset"
+    add_process_counts "$preset"
 }
 
 # README's first command, and what a reader should see of it.
