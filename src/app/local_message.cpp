@@ -86,14 +86,14 @@ const Submitter::Entry& Submitter::entry() const {
 }
 
 MessageInput::MessageInput(int file, bool dot_ends, FileOps& files)
-    : file_(file), dot_ends_(dot_ends), files_(files), raw_(k_piece, '\0') {}
+    : file_(file), dot_ends_(dot_ends), files_(files), raw_(std::make_unique_for_overwrite<char[]>(k_piece)) {}
 
 Sent<> MessageInput::read(std::string& out) {
-  const auto count = files_.read(file_, raw_.data(), raw_.size());
+  const auto count = files_.read(file_, raw_.get(), k_piece);
   if (!count) return failed(EX_TEMPFAIL, "the message cannot be read: " + count.error().text);
   is_over_ = *count == 0;
   std::string lines;
-  static_cast<void>(line_ends_.pass(std::string_view(raw_).substr(0, *count), lines));  // refuses nothing
+  static_cast<void>(line_ends_.pass(std::string_view(raw_.get(), *count), lines));  // refuses nothing
   if (is_over_) line_ends_.finish(lines);
   if (!dot_ends_) {
     out += lines;

@@ -59,7 +59,7 @@ class MessageInput {
   int file_;
   bool dot_ends_;
   FileOps& files_;
-  std::string raw_;
+  std::unique_ptr<char[]> raw_;  // not cleared: most of its pages are never touched
   mail::LineEnds line_ends_{mail::LineEnds::LoneCr::space};
   mail::LoneDot dot_;
   bool is_over_ = false;

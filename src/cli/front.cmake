@@ -7,7 +7,7 @@ option(ODMR_FIND_MAIN_IN_BUILD_TREE "odmr looks for odmr-main also where it was 
 set(front_sources
   app/local_message.cpp app/owner.cpp app/places.cpp app/sendmail.cpp app/sendmail_options.cpp
   app/submission_settings.cpp
-  base/ascii.cpp base/error.cpp base/file.cpp base/outcome.cpp base/own_program.cpp base/secret.cpp
+  base/ascii.cpp base/error.cpp base/file.cpp base/outcome.cpp base/own_program.cpp base/random.cpp base/secret.cpp
   cli/front.cpp cli/process.cpp
   config/document.cpp config/file.cpp config/table.cpp config/toml.cpp config/units.cpp
   mail/addresses.cpp mail/fields.cpp mail/header.cpp mail/line_ends.cpp mail/received.cpp mail/submission.cpp
@@ -21,7 +21,10 @@ add_executable(odmr ${front_sources})
 foreach(room app base cli config mail queue smtp spool submit)
   target_include_directories(odmr PRIVATE ${CMAKE_BINARY_DIR}/rooms/${room})
 endforeach()
-target_compile_definitions(odmr PRIVATE ODMR_VERSION="${PROJECT_VERSION}" TOML_HEADER_ONLY=1)
+# Without std::locale, which fmt and toml++ ask for where a number has thousands to separate or a fraction: a third of the
+# program, and facets to build at each start.
+target_compile_definitions(odmr PRIVATE ODMR_VERSION="${PROJECT_VERSION}" TOML_HEADER_ONLY=1 TOML_ENABLE_FORMATTERS=0
+  TOML_FLOAT_CHARCONV=1 FMT_STATIC_THOUSANDS_SEPARATOR=0)
 if(ODMR_FIND_MAIN_IN_BUILD_TREE)
   target_compile_definitions(odmr PRIVATE ODMR_MAIN_IN_BUILD_TREE="$<TARGET_FILE:odmr-main>")
 endif()

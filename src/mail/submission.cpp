@@ -4,9 +4,9 @@
 
 #include <algorithm>
 #include <array>
-#include <random>
 
 #include "base/ascii.hpp"
+#include "base/random.hpp"
 #include "mail/addresses.hpp"
 #include "mail/fields.hpp"
 #include "mail/received.hpp"
@@ -173,8 +173,7 @@ std::string completed(std::string_view beginning, const Completion& completion) 
 
 std::string new_message_id(WallTime now, std::string_view hostname) {
   const auto since = std::chrono::duration_cast<std::chrono::microseconds>(now.time_since_epoch()).count();
-  std::random_device random;
-  return fmt::format("<{:x}.{:08x}{:08x}@{}>", since, random(), random(), hostname);
+  return fmt::format("<{:x}.{:016x}@{}>", since, random_bits(), hostname);
 }
 
 std::string named_address(std::string_view name, std::string_view address) {

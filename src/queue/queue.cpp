@@ -10,6 +10,7 @@
 #include <unordered_set>
 #include <utility>
 
+#include "base/random.hpp"
 #include "queue/lasting_index.hpp"
 #include "queue/record.hpp"
 #include "queue/schedule.hpp"
@@ -103,7 +104,7 @@ struct Queue::State {
   std::unordered_set<std::string> given;
   std::unordered_set<std::string> noticed;
   std::unordered_set<std::string> tainted;
-  std::mt19937_64 random{std::random_device()()};
+  std::mt19937_64 random{random_bits()};
 };
 
 // --- opening

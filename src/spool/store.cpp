@@ -5,9 +5,9 @@
 #include <zlib.h>
 
 #include <algorithm>
-#include <random>
 
 #include "base/ascii.hpp"
+#include "base/random.hpp"
 
 namespace odmr::spool {
 
@@ -198,7 +198,7 @@ std::string Store::next_id(WallTime arrival) {
   const auto since = std::chrono::duration_cast<std::chrono::microseconds>(arrival.time_since_epoch()).count();
   // Messages put through one Store keep their order, within a microsecond too and when the clock is set back.
   last_stamp_ = std::max(last_stamp_ + 1, since > 0 ? static_cast<std::uint64_t>(since) : 0);
-  return in_digits(last_stamp_, k_stamp_digits) + in_digits(std::random_device()(), k_random_digits);
+  return in_digits(last_stamp_, k_stamp_digits) + in_digits(random_bits(), k_random_digits);
 }
 
 std::string Store::sample_id() {
