@@ -599,33 +599,43 @@ net::Task<> flush_into(PostOffice& office, send::FlushReport& report, bool& is_o
   is_over = true;
 }
 
+// A flush under way, whose disk stops when the host answers the dot of `subject`, or any.
+struct HeldFlush {
+  explicit HeldFlush(PostOffice& post_office, std::optional<std::string> subject = {}) : office(post_office) {
+    auto worker = std::make_unique<HeldWorker>(office.simulation);
+    disk = worker.get();
+    office.disk = std::move(worker);
+    office.host.mood = [this, subject](const Moment& moment) -> std::optional<Act> {
+      if (moment.step == "dot" && (!subject || moment.subject == *subject)) disk->is_held = true;
+      return std::nullopt;
+    };
+    office.open_queue();
+    REQUIRE(office.queue->refresh());
+    office.simulation.start(flush_into(office, report, is_over));
+    office.simulation.settle();
+  }
+
+  PostOffice& office;
+  HeldWorker* disk = nullptr;
+  send::FlushReport report;
+  bool is_over = false;
+};
+
 }  // namespace
 
 TEST_CASE("flush: while an answer is not on disk the next message goes up to its dot, and no further", "[flush]") {
   PostOffice office;
   put_many(office, 3);
-  auto worker = std::make_unique<HeldWorker>(office.simulation);
-  auto& disk = *worker;
-  office.disk = std::move(worker);
-  office.host.mood = [&](const Moment& moment) -> std::optional<Act> {
-    if (moment.step == "dot" && moment.subject == "m0") disk.is_held = true;
-    return std::nullopt;
-  };
-  office.open_queue();
-  REQUIRE(office.queue->refresh());
-  send::FlushReport report;
-  bool is_over = false;
-  office.simulation.start(flush_into(office, report, is_over));
-  office.simulation.settle();
-  CHECK(disk.waiting == 1);
+  HeldFlush held(office, "m0");
+  CHECK(held.disk->waiting == 1);
   CHECK(office.host.times("MAIL") == 2);
   CHECK(office.host.times("DATA") == 2);
   CHECK(office.host.times("dot") == 1);
-  CHECK_FALSE(is_over);
-  disk.let_go();
+  CHECK_FALSE(held.is_over);
+  held.disk->let_go();
   office.simulation.settle();
-  CHECK(is_over);
-  CHECK(report.outcome == Outcome::sent);
+  CHECK(held.is_over);
+  CHECK(held.report.outcome == Outcome::sent);
   CHECK(subjects(office.host.taken) == Subjects{"m0", "m1", "m2"});
 }
 
@@ -633,24 +643,12 @@ TEST_CASE("flush: of a large message everything but its end goes while the disk 
   PostOffice office;
   office.put("m0");
   office.put("large", {"b@example.net"}, std::string(300000, 'x') + "\r\n");
-  auto worker = std::make_unique<HeldWorker>(office.simulation);
-  auto& disk = *worker;
-  office.disk = std::move(worker);
-  office.host.mood = [&](const Moment& moment) -> std::optional<Act> {
-    if (moment.step == "dot" && moment.subject == "m0") disk.is_held = true;
-    return std::nullopt;
-  };
-  office.open_queue();
-  REQUIRE(office.queue->refresh());
-  send::FlushReport report;
-  bool is_over = false;
-  office.simulation.start(flush_into(office, report, is_over));
-  office.simulation.settle();
+  HeldFlush held(office, "m0");
   CHECK(office.host.traffic->bytes_written > 200000);
   CHECK(office.host.times("dot") == 1);
-  disk.let_go();
+  held.disk->let_go();
   office.simulation.settle();
-  REQUIRE(is_over);
+  REQUIRE(held.is_over);
   CHECK(office.host.taken.size() == 2);
 }
 
@@ -658,27 +656,15 @@ TEST_CASE("flush: answers of several connections that wait go to disk in one bat
   PostOffice office;
   put_many(office, 8);
   office.options.max_connections = 4;
-  auto worker = std::make_unique<HeldWorker>(office.simulation);
-  auto& disk = *worker;
-  office.disk = std::move(worker);
-  office.host.mood = [&](const Moment& moment) -> std::optional<Act> {
-    if (moment.step == "dot") disk.is_held = true;
-    return std::nullopt;
-  };
-  office.open_queue();
-  REQUIRE(office.queue->refresh());
-  send::FlushReport report;
-  bool is_over = false;
-  office.simulation.start(flush_into(office, report, is_over));
-  office.simulation.settle();
+  HeldFlush held(office);
   // One batch is at work, the other answers wait for it together.
-  CHECK(disk.waiting == 1);
+  CHECK(held.disk->waiting == 1);
   CHECK(office.host.times("dot") == 4);
   office.host.mood = nullptr;
-  disk.let_go();
+  held.disk->let_go();
   office.simulation.settle();
-  REQUIRE(is_over);
-  CHECK(report.tally.messages == 8);
+  REQUIRE(held.is_over);
+  CHECK(held.report.tally.messages == 8);
 }
 
 TEST_CASE("flush: an answer waits a moment for those that are about to come, and one sync serves them", "[flush]") {

@@ -1,4 +1,5 @@
 #include "app/notices.hpp"
+#include "recorded_log.hpp"
 
 #include <algorithm>
 #include <catch2/catch.hpp>
@@ -23,19 +24,6 @@ namespace {
 
 const std::string k_header = "Subject: hello\r\nX-Long: a\r\n b\r\n";
 const std::string k_message = k_header + "\r\nthe body\r\n.\r\n";
-
-class RecordedLog final : public Log {
- public:
-  bool wants(Level /*level*/) const override { return true; }
-  std::string text;
-
- private:
-  void write(Level level, std::string_view event, const Writable& fields) override {
-    text += (level == Level::error ? "error: " : "") + std::string(event);
-    for (const auto& [name, value] : fields) text += " " + std::string(name) + "=" + value;
-    text += "\n";
-  }
-};
 
 // No call to the disk is left out but fsync, which costs a thousand times what the rest does.
 FileOps& unsynced() {
@@ -117,7 +105,7 @@ struct House {
   std::size_t connections = 0;
   std::function<void()> on_taken = [] {};
   std::function<void()> on_connect = [] {};
-  RecordedLog log;
+  test::RecordedLog log;
   Stop stop;
   std::unique_ptr<net::Worker> worker = net::make_inline_worker();
   net::Simulation simulation;  // last: its conversations look at all the others
@@ -410,7 +398,7 @@ TEST_CASE("notices: what each reply of the target means", "[notices]") {
     CHECK(house.taken.empty());
     CHECK(count_of(house.said, "MAIL") == mails);
     CHECK(house.entries().size() == 2);  // nothing is forgotten
-    CHECK(contains(house.log.text, "error: the sender of a message cannot be told") == (sums.undeliverable > 0));
+    CHECK(contains(house.log.text, "error the sender of a message cannot be told") == (sums.undeliverable > 0));
     for (const auto& entry : house.entries()) {
       CHECK((entry.stopped == queue::Stopped::undeliverable) == (sums.undeliverable > 0));
     }

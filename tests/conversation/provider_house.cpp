@@ -138,17 +138,6 @@ FileOps& unsynced() {
   return files;
 }
 
-void RecordedLog::write(Level level, std::string_view event, const Writable& fields) {
-  static const std::map<Level, std::string> names{{Level::error, "error"},
-                                                  {Level::warn, "warn"},
-                                                  {Level::info, "info"},
-                                                  {Level::debug, "debug"},
-                                                  {Level::trace, "trace"}};
-  text += names.at(level) + " " + std::string(event);
-  for (const auto& [key, value] : fields) text += " " + std::string(key) + "=" + value;
-  text += "\n";
-}
-
 House::House(FileOps& file_ops) : files(&file_ops), customers(two_customers()) {
   reopen();
 }

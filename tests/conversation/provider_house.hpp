@@ -9,19 +9,10 @@
 #include "client/open.hpp"
 #include "net/memory.hpp"
 #include "provider/session.hpp"
+#include "recorded_log.hpp"
 #include "server/mail_session.hpp"
 
 namespace odmr::test {
-
-/// Keeps every line, as "event key=value …".
-class RecordedLog final : public Log {
- public:
-  bool wants(Level /*level*/) const override { return true; }
-  std::string text;
-
- private:
-  void write(Level level, std::string_view event, const Writable& fields) override;
-};
 
 /// Everything that went through the first end of a line, as it read it.
 struct Incoming {

@@ -208,17 +208,6 @@ Task<> SmartHost::attend_pop(std::shared_ptr<Line> line, std::vector<std::string
 
 // --- the log
 
-void Book::write(Level level, std::string_view event, const Writable& fields) {
-  static const std::map<Level, std::string> names{{Level::error, "error"},
-                                                  {Level::warn, "warn"},
-                                                  {Level::info, "info"},
-                                                  {Level::debug, "debug"},
-                                                  {Level::trace, "trace"}};
-  text += names.at(level) + " " + std::string(event);
-  for (const auto& [key, value] : fields) text += " " + std::string(key) + "=" + value;
-  text += "\n";
-}
-
 // --- the post office
 
 PostOffice::PostOffice() {

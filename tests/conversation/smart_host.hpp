@@ -14,6 +14,7 @@
 #include "net/memory.hpp"
 #include "net/network.hpp"
 #include "queue/intake.hpp"
+#include "recorded_log.hpp"
 #include "send/flush.hpp"
 
 namespace odmr::test {
@@ -85,17 +86,6 @@ class SmartHost final : public net::Network {
   net::Simulation& simulation_;
 };
 
-/// Keeps every line, as "event key=value …".
-class Book final : public Log {
- public:
-  bool wants(Level /*level*/) const override { return true; }
-  bool has(const std::string& words) const { return text.find(words) != std::string::npos; }
-  std::string text;
-
- private:
-  void write(Level level, std::string_view event, const Writable& fields) override;
-};
-
 /// The real files without syncs; `refuses` makes calls fail whose name begins so, `times` of them.
 class QueueFiles final : public WatchedFiles {
  public:
@@ -132,7 +122,7 @@ struct PostOffice {
 
   TemporaryDirectory directory;
   QueueFiles files;
-  Book log;
+  RecordedLog log;
   queue::QueueOptions queue_options;
   send::FlushOptions options;
   std::map<std::string, std::string> subjects;  ///< by id

@@ -5,7 +5,7 @@ import socket
 import threading
 
 from .provider import PASSWORD, USER
-from .wire import Cut, Line
+from .wire import Cut, Line, shut_listener
 
 
 class Pop:
@@ -21,11 +21,7 @@ class Pop:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def stop(self):
-        try:
-            self.listener.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
-        self.listener.close()
+        shut_listener(self.listener)
         for line in list(self.lines):
             line.shut()
 

@@ -17,7 +17,7 @@ from .login import Login
 from .messages import CUSTOMER_DOMAIN, SECOND_DOMAIN
 from .sender import Sender
 from .sink import Transactions
-from .wire import Cut, Line, Script
+from .wire import Cut, Line, Script, shut_listener
 
 USER, PASSWORD = "gateway.example", "correct horse 7 battery"
 
@@ -110,11 +110,7 @@ class Provider:
 
     def stop(self):
         self.stopped = True
-        try:
-            self.listener.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
-        self.listener.close()
+        shut_listener(self.listener)
         for session in list(self.sessions):
             if not session.done.is_set():
                 session.line.shut()

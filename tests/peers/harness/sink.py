@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from . import wait
 from .messages import Delivered
-from .wire import Cut, Line, Script
+from .wire import Cut, Line, Script, shut_listener
 
 EXTENSIONS = ("PIPELINING", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES", "SIZE 209715200")
 
@@ -82,11 +82,7 @@ class Sink:
 
     def stop(self):
         """Down: connections are closed, new ones refused."""
-        try:
-            self.listener.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
-        self.listener.close()
+        shut_listener(self.listener)
         for line in list(self.connections):
             line.shut()
 

@@ -11,6 +11,15 @@ class Cut(Exception):
     """The connection ended; the text says how."""
 
 
+def shut_listener(listener):
+    """New connections are refused, and a thread that waits in accept() comes back with an OSError."""
+    try:
+        listener.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass
+    listener.close()
+
+
 class Line:
     """One connection, TLS or not, that is read line by line and keeps a transcript."""
 
