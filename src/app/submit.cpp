@@ -72,7 +72,7 @@ class SubmitServer {
         attendance_(loop_, network_.clock(), settings.stop_grace, k_most_connections, log),
         name_(net::hex(net::random_octets(6))) {
     queue_options_.hostname = direct_options_.hostname = settings.hostname;
-    queue_options_.max_size = direct_options_.max_size = settings.submit.max_size;
+    queue_options_.limits.max_size = direct_options_.limits.max_size = settings.submit.max_size;
     const std::string directory = queue::directory_in(settings.state_dir);
     queue_options_.free_space = [directory] { return free_space(directory); };
     for (auto& disk : disks_) disk = net::make_worker();

@@ -29,4 +29,12 @@ mail::Received trace(const Caller& caller, const server::Hello& hello, const smt
   return received;
 }
 
+void CallerHandler::on_mail_refused(std::string_view argument, const smtp::Reply& reply) {
+  log_.info("message refused", {{"mail", std::string(argument)}, {"reply", reply.joined()}});
+}
+
+void CallerHandler::on_rcpt_refused(std::string_view argument, const smtp::Reply& reply) {
+  log_.info("recipient refused", {{"recipient", std::string(argument)}, {"reply", reply.joined()}});
+}
+
 }  // namespace odmr::submit

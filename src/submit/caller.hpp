@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "base/log.hpp"
 #include "mail/received.hpp"
 #include "server/mail_session.hpp"
 #include "smtp/command.hpp"
@@ -25,5 +26,18 @@ smtp::Mailbox qualified(smtp::Mailbox mailbox, const std::string& hostname);
 /// Our Received field; `recipient` is the only one, empty when there are several.
 mail::Received trace(const Caller& caller, const server::Hello& hello, const smtp::MailCommand& mail,
                      const std::string& recipient, WallTime now);
+
+/// The handler of a caller's session, as far as all of them do the same.
+class CallerHandler : public server::MailHandler {
+ public:
+  void on_mail_refused(std::string_view argument, const smtp::Reply& reply) override;
+  void on_rcpt_refused(std::string_view argument, const smtp::Reply& reply) override;
+
+ protected:
+  CallerHandler(Caller caller, Log& log) : caller_(std::move(caller)), log_(log) {}
+
+  const Caller caller_;
+  Log& log_;
+};
 
 }  // namespace odmr::submit

@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "base/outcome.hpp"
-#include "mail/header.hpp"
 
 namespace odmr::submit {
 
@@ -31,23 +30,23 @@ struct DirectSubmission::Message {
   std::string trace_id;
   std::vector<smtp::Mailbox> recipients;  // accepted
   std::optional<Reply> refused;
-  mail::HeaderWatch header{0};
-  std::uint64_t size = 0;
+  LimitWatch limits;
+
+  explicit Message(const Limits& all) : limits(all) {}
 };
 
 DirectSubmission::DirectSubmission(const DirectOptions& options, Caller caller, std::string session,
                                    deliver::Target& smart_host, Clock& clock, Log& log)
-    : options_(options),
-      caller_(std::move(caller)),
+    : CallerHandler(std::move(caller), log),
+      options_(options),
       session_(std::move(session)),
       smart_host_(smart_host),
-      clock_(clock),
-      log_(log) {}
+      clock_(clock) {}
 
 DirectSubmission::~DirectSubmission() = default;
 
 Task<Reply> DirectSubmission::on_mail(const smtp::MailCommand& mail, const server::Hello& hello) {
-  message_ = std::make_unique<Message>();
+  message_ = std::make_unique<Message>(options_.limits);
   message_->mail = mail;
   message_->hello = hello;
   message_->trace_id = session_ + "." + std::to_string(++sequence_);
@@ -76,14 +75,6 @@ Task<Reply> DirectSubmission::on_rcpt(const smtp::RcptCommand& rcpt) {
   co_return reply;
 }
 
-void DirectSubmission::on_mail_refused(std::string_view argument, const Reply& reply) {
-  log_.info("message refused", {{"mail", std::string(argument)}, {"reply", reply.joined()}});
-}
-
-void DirectSubmission::on_rcpt_refused(std::string_view argument, const Reply& reply) {
-  log_.info("recipient refused", {{"recipient", std::string(argument)}, {"reply", reply.joined()}});
-}
-
 Task<std::optional<Reply>> DirectSubmission::on_data() {
   Message& message = *message_;
   mail::Received received =
@@ -105,16 +96,12 @@ Task<> DirectSubmission::give_up(Reply reply) {
 
 Task<> DirectSubmission::on_content(std::string_view piece) {
   Message& message = *message_;
-  message.size += piece.size();
   if (message.refused) co_return;
-  if (!message.header.is_over()) message.header.see(piece);
-  if (options_.max_size != 0 && message.size > options_.max_size) {
-    co_await give_up(Reply(552, "5.3.4 at most " + std::to_string(options_.max_size) + " octets are taken here"));
-  } else if (message.header.hops() > options_.max_hops) {
-    co_await give_up(Reply(554, "5.4.6 too many hops: this message goes round in a loop"));
-  } else {
+  auto refused = message.limits.see(piece);
+  if (refused)
+    co_await give_up(std::move(*refused));
+  else
     co_await smart_host_.content(piece);
-  }
 }
 
 Task<Reply> DirectSubmission::on_end(const server::ContentEnd& end) {

@@ -8,19 +8,19 @@
 #include "deliver/smtp_target.hpp"
 #include "server/mail_session.hpp"
 #include "submit/caller.hpp"
+#include "submit/limits.hpp"
 
 namespace odmr::submit {
 
 struct DirectOptions {
   std::string hostname;
-  std::uint64_t max_size = 0;  ///< of a message; 0: no limit
-  std::size_t max_hops = 100;
+  Limits limits;
 };
 
 /// The handler of a local program's session that stores nothing: each transaction goes on to the smart host while it
 /// comes, and the smart host's answer is the answer. Only a login that the smart host does not accept is made a 4xx:
 /// it is our configuration that is at fault, and not the mail.
-class DirectSubmission final : public server::MailHandler {
+class DirectSubmission final : public CallerHandler {
  public:
   DirectSubmission(const DirectOptions& options, Caller caller, std::string session, deliver::Target& smart_host,
                    Clock& clock, Log& log);
@@ -28,8 +28,6 @@ class DirectSubmission final : public server::MailHandler {
 
   net::Task<smtp::Reply> on_mail(const smtp::MailCommand& mail, const server::Hello& hello) override;
   net::Task<smtp::Reply> on_rcpt(const smtp::RcptCommand& rcpt) override;
-  void on_mail_refused(std::string_view argument, const smtp::Reply& reply) override;
-  void on_rcpt_refused(std::string_view argument, const smtp::Reply& reply) override;
   net::Task<std::optional<smtp::Reply>> on_data() override;
   net::Task<> on_content(std::string_view piece) override;
   net::Task<smtp::Reply> on_end(const server::ContentEnd& end) override;
@@ -42,11 +40,9 @@ class DirectSubmission final : public server::MailHandler {
   void log_message(const smtp::Reply& reply, std::uint64_t size);
 
   const DirectOptions& options_;
-  Caller caller_;
   std::string session_;
   deliver::Target& smart_host_;
   Clock& clock_;
-  Log& log_;
   std::uint64_t sequence_ = 0;
   std::unique_ptr<Message> message_;
 };

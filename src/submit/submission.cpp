@@ -2,7 +2,6 @@
 
 #include <utility>
 
-#include "mail/header.hpp"
 #include "queue/attributes.hpp"
 #include "queue/intake.hpp"
 
@@ -18,13 +17,14 @@ struct Submission::Message {
   spool::Envelope envelope;
   std::optional<queue::Intake> intake;  // until the message is given up
   std::optional<Reply> refused;         // then
-  mail::HeaderWatch header{0};
-  std::uint64_t size = 0;
+  LimitWatch limits;
+
+  explicit Message(const Limits& all) : limits(all) {}
 };
 
 Submission::Submission(const SubmissionOptions& options, Caller caller, spool::Store store, net::Worker& disk,
                        Clock& clock, Log& log)
-    : options_(options), caller_(std::move(caller)), store_(std::move(store)), disk_(disk), clock_(clock), log_(log) {}
+    : CallerHandler(std::move(caller), log), options_(options), store_(std::move(store)), disk_(disk), clock_(clock) {}
 
 Submission::~Submission() = default;
 
@@ -35,7 +35,7 @@ Task<Reply> Submission::on_mail(const smtp::MailCommand& mail, const server::Hel
     log_.warn("message put off: the disk is full", {{"free", std::to_string(*space)}});
     co_return Reply(452, "4.3.1 the queue has no room for this now");
   }
-  message_ = std::make_unique<Message>();
+  message_ = std::make_unique<Message>(options_.limits);
   message_->mail = mail;
   message_->hello = hello;
   auto& envelope = message_->envelope;
@@ -54,14 +54,6 @@ Task<Reply> Submission::on_rcpt(const smtp::RcptCommand& rcpt) {
   if (!rcpt.orcpt.empty()) recipient.attributes["orcpt"] = rcpt.orcpt;
   message_->envelope.recipients.push_back(std::move(recipient));
   co_return Reply(250, "2.1.5 OK");
-}
-
-void Submission::on_mail_refused(std::string_view argument, const Reply& reply) {
-  log_.info("message refused", {{"mail", std::string(argument)}, {"reply", reply.joined()}});
-}
-
-void Submission::on_rcpt_refused(std::string_view argument, const Reply& reply) {
-  log_.info("recipient refused", {{"recipient", std::string(argument)}, {"reply", reply.joined()}});
 }
 
 Task<std::optional<Reply>> Submission::on_data() {
@@ -94,13 +86,9 @@ Reply Submission::refusal(const Error& error) {
 
 Task<> Submission::on_content(std::string_view piece) {
   Message& message = *message_;
-  message.size += piece.size();
   if (message.refused) co_return;
-  if (!message.header.is_over()) message.header.see(piece);
-  if (options_.max_size != 0 && message.size > options_.max_size) {
-    give_up(Reply(552, "5.3.4 at most " + std::to_string(options_.max_size) + " octets are taken here"));
-  } else if (message.header.hops() > options_.max_hops) {
-    give_up(Reply(554, "5.4.6 too many hops: this message goes round in a loop"));
+  if (const auto refused = message.limits.see(piece)) {
+    give_up(*refused);
   } else if (const auto written = message.intake->write(piece); !written) {
     give_up(refusal(written.error()));
   }

@@ -10,13 +10,13 @@
 #include "server/mail_session.hpp"
 #include "spool/store.hpp"
 #include "submit/caller.hpp"
+#include "submit/limits.hpp"
 
 namespace odmr::submit {
 
 struct SubmissionOptions {
   std::string hostname;
-  std::uint64_t max_size = 0;  ///< of a message as it comes; 0: no limit
-  std::size_t max_hops = 100;
+  Limits limits;
   /// What the queue's disk has left. A message that would leave less than `spare` is not begun.
   std::function<Result<std::uint64_t>()> free_space;
   std::uint64_t spare = std::uint64_t{1} * 1024 * 1024;
@@ -24,7 +24,7 @@ struct SubmissionOptions {
 
 /// The handler of a local program's session: puts each message into the queue. The 250 after the dot is given when the
 /// message is on disk, and not before; while it gets there, other sessions go on.
-class Submission final : public server::MailHandler {
+class Submission final : public CallerHandler {
  public:
   /// A store of its own, a copy: commits run on `disk`, and a Store is for one thread at a time.
   Submission(const SubmissionOptions& options, Caller caller, spool::Store store, net::Worker& disk, Clock& clock,
@@ -33,8 +33,6 @@ class Submission final : public server::MailHandler {
 
   net::Task<smtp::Reply> on_mail(const smtp::MailCommand& mail, const server::Hello& hello) override;
   net::Task<smtp::Reply> on_rcpt(const smtp::RcptCommand& rcpt) override;
-  void on_mail_refused(std::string_view argument, const smtp::Reply& reply) override;
-  void on_rcpt_refused(std::string_view argument, const smtp::Reply& reply) override;
   net::Task<std::optional<smtp::Reply>> on_data() override;
   net::Task<> on_content(std::string_view piece) override;
   net::Task<smtp::Reply> on_end(const server::ContentEnd& end) override;
@@ -48,11 +46,9 @@ class Submission final : public server::MailHandler {
   net::Task<smtp::Reply> commit(std::uint64_t size);
 
   const SubmissionOptions& options_;
-  Caller caller_;
   spool::Store store_;
   net::Worker& disk_;
   Clock& clock_;
-  Log& log_;
   std::unique_ptr<Message> message_;
 };
 

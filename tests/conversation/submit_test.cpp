@@ -103,7 +103,7 @@ struct Desk {
   explicit Desk(FileOps& with = unsynced()) : files(&with) {
     options.hostname = session.hostname = "mail.example.org";
     options.free_space = [this] { return Result<std::uint64_t>(space); };
-    session.offer.size = options.max_size = 100000;
+    session.offer.size = options.limits.max_size = 100000;
     session.offer.smtputf8 = session.offer.dsn = true;
     session.bare_names = true;
     auto opened = spool::Store::in(directory.path(), *files);
@@ -403,7 +403,7 @@ TEST_CASE("submit: a hundred hops are none too many", "[submit]") {
 
 TEST_CASE("submit: a header without end is refused, not kept in memory", "[submit]") {
   Desk desk;
-  desk.session.offer.size = desk.options.max_size = 0;
+  desk.session.offer.size = desk.options.limits.max_size = 0;
   std::string header = k_header;
   while (header.size() <= 2 * 1024 * 1024) header += "X-Long: " + std::string(900, 'x') + "\r\n";
   const auto replies = replies_to(desk, with_data(header + "\r\nx\r\n") + with_data(k_message));
@@ -622,7 +622,7 @@ class SmartHost final : public server::MailHandler {
 struct Passage final : net::Network {
   Passage() {
     options.hostname = caller_session.hostname = "mail.example.org";
-    options.max_size = 100000;
+    options.limits.max_size = 100000;
     caller_session.offer.smtputf8 = caller_session.offer.dsn = true;
     caller_session.bare_names = true;
     host_session.hostname = "smtp.example.net";
