@@ -25,6 +25,13 @@ send::FlushTally sum(send::FlushTally a, const send::FlushTally& b) {
   return a;
 }
 
+SessionReport begun(WallTime now) {
+  SessionReport report;
+  report.session = net::hex(net::random_octets(6));
+  report.started = now;
+  return report;
+}
+
 }  // namespace
 
 Result<queue::Queue> open_queue(const Settings& settings, Clock& clock, Log& log) {
@@ -44,14 +51,11 @@ Outbound::Outbound(const Settings& settings, bool all, net::Network& network, ne
       network_(network),
       disk_(disk),
       on_progress_(std::move(on_progress)),
-      session_id_(net::hex(net::random_octets(6))),
-      log_(log, {{"session", session_id_}}),
-      stop_(stop) {
-  options_.all = all;
-  report_.session = session_id_;
-  report_.started = network.clock().wall();
-  begun_ = network.clock().now();
-}
+      all_(all),
+      begun_(network.clock().now()),
+      report_(begun(network.clock().wall())),
+      log_(log, {{"session", report_.session}}),
+      stop_(stop) {}
 
 Outbound::~Outbound() = default;
 
@@ -59,13 +63,8 @@ Task<bool> Outbound::prepare() {
   Result<void> ready;
   std::function<void()> work = [&] { ready = open_and_look(); };
   co_await disk_.run(std::move(work));
-  if (!ready) {
-    end(Outcome::state, ready.error().text);
-    co_return false;
-  }
-  const auto loaded = load();
-  if (!loaded) end(Outcome::config, "[outbound]: " + loaded.error().text);
-  co_return loaded.has_value();
+  if (!ready) end(Outcome::state, ready.error().text);
+  co_return ready.has_value();
 }
 
 Result<void> Outbound::open_and_look() {
@@ -80,27 +79,32 @@ Result<void> Outbound::open_and_look() {
 Result<void> Outbound::look() {
   if (auto queued = queue_bounce_records(settings_, network_.clock(), log_); !queued) return queued;
   if (auto refreshed = queue_->refresh(); !refreshed) return refreshed;
-  const auto due = queue_->has_due(options_.all);
+  const auto due = queue_->has_due(all_);
   if (!due) return fail(due.error());
   has_due_ = *due;
   return {};
 }
 
-Result<void> Outbound::load() {
-  auto options = plan_flush(settings_);
-  if (!options) return fail(options.error());
-  options->all = options_.all;
-  options_ = std::move(*options);
-  auto target = plan_target(settings_, settings_.deliver);
-  if (!target) return fail(target.error());
-  target_ = std::move(*target);
-  return {};
+// Only when there is something to send: secrets may have to be asked for.
+Task<bool> Outbound::load() {
+  if (!options_) {
+    auto options = plan_flush(settings_);
+    if (!options) {
+      co_await cannot_send(Outcome::config, "[outbound]: " + options.error().text);
+      co_return false;
+    }
+    options_ = std::move(*options);
+    options_->all = all_;
+  }
+  co_return true;
 }
 
 Task<> Outbound::send() {
-  if (outbound_.to != OutboundSettings::To::smart_host) co_return;
-  OnProgress on_progress = [this](const send::FlushTally& tally) { show(tally); };
-  const auto flushed = co_await send::flush(options_, *queue_, network_, disk_, std::move(on_progress), log_, stop_);
+  if (outbound_.to != OutboundSettings::To::smart_host || !has_due_) co_return;
+  const bool is_loaded = co_await load();
+  if (!is_loaded) co_return;
+  OnProgress on_progress = shown();
+  const auto flushed = co_await send::flush(*options_, *queue_, network_, disk_, std::move(on_progress), log_, stop_);
   add(flushed);
 }
 
@@ -114,8 +118,10 @@ bool Outbound::has_something() const {
 
 Task<Result<void>> Outbound::speak(client::Session& session) {
   has_spoken_ = true;
-  OnProgress on_progress = [this](const send::FlushTally& tally) { show(tally); };
-  auto flushed = co_await send::flush_over(session, options_, *queue_, disk_, std::move(on_progress), log_, stop_);
+  const bool is_loaded = co_await load();
+  if (!is_loaded) co_return Result<void>();
+  OnProgress on_progress = shown();
+  auto flushed = co_await send::flush_over(session, *options_, *queue_, disk_, std::move(on_progress), log_, stop_);
   add(flushed.report);
   if (flushed.broken) co_return fail(*flushed.broken);
   co_return Result<void>();
@@ -125,22 +131,29 @@ Task<> Outbound::speak_alone(const FetchPlan& plan) {
   if (!has_something()) co_return;
   auto opened = co_await client::open(network_, plan.server, log_, stop_);
   if (!opened) {
-    not_reached(opened.error().outcome, opened.error().text);
+    co_await not_reached(opened.error().outcome, opened.error().text);
     co_return;
   }
   const auto said = co_await speak(opened->session);
   if (said) co_await opened->session.quit(k_farewell);
 }
 
-void Outbound::not_reached(Outcome outcome, const std::string& why) {
-  if (!has_something()) return;
+Task<> Outbound::not_reached(Outcome outcome, const std::string& why) {
+  if (!has_something()) co_return;
   has_spoken_ = true;
   // What the flush does not know of (contract) means that there was no connection for it.
   const bool is_known = outcome == Outcome::auth || outcome == Outcome::tls || outcome == Outcome::config;
-  end(is_known ? outcome : Outcome::unavailable, why);
-  const auto expired = queue_->expire(smtp::Reply(451, "4.4.1 the provider cannot be reached: " + why));
-  if (!expired) return end(Outcome::state, expired.error().text);
-  if (*expired > 0) sent().bounced += *expired;
+  co_await cannot_send(is_known ? outcome : Outcome::unavailable, why);
+}
+
+// Nothing goes out now, and what is too old for another try has failed.
+Task<> Outbound::cannot_send(Outcome outcome, const std::string& why) {
+  end(outcome, why);
+  Result<std::uint64_t> expired = 0;
+  std::function<void()> work = [&] { expired = queue_->expire(smtp::Reply(451, "4.4.1 not sent: " + why)); };
+  co_await disk_.run(std::move(work));
+  if (!expired) co_return end(Outcome::state, expired.error().text);
+  sent().bounced += *expired;
 }
 
 Task<> Outbound::send_what_came_meanwhile() {
@@ -154,11 +167,16 @@ Task<> Outbound::send_what_came_meanwhile() {
 }
 
 Task<> Outbound::tell_senders() {
+  const auto due = queue_->has_notices_due(all_);
+  if (!due) co_return end(Outcome::state, due.error().text);
+  if (!*due) co_return;
+  const auto target = plan_target(settings_, settings_.deliver);
+  if (!target) co_return end(Outcome::config, "[deliver]: " + target.error().text);
   NoticeOptions options;
-  options.all = options_.all;
+  options.all = all_;
   options.whole_message = outbound_.bounce_whole_message;
   options.lifetime = outbound_.lifetime;
-  const auto told = co_await send_notices(*queue_, target_, options, network_, disk_, log_, stop_);
+  const auto told = co_await send_notices(*queue_, *target, options, network_, disk_, log_, stop_);
   if (told.put_off > 0) end(Outcome::deferred, "a notice to a sender waits for the local target");
   if (told.state_error) end(Outcome::state, told.state_error->text);
 }
@@ -168,8 +186,10 @@ send::FlushTally& Outbound::sent() {
   return *report_.sent;
 }
 
-void Outbound::show(const send::FlushTally& tally) {
-  if (on_progress_) on_progress_(sum(report_.sent.value_or(send::FlushTally()), tally));
+Outbound::OnProgress Outbound::shown() {
+  return [this](const send::FlushTally& tally) {
+    if (on_progress_) on_progress_(sum(report_.sent.value_or(send::FlushTally()), tally));
+  };
 }
 
 void Outbound::add(const send::FlushReport& flushed) {

@@ -28,7 +28,8 @@ class Outbound final : public BeforeTurn {
            Log& log, Stop& stop);
   ~Outbound() override;
 
-  /// Opens and repairs the queue, and loads what sending needs (secrets, trust). False: report() says why.
+  /// Opens and repairs the queue. False: report() says why. What sending needs (secrets, trust) is loaded when there is
+  /// something to send.
   net::Task<bool> prepare();
 
   /// Sends what is due to the smart host; nothing where the provider is the way out.
@@ -41,7 +42,7 @@ class Outbound final : public BeforeTurn {
   /// The same on a connection without ATRN: where the provider is not asked for mail, or cannot be.
   net::Task<> speak_alone(const FetchPlan& plan);
   /// What was meant for the provider's connection waits, since there was none.
-  void not_reached(Outcome outcome, const std::string& why);
+  net::Task<> not_reached(Outcome outcome, const std::string& why);
 
   /// Bounces of mail received in this run, and whatever was submitted since: send() again.
   net::Task<> send_what_came_meanwhile();
@@ -55,9 +56,10 @@ class Outbound final : public BeforeTurn {
  private:
   Result<void> open_and_look();
   Result<void> look();
-  Result<void> load();
+  net::Task<bool> load();
+  net::Task<> cannot_send(Outcome outcome, const std::string& why);
   send::FlushTally& sent();
-  void show(const send::FlushTally& tally);
+  OnProgress shown();
   void add(const send::FlushReport& flushed);
   void end(Outcome outcome, const std::string& text);
 
@@ -66,16 +68,15 @@ class Outbound final : public BeforeTurn {
   net::Network& network_;
   net::Worker& disk_;
   OnProgress on_progress_;
-  std::string session_id_;
+  const bool all_;
+  const TimePoint begun_;
+  SessionReport report_;
   ScopedLog log_;
   Stop& stop_;
-  send::FlushOptions options_;
-  deliver::TargetOptions target_;
+  std::optional<send::FlushOptions> options_;
   std::optional<queue::Queue> queue_;
   bool has_due_ = false;
   bool has_spoken_ = false;
-  TimePoint begun_;
-  SessionReport report_;
 };
 
 }  // namespace odmr::app

@@ -155,7 +155,7 @@ class Run {
     if (!carries_outbound) co_return;
     // Nobody to give mail to is no reason to keep what goes out.
     if (report.outcome == Outcome::local_down) co_await outbound_->speak_alone(plan);
-    outbound_->not_reached(report.outcome, report.text);
+    co_await outbound_->not_reached(report.outcome, report.text);
   }
 
   Task<> send() {
@@ -176,7 +176,7 @@ class Run {
       if (plan)
         co_await outbound_->speak_alone(*plan);
       else
-        outbound_->not_reached(Outcome::config, "[provider." + provider.name + "]: " + plan.error().text);
+        co_await outbound_->not_reached(Outcome::config, "[provider." + provider.name + "]: " + plan.error().text);
     }
   }
 

@@ -71,6 +71,7 @@ struct Queue::State {
   void tidy();
 
   Result<void> fill_ready(bool all);
+  Result<std::vector<std::string>> due_notices(bool all);
   bool is_tainted(const std::string& id);
   void taint(const std::string& id);
   std::optional<Folder::Claimed> claim_for_work(const std::string& id);
@@ -422,20 +423,32 @@ Result<std::uint64_t> Queue::expire(const smtp::Reply& reply) {
 
 // --- for bounces and delay notices
 
-Result<std::vector<std::string>> Queue::notices_due(bool all, std::size_t most) {
-  const WallTime now = state_->clock.wall();
+Result<std::vector<std::string>> Queue::State::due_notices(bool all) {
+  const WallTime now = clock.wall();
   std::optional<WallTime> delayed_since;
-  if (state_->options.delay_notice) {
-    delayed_since = now - std::chrono::duration_cast<WallTime::duration>(*state_->options.delay_notice);
+  if (options.delay_notice) {
+    delayed_since = now - std::chrono::duration_cast<WallTime::duration>(*options.delay_notice);
   }
-  const std::lock_guard lock(state_->mutex);
-  auto ids = state_->index->with([&](Index& it) { return it.notices_due(all, now, delayed_since); });
+  auto ids = index->with([&](Index& it) { return it.notices_due(all, now, delayed_since); });
   if (!ids) return ids;
-  std::erase_if(*ids,
-                [this](const std::string& id) { return state_->noticed.contains(id) || state_->tainted.contains(id); });
+  std::erase_if(*ids, [this](const std::string& id) { return noticed.contains(id) || tainted.contains(id); });
+  return ids;
+}
+
+Result<std::vector<std::string>> Queue::notices_due(bool all, std::size_t most) {
+  const std::lock_guard lock(state_->mutex);
+  auto ids = state_->due_notices(all);
+  if (!ids) return ids;
   if (ids->size() > most) ids->resize(most);
   state_->noticed.insert(ids->begin(), ids->end());
   return ids;
+}
+
+Result<bool> Queue::has_notices_due(bool all) {
+  const std::lock_guard lock(state_->mutex);
+  const auto ids = state_->due_notices(all);
+  if (!ids) return fail(ids.error());
+  return !ids->empty();
 }
 
 Result<std::optional<Notice>> Queue::take_notice(const std::string& id) {

@@ -144,6 +144,8 @@ class Queue {
   /// Ids of messages about which a notice is due now, at most `most`; `all`: also those whose notice was put off. None
   /// twice in a run.
   Result<std::vector<std::string>> notices_due(bool all, std::size_t most);
+  /// Whether it would give any.
+  Result<bool> has_notices_due(bool all);
   Result<std::optional<Notice>> take_notice(const std::string& id);
   struct NoticeOutcome {
     enum class How {

@@ -43,6 +43,7 @@ def register(suite):
     suite.case("flush/tls-foreign-authority")(foreign_authority)
     suite.case("flush/tls-not-offered")(tls_not_offered)
     suite.case("flush/config-password-file-missing")(password_missing)
+    suite.case("flush/no-mail-no-secret")(secret_not_asked_for)
     suite.case("flush/state-queue-is-a-file")(queue_is_a_file)
     suite.case("flush/state-disk-full")(disk_full)
     suite.case("flush/worst-of-both-is-the-exit-status")(worst_of_both)
@@ -293,6 +294,16 @@ def password_missing(bench):
     for key in ("user", "password_file"):
         del customer.tables["outbound"][key]
     still_queued(customer, letters)
+
+
+def secret_not_asked_for(bench):
+    """A store of passwords may ask somebody, or be locked: with nothing to send it is left alone."""
+    host = bench.host()
+    customer = bench.customer(bench.sink(), bench.provider()).send_through(host)
+    asked = bench.path("asked")
+    customer.tables["outbound"].update({"user": "gateway.example", "password_command": ["touch", asked]})
+    nothing_to_send(customer.run())
+    check(not os.path.exists(asked), "the password was asked for with nothing to send")
 
 
 def queue_is_a_file(bench):
