@@ -51,9 +51,8 @@ clean_up() {
 }
 
 make_folder() {
-    umask 077
     if [ -n "${KEEP:-}" ]; then
-        mkdir -p "$KEEP"
+        (umask 077 && mkdir -p "$KEEP")
         folder=$(cd "$KEEP" && pwd)
         [ -z "$(ls -A "$folder")" ] || die "$folder is not empty; KEEP names a new folder"
     else
@@ -277,6 +276,7 @@ show_dialogue() {
 
 make_folder
 build
+umask 077 # from here on there are secrets; what is built may be run by others
 make_certificate >>build.log 2>&1
 make_secret
 write_provider_configuration

@@ -39,7 +39,7 @@ class Disk:
 
     def __enter__(self):
         if "ODMR_FAULTS_NAMESPACE" not in os.environ:
-            raise AssertionError(f"{NEEDS}; \"unshare --mount\" failed")
+            raise AssertionError(f"{NEEDS}; tests/own-mounts failed")
         os.makedirs(self.root)
         with open(self.image, "wb") as file:
             file.truncate(self.size)

@@ -5,8 +5,10 @@ import pwd
 
 from .maildir import SHARED
 from .process import Child
+from .programs import REPOSITORY
 from .target import ADDRESS, Target, files_below, write
 
+OWN_MOUNTS = os.path.join(REPOSITORY, "tests", "own-mounts")
 # Paths that are compiled in. The program runs in a mount namespace of its own, where they are ours.
 SPOOL = "/var/spool/smtpd"
 HELPERS = "/usr/libexec/opensmtpd"
@@ -71,7 +73,7 @@ match from local for any action "away"
     def _launch(self):
         helpers = os.path.join(self.programs, HELPERS.lstrip("/"))
         program = os.path.join(self.programs, "usr/sbin/smtpd")
-        return Child(["unshare", "--mount", "--propagation", "unchanged", "sh", "-ec",
+        return Child([OWN_MOUNTS, "sh", "-ec",
                       'mount --bind "$1" /var/spool/smtpd; mount --bind "$2" /usr/libexec/opensmtpd; '
                       'mount -t tmpfs tmpfs /run; exec "$3" -d -f "$4"',
                       "smtpd", self.spool, helpers, program, self.configuration],

@@ -31,7 +31,7 @@ def copy_for_everybody(folder):
     for name in os.listdir(source):
         path = os.path.join(source, name)
         if os.path.isfile(path) and os.access(path, os.X_OK):
-            shutil.copy2(path, os.path.join(folder, name))
+            os.chmod(shutil.copy(path, folder), 0o755)
     for name in ("sendmail", "mailq"):
         os.symlink("odmr", os.path.join(folder, name))
     return folder

@@ -53,6 +53,7 @@ class Setting:
         self.bin = bench.path("bin")
         os.makedirs(self.bin)
         self.odmr = shutil.copy(binary("odmr"), self.bin)
+        os.chmod(self.odmr, 0o755)
         for name in ("sendmail", "mailq", "newaliases"):
             os.symlink("odmr", os.path.join(self.bin, name))
         self.state = bench.path("state")
