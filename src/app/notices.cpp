@@ -65,13 +65,25 @@ class Notices {
         target_(deliver::make_target(target, network, files, log, stop)) {}
 
   Task<NoticesReport> run() {
-    bool is_more = true;
+    bool is_more = co_await can_note();
     while (is_more) is_more = co_await next_few();
     co_await target_->close();
     co_return report_;
   }
 
  private:
+  // A notice that went, and cannot be noted, would go again with every run.
+  Task<bool> can_note() {
+    const auto due = queue_.has_notices_due(options_.all);
+    if (!due) co_return has_failed(due.error());
+    if (!*due) co_return false;
+    Result<void> tried;
+    std::function<void()> work = [&] { tried = queue_.try_note(); };
+    co_await disk_.run(std::move(work));
+    if (!tried) co_return has_failed(tried.error());
+    co_return true;
+  }
+
   // Gives whether to go on.
   Task<bool> next_few() {
     if (stop_.requested()) co_return false;
@@ -108,6 +120,7 @@ class Notices {
   void count(const queue::Notice& notice, const queue::Queue::NoticeOutcome& outcome) {
     const auto& to = notice.letter.message.envelope().reverse_path;
     const std::string about = notice.about == About::failure ? "failure" : "delay";
+    if (outcome.how != How::told && report_.why.empty()) report_.why = notice.letter.id + ": " + outcome.reply;
     if (outcome.how == How::told) {
       ++report_.told;
       log_.info("sender told", {{"id", notice.letter.id}, {"about", about}, {"to", to}});
@@ -182,7 +195,7 @@ class Notices {
     status.envelope_id = attribute(envelope.attributes, "envid");
     status.arrival = envelope.arrival;
     status.now = clock_.wall();
-    status.until = envelope.arrival + std::chrono::duration_cast<WallTime::duration>(options_.lifetime);
+    status.until = notice.letter.since + std::chrono::duration_cast<WallTime::duration>(options_.lifetime);
     status.message_id = notice.letter.id + "." + net::hex(net::random_octets(16));
     status.whole_message = whole;
     status.internationalized = target_->abilities().smtputf8;

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 
 #include "deliver/target.hpp"
 #include "net/worker.hpp"
@@ -20,6 +21,7 @@ struct NoticesReport {
   std::uint64_t told = 0;
   std::uint64_t put_off = 0;
   std::uint64_t undeliverable = 0;
+  std::string why;                   ///< of the first one that was put off or is undeliverable: its id, and the words
   std::optional<Error> state_error;  ///< the queue could not be read or written: the rest waits for the next run
 };
 

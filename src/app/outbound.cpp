@@ -1,5 +1,6 @@
 #include "app/outbound.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "app/bounce_records.hpp"
@@ -15,6 +16,7 @@ namespace {
 using net::Task;
 
 constexpr auto k_farewell = std::chrono::seconds(10);
+constexpr std::size_t k_most_named = 10;  // messages, in the log
 
 send::FlushTally sum(send::FlushTally a, const send::FlushTally& b) {
   a.messages += b.messages;
@@ -34,14 +36,13 @@ SessionReport begun(WallTime now) {
 
 }  // namespace
 
-Result<queue::Queue> open_queue(const Settings& settings, Clock& clock, Log& log) {
-  if (!settings.outbound) {
-    return fail(Errc::not_found, "there is no outbound queue: the configuration has no [outbound] with a smart host");
-  }
-  queue::QueueOptions options;
-  options.lifetime = settings.outbound->lifetime;
-  options.delay_notice = settings.outbound->delay_notice;
-  return queue::Queue::in(queue::directory_in(settings.state_dir), options, clock, log);
+// Makes nothing that is not there.
+std::uint64_t count_waiting(const Settings& settings) {
+  auto& files = system_files();
+  const auto held = files.open_dir(queue::directory_in(settings.state_dir) + "/held");
+  const auto names = held ? files.list(held->get()) : fail(held.error());
+  if (!names) return 0;
+  return static_cast<std::uint64_t>(std::count_if(names->begin(), names->end(), spool::Store::is_id));
 }
 
 Outbound::Outbound(const Settings& settings, bool all, net::Network& network, net::Worker& disk, OnProgress on_progress,
@@ -68,7 +69,10 @@ Task<bool> Outbound::prepare() {
 }
 
 Result<void> Outbound::open_and_look() {
-  auto opened = open_queue(settings_, network_.clock(), log_);
+  queue::QueueOptions options;
+  options.lifetime = outbound_.lifetime;
+  options.delay_notice = outbound_.delay_notice;
+  auto opened = queue::Queue::in(queue::directory_in(settings_.state_dir), options, network_.clock(), log_);
   if (!opened) return fail(opened.error());
   queue_.emplace(std::move(*opened));
   if (auto recovered = queue_->recover(); !recovered) return recovered;
@@ -150,7 +154,11 @@ Task<> Outbound::not_reached(Outcome outcome, const std::string& why) {
 Task<> Outbound::cannot_send(Outcome outcome, const std::string& why) {
   end(outcome, why);
   Result<std::uint64_t> expired = 0;
-  std::function<void()> work = [&] { expired = queue_->expire(smtp::Reply(451, "4.4.1 not sent: " + why)); };
+  std::function<void()> work = [&] {
+    expired = queue_->expire(smtp::Reply(451, "4.4.1 not sent: " + why));
+    // Its memory alone: what is due stays due.
+    static_cast<void>(queue_->not_tried(why));
+  };
   co_await disk_.run(std::move(work));
   if (!expired) co_return end(Outcome::state, expired.error().text);
   sent().bounced += *expired;
@@ -167,6 +175,8 @@ Task<> Outbound::send_what_came_meanwhile() {
 }
 
 Task<> Outbound::tell_senders() {
+  // What cannot be written down would be said again.
+  if (report_.outcome == Outcome::state) co_return;
   const auto due = queue_->has_notices_due(all_);
   if (!due) co_return end(Outcome::state, due.error().text);
   if (!*due) co_return;
@@ -177,8 +187,47 @@ Task<> Outbound::tell_senders() {
   options.whole_message = outbound_.bounce_whole_message;
   options.lifetime = outbound_.lifetime;
   const auto told = co_await send_notices(*queue_, *target, options, network_, disk_, log_, stop_);
-  if (told.put_off > 0) end(Outcome::deferred, "a notice to a sender waits for the local target");
+  if (told.undeliverable > 0) {
+    end(Outcome::deferred, "a sender cannot be told of a failure, and the message stays in the queue: " + told.why);
+  }
+  if (told.put_off > 0) end(Outcome::deferred, "a notice to a sender waits for the local target: " + told.why);
   if (told.state_error) end(Outcome::state, told.state_error->text);
+}
+
+// What somebody has to look at is never passed over in silence; what this run has found is its outcome, too.
+Task<> Outbound::say_what_is_stuck() {
+  const auto aside = queue_->set_aside();
+  const auto unread = queue_->left_alone();
+  const auto name = [this](const queue::Unusable& one) {
+    return queue::directory_in(settings_.state_dir) + "/" + one.file + ": " + one.why;
+  };
+  if (!unread.empty()) end(Outcome::deferred, "a message in the queue cannot be read: " + name(unread.front()));
+  if (!aside.empty()) end(Outcome::state, "a message was damaged, and was set aside: " + name(aside.front()));
+  Result<void> warned;
+  std::function<void()> work = [&] { warned = warn_of_what_stays(); };
+  co_await disk_.run(std::move(work));
+  if (!warned) end(Outcome::state, warned.error().text);
+}
+
+Result<void> Outbound::warn_of_what_stays() {
+  const auto sums = queue_->sums();
+  if (!sums) return fail(sums.error());
+  if (sums->set_aside > 0) {
+    log_.warn("damaged messages were set aside, and wait for somebody to look at them",
+              {{"messages", std::to_string(sums->set_aside)},
+               {"folder", queue::directory_in(settings_.state_dir) + "/corrupt"}});
+  }
+  if (sums->undeliverable == 0) return {};
+  const auto stuck = queue_->undeliverable(k_most_named);
+  if (!stuck) return fail(stuck.error());
+  for (const auto& one : *stuck) {
+    log_.warn("a message is undeliverable, and nobody can be told; it stays until it is removed or retried by hand",
+              {{"id", one.id}, {"from", "<" + one.reverse_path + ">"}, {"reply", one.reply}});
+  }
+  if (sums->undeliverable > stuck->size()) {
+    log_.warn("more messages are undeliverable", {{"messages", std::to_string(sums->undeliverable - stuck->size())}});
+  }
+  return {};
 }
 
 send::FlushTally& Outbound::sent() {
@@ -198,8 +247,7 @@ void Outbound::add(const send::FlushReport& flushed) {
   if (!report_.auth) report_.auth = flushed.auth;
   if (flushed.outcome == Outcome::no_mail) return;
   sent() = sum(sent(), flushed.tally);
-  const bool is_unsaid = flushed.outcome == Outcome::deferred && flushed.text.empty();
-  end(flushed.outcome, is_unsaid ? "some mail was put off; it stays in the queue" : flushed.text);
+  end(flushed.outcome, flushed.text);
 }
 
 void Outbound::end(Outcome outcome, const std::string& text) {
@@ -212,6 +260,8 @@ void Outbound::end(Outcome outcome, const std::string& text) {
 std::optional<SessionReport> Outbound::report() const {
   if (!report_.sent) return std::nullopt;
   SessionReport report = report_;
+  const bool is_unsaid = report.outcome == Outcome::deferred && report.text.empty();
+  if (is_unsaid) report.text = "some mail was put off; it stays in the queue";
   report.seconds = std::chrono::duration<double>(network_.clock().now() - begun_).count();
   return report;
 }

@@ -12,8 +12,8 @@
 
 namespace odmr::app {
 
-/// Opens the outbound queue of the state directory. Errors: as queue::Queue::in; there is no [outbound].
-Result<queue::Queue> open_queue(const Settings& settings, Clock& clock, Log& log);
+/// Messages that wait in the queue of the state directory; 0 too where there is none. For a run without [outbound].
+std::uint64_t count_waiting(const Settings& settings);
 
 /// The outbound half of a run: the queue goes out through the smart host, or over a provider's connection, and what
 /// came to nothing is told to its senders. Its parts run one after the other; each may be called again, and what they
@@ -49,6 +49,8 @@ class Outbound final : public BeforeTurn {
 
   /// Bounces, and notices of delay, to the local target.
   net::Task<> tell_senders();
+  /// Last of all: says what is in the queue that no run can do anything about.
+  net::Task<> say_what_is_stuck();
 
   /// No value when there was nothing to send.
   std::optional<SessionReport> report() const;
@@ -58,6 +60,7 @@ class Outbound final : public BeforeTurn {
   Result<void> look();
   net::Task<bool> load();
   net::Task<> cannot_send(Outcome outcome, const std::string& why);
+  Result<void> warn_of_what_stays();
   send::FlushTally& sent();
   OnProgress shown();
   void add(const send::FlushReport& flushed);

@@ -8,17 +8,24 @@
 
 namespace odmr::app {
 
-Result<void> become_owner_of(const std::string& directory) {
-  if (geteuid() != 0) return {};
+Result<std::optional<Owner>> other_owner_of(const std::string& directory) {
+  if (geteuid() != 0) return std::nullopt;
   struct stat status {};
   if (stat(directory.c_str(), &status) != 0) {
-    if (errno == ENOENT) return {};
+    if (errno == ENOENT) return std::nullopt;
     return fail(system_error(errno, directory));
   }
-  if (status.st_uid == 0) return {};
+  if (status.st_uid == 0) return std::nullopt;
+  return Owner{status.st_uid, status.st_gid};
+}
+
+Result<void> become_owner_of(const std::string& directory) {
+  const auto owner = other_owner_of(directory);
+  if (!owner) return fail(owner.error());
+  if (!*owner) return {};
+  const auto [user, group] = **owner;
   // In this order: who is no longer root may not change groups.
-  if (setgroups(1, &status.st_gid) != 0 || setresgid(status.st_gid, status.st_gid, status.st_gid) != 0 ||
-      setresuid(status.st_uid, status.st_uid, status.st_uid) != 0) {
+  if (setgroups(1, &group) != 0 || setresgid(group, group, group) != 0 || setresuid(user, user, user) != 0) {
     return fail(system_error(errno, "becoming the owner of " + directory));
   }
   return {};

@@ -1,10 +1,20 @@
 #pragma once
 
+#include <sys/types.h>
+
+#include <optional>
 #include <string>
 
 #include "base/error.hpp"
 
 namespace odmr::app {
+
+/// Whom become_owner_of() would make of us; none where nothing would happen.
+struct Owner {
+  uid_t user = 0;
+  gid_t group = 0;
+};
+Result<std::optional<Owner>> other_owner_of(const std::string& directory);
 
 /// Root becomes the owner of the directory, for good: what root makes there, its owner could not work with. Nothing
 /// happens where we are not root, where root owns it, or where it is not there yet. Errors: denied, io.

@@ -53,6 +53,7 @@ class Run {
     if (!lock()) return worst_;
     if (!options_.send_only) plan_fetches();
     if (settings_.outbound && !options_.receive_only) prepare_outbound();
+    if (!settings_.outbound && !options_.receive_only) warn_of_mail_that_waits();
     asio::co_spawn(loop_, all(), [this](const std::exception_ptr& problem) {
       signals_.forget();
       if (problem) std::rethrow_exception(problem);
@@ -103,6 +104,13 @@ class Run {
     outbound_.emplace(settings_, options_.retry_all, network_, *disk_, std::move(on_progress), log_, stop_);
     if (settings_.outbound->to == OutboundSettings::To::smart_host)
       warn_without_tls(settings_.outbound->tls.policy, "outbound");
+  }
+
+  void warn_of_mail_that_waits() {
+    const auto waiting = count_waiting(settings_);
+    if (waiting == 0) return;
+    log_.warn("mail waits in the queue, and the configuration has no [outbound] to send it by",
+              {{"messages", std::to_string(waiting)}, {"state_dir", settings_.state_dir}});
   }
 
   void warn_without_tls(client::TlsPolicy policy, const std::string& with) {
@@ -195,6 +203,7 @@ class Run {
   Task<> finish_sending() {
     co_await outbound_->send_what_came_meanwhile();
     co_await outbound_->tell_senders();
+    co_await outbound_->say_what_is_stuck();
   }
 
   void ended(const SessionReport& report) {

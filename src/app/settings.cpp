@@ -314,6 +314,9 @@ void read_pop_before_smtp(const Table& table, OutboundSettings& outbound) {
   pop.endpoint.host = table.required_text("host", "pop.example.net");
   pop.tls = read_tls(table, TlsPolicy::starttls);
   pop.endpoint.port = read_port(table, pop.tls.policy == TlsPolicy::implicit ? 995 : 110);
+  if (pop.tls.policy == TlsPolicy::none) {
+    table.fault("tls", "\"none\" would show the password, the only login there is; write \"starttls\" or \"implicit\"");
+  }
   pop.login = read_login(table);
   check_login(table, pop.login, pop.tls);
   if (pop.login.user.empty()) table.fault("user", "missing; the login is all that this connection is for");

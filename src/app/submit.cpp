@@ -4,6 +4,7 @@
 #include <asio/co_spawn.hpp>
 #include <csignal>
 #include <cstdlib>
+#include <map>
 #include <optional>
 #include <utility>
 
@@ -24,7 +25,8 @@ namespace {
 using net::Task;
 using submit::Caller;
 
-constexpr std::size_t k_most_connections = 100;
+constexpr std::size_t k_most_connections = 200;
+constexpr std::size_t k_most_of_one_user = 100;  // so that nobody can keep all others out
 // Commits beside each other share the disk's work: a file system writes its journal once for all who wait.
 constexpr std::size_t k_disks = 4;
 
@@ -95,11 +97,21 @@ class SubmitServer {
     return {};
   }
 
+  /// As root: the owner of the state directory, for good. He will have to remove the sockets.
+  Result<void> become_owner() {
+    const auto owner = other_owner_of(settings_.state_dir);
+    if (!owner) return fail(owner.error());
+    if (!*owner) return {};
+    for (const auto& listener : listeners_) {
+      if (auto given = listener->give_to((*owner)->user, (*owner)->group); !given) return given;
+    }
+    return become_owner_of(settings_.state_dir);
+  }
+
   Result<void> open_queue() {
     if (auto made = make_state_dir(settings_.state_dir, settings_.state_dir_is_default); !made) return made;
-    auto store = spool::Store::in(queue::directory_in(settings_.state_dir));
+    const auto store = spool::Store::in(queue::directory_in(settings_.state_dir));
     if (!store) return fail(store.error());
-    store_.emplace(std::move(*store));
     return {};
   }
 
@@ -143,12 +155,32 @@ class SubmitServer {
       log.error("turned away: mail is taken from this machine alone");
       exit_ = exit_status(Outcome::config);
       co_await say_and_close(std::move(stream), smtp::Reply(554, "5.7.1 mail is taken from this machine alone"));
-    } else if (smart_host_) {
+      co_return;
+    }
+    std::size_t& present = present_[caller.is_local() ? caller.name : std::string()];
+    if (caller.is_local() && present >= k_most_of_one_user) {
+      log.warn("turned away: too many connections of this user");
+      co_return co_await say_and_close(std::move(stream), smtp::Reply(421, "4.7.0 too many connections of this user"));
+    }
+    ++present;
+    co_await attend_local(std::move(stream), caller, id, number, log);
+    --present;
+  }
+
+  Task<> attend_local(net::Stream stream, const Caller& caller, const std::string& id, std::uint64_t number, Log& log) {
+    if (smart_host_) {
       co_await attend_directly(std::move(stream), caller, id, log);
     } else {
-      spool::Store store = *store_;
+      // Opened each time: somebody may have put another queue in the place of the one that was there.
+      auto store = spool::Store::in(queue::directory_in(settings_.state_dir));
+      if (!store) {
+        log.error("the queue cannot be used", {{"why", store.error().text}});
+        exit_ = exit_status(Outcome::state);
+        co_await say_and_close(std::move(stream), smtp::Reply(421, "4.3.0 the queue cannot be used now"));
+        co_return;
+      }
       const auto options = options_for(caller);
-      submit::Submission handler(queue_options_, caller, std::move(store), *disks_.at(number % k_disks),
+      submit::Submission handler(queue_options_, caller, std::move(*store), *disks_.at(number % k_disks),
                                  network_.clock(), log);
       co_await converse(std::move(stream), handler, options, log);
     }
@@ -159,7 +191,7 @@ class SubmitServer {
     const auto ready = co_await smart_host.ready();
     if (!ready) {
       log.warn("the smart host is not ready", {{"why", ready.error().text}});
-      exit_ = exit_status(smart_host.failure() ? smart_host.failure()->outcome : Outcome::unavailable);
+      exit_ = exit_status(submit::outcome_of_refusal(smart_host.failure()));
       const smtp::Reply reply(421, "4.4.1 the smart host is not ready: " + ready.error().text);
       co_await say_and_close(std::move(stream), reply);
       co_return;
@@ -181,6 +213,7 @@ class SubmitServer {
     options.offer.size = settings_.submit.max_size;
     options.offer.smtputf8 = options.offer.dsn = true;
     options.bare_names = caller.is_local();
+    options.limits_cut_transactions = true;
     options.first_command = options.idle;
     return options;
   }
@@ -209,8 +242,8 @@ class SubmitServer {
   submit::DirectOptions direct_options_;
   std::array<std::unique_ptr<net::Worker>, k_disks> disks_;
   std::vector<std::unique_ptr<net::Listener>> listeners_;
-  std::optional<spool::Store> store_;                 // unless mail goes directly
-  std::optional<deliver::TargetOptions> smart_host_;  // where it does
+  std::optional<deliver::TargetOptions> smart_host_;  // where mail goes directly
+  std::map<std::string, std::size_t> present_;        // sessions, by user
   int exit_ = 0;                                      // of the one session
 };
 
@@ -239,7 +272,7 @@ int submit(const Settings& settings, const SubmitRunOptions& options,
     const auto planned = server->go_direct();
     if (!planned) return unusable(log, "the configuration cannot be used", planned.error(), Outcome::config);
   } else {
-    const auto owned = become_owner_of(settings.state_dir);
+    const auto owned = server->become_owner();
     if (!owned) return unusable(log, "the queue cannot be used", owned.error(), Outcome::state);
     const auto opened = server->open_queue();
     if (!opened) return unusable(log, "the queue cannot be used", opened.error(), Outcome::state);

@@ -137,6 +137,13 @@ class TestMail {
     std::string encoded;
     encoder.encode(message(settings_, sender, recipient_, network_.clock().wall()), encoded);
     encoder.finish(encoded);
+    const auto early = co_await session.unasked_reply();
+    if (!early) co_return lost("message", early.error());
+    if (*early) {
+      is_broken_ = true;
+      co_return failed("message", "the other side answers before the message has come: " + (*early)->joined(),
+                       Outcome::unavailable);
+    }
     const auto sent = co_await session.send_content(encoded);
     if (!sent) co_return lost("message", sent.error());
     const auto reply = co_await session.read_reply(patience_.final);

@@ -15,6 +15,8 @@ void add_common(CLI::App& program, CommonOptions& options) {
   program.add_flag("--json", options.json, "print results as JSON, one object a line");
   program.set_version_flag("--version", program.get_name() + " " ODMR_VERSION, "print the version");
   program.set_help_flag("-h,--help", "print this help");
+  program.footer("-c, -v, -q and --json (see " + program.get_name() +
+                 " --help) may stand before the command or behind it.");
   program.require_subcommand(1);
   program.fallthrough();
 }

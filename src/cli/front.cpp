@@ -55,6 +55,7 @@ int become_main(const SendmailOptions& options, const Words& command) {
 }
 
 int hold_session(const app::SendmailCall& call, const SendmailOptions& options) {
+  if (options.direct) return become_main(options, {"submit", "--stdio", "--direct"});
   const auto place = app::find_submission_place(options.config);
   if (!place) return complain(call.name, place.error().exit, place.error().text);
   if (place->socket.empty()) return become_main(options, {"submit", "--stdio"});

@@ -7,7 +7,7 @@
 namespace odmr::cli {
 
 void print_json(const ordered_json& object) {
-  print_line(stdout, object.dump(-1, ' ', false, ordered_json::error_handler_t::replace));
+  print_line(stdout, object.dump(-1, ' ', true, ordered_json::error_handler_t::replace));
 }
 
 std::string time_text(WallTime time) {

@@ -5,12 +5,13 @@
 
 #include <array>
 
-#include "app/outbound.hpp"
 #include "app/owner.hpp"
+#include "app/queue_place.hpp"
 #include "base/ascii.hpp"
 #include "cli/json.hpp"
 #include "cli/process.hpp"
 #include "cli/render.hpp"
+#include "queue/intake.hpp"
 
 namespace odmr::cli {
 
@@ -101,11 +102,14 @@ std::string in_words(Duration duration) {
 std::string status_of(const Entry& entry, WallTime now) {
   const std::string said = entry.reply.empty() ? std::string() : ": " + escape(entry.reply, 300);
   if (entry.stopped == Stopped::held) return "held by hand" + said;
+  if (entry.stopped == Stopped::undeliverable && entry.reverse_path.empty()) {
+    return "undeliverable, and it has no sender who could be told";
+  }
   if (entry.stopped == Stopped::undeliverable) return "undeliverable, and nobody can be told" + said;
-  if (entry.tries == 0) return {};
+  if (entry.tries == 0 && said.empty()) return {};
   const auto left = std::chrono::duration_cast<Duration>(entry.next_try - now);
   const std::string when = left <= Duration::zero() ? "with the next run" : "in " + in_words(left);
-  return "next try " + when + said;
+  return (entry.is_untold ? "the bounce to its sender waits, next try " : "next try ") + when + said;
 }
 
 void print_entry(const Entry& entry, WallTime now) {
@@ -122,7 +126,7 @@ void print_entry(const Entry& entry, WallTime now) {
   }
 }
 
-int list(const QueueOptions& options, Queue& queue, WallTime now) {
+int list(const QueueOptions& options, Queue& queue, const std::string& state_dir, WallTime now) {
   std::uint64_t messages = 0;
   std::uint64_t bytes = 0;
   const auto listed = queue.list([&](const Entry& entry) {
@@ -136,11 +140,18 @@ int list(const QueueOptions& options, Queue& queue, WallTime now) {
     return true;
   });
   if (!listed) return failure(listed.error());
-  if (options.json) return 0;
-  if (messages == 0) {
-    if (!options.quiet) print_line(stdout, "Mail queue is empty");
-  } else {
+  const auto sums = queue.sums();
+  if (!sums) return failure(sums.error());
+  const auto unread = queue.left_alone();
+  const bool is_said = options.json || options.quiet;
+  if (messages > 0) {
     print_line(stdout, fmt::format("-- {} in {}.", human_size(bytes), counted(messages, "message")));
+  } else if (!is_said && unread.empty()) {
+    print_line(stdout, "Mail queue is empty");
+  }
+  for (const auto& one : unread) complain("not listed, it cannot be read: queue/" + one.file + ": " + one.why);
+  if (sums->set_aside > 0) {
+    complain(counted(sums->set_aside, "damaged message") + " in " + queue::directory_in(state_dir) + "/corrupt");
   }
   return 0;
 }
@@ -185,13 +196,21 @@ Result<void> show(const QueueOptions& options, Queue& queue, const std::string& 
 
 // --- the rest, message by message
 
+// What is held is not due, whoever wants it.
+Result<void> retry(Queue& queue, const std::string& id) {
+  const auto stopped = queue.retry(id);
+  if (!stopped) return fail(stopped.error());
+  if (*stopped == Stopped::held) return fail(Errc::busy, id + " is held; \"odmr queue release\" lets it go");
+  return {};
+}
+
 Result<void> act(const QueueOptions& options, Queue& queue, const std::string& id, WallTime now) {
   using Action = QueueOptions::Action;
   switch (options.action) {
     case Action::show:
       return show(options, queue, id, now);
     case Action::retry:
-      return queue.retry(id);
+      return retry(queue, id);
     case Action::hold:
       return queue.hold(id);
     case Action::release:
@@ -202,6 +221,33 @@ Result<void> act(const QueueOptions& options, Queue& queue, const std::string& i
       break;
   }
   return {};
+}
+
+// In the past, as the command has done it.
+std::string word_for(QueueOptions::Action action) {
+  using Action = QueueOptions::Action;
+  switch (action) {
+    case Action::retry:
+      return "made due";
+    case Action::hold:
+      return "held";
+    case Action::release:
+      return "released";
+    case Action::remove:
+      return "removed";
+    default:
+      return {};
+  }
+}
+
+void say_done(const QueueOptions& options, std::uint64_t messages) {
+  const auto word = word_for(options.action);
+  if (word.empty()) return;
+  if (options.json) {
+    print_json({{"done", word}, {"messages", messages}});
+  } else if (!options.quiet) {
+    print_line(stdout, word + " " + counted(messages, "message"));
+  }
 }
 
 Result<std::vector<std::string>> all_ids(Queue& queue) {
@@ -219,35 +265,46 @@ int each(const QueueOptions& options, Queue& queue, WallTime now) {
   auto ids = options.all ? all_ids(queue) : Result<std::vector<std::string>>(options.ids);
   if (!ids) return failure(ids.error());
   int status = 0;
+  std::uint64_t messages = 0;
   for (const auto& id : *ids) {
     const auto done = act(options, queue, id, now);
-    if (done) continue;
+    if (done) {
+      ++messages;
+      continue;
+    }
     const int failed = failure(done.error());
     if (status == 0) status = failed;
   }
+  say_done(options, messages);
   return status;
 }
 
 }  // namespace
 
 int queue_command(const QueueOptions& options) {
-  const auto settings = app::load_settings(options.config);
-  if (!settings) {
-    for (const auto& fault : settings.error()) complain(fault);
+  const auto place = app::find_queue(options.config);
+  if (!place) {
+    for (const auto& fault : place.error()) complain(fault);
+    return exit_status(Outcome::config);
+  }
+  if (options.action == QueueOptions::Action::retry && !place->can_send) {
+    complain("the configuration has no [outbound] with a smart host, so nothing would be tried");
     return exit_status(Outcome::config);
   }
   // What root would make here, its owner could not work with.
-  if (const auto owner = app::become_owner_of(settings->state_dir); !owner) return failure(owner.error());
-  const auto log = make_stderr_log(log_level(options, Level::warn), settings->log.format);
+  if (const auto owner = app::become_owner_of(place->state_dir); !owner) return failure(owner.error());
+  const auto log = make_stderr_log(log_level(options, Level::warn), place->log.format);
   WallClock clock;
-  auto queue = app::open_queue(*settings, clock, *log);
+  auto queue = app::open_queue(*place, clock, *log);
   if (!queue && queue.error().code == Errc::not_found) {
     complain(queue.error().text);
     return exit_status(Outcome::config);
   }
   if (!queue) return failure(queue.error());
   if (const auto refreshed = queue->refresh(); !refreshed) return failure(refreshed.error());
-  if (options.action == QueueOptions::Action::list) return list(options, *queue, clock.wall());
+  if (options.action == QueueOptions::Action::list) {
+    return list(options, *queue, place->state_dir, clock.wall());
+  }
   return each(options, *queue, clock.wall());
 }
 

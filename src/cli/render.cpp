@@ -68,11 +68,14 @@ std::string as_json(const app::SessionReport& report) {
                        {"deferred", report.received.deferred}, {"duplicates", report.received.duplicates}};
   }
   if (!report.text.empty()) out["text"] = escape(report.text);
-  return out.dump();
+  return out.dump(-1, ' ', true, ordered_json::error_handler_t::replace);
 }
 
 std::string in_words(const app::SessionReport& report) {
-  const std::string who = report.sent ? "sent: " : report.provider ? escape(*report.provider) + ": " : std::string();
+  const std::string who = report.outcome == Outcome::sent ? "sent: "
+                          : report.sent                   ? "outbound: "
+                          : report.provider               ? escape(*report.provider) + ": "
+                                                          : std::string();
   const std::string came = report.sent ? what_went(report) : what_came(report);
   switch (report.outcome) {
     case Outcome::no_mail:

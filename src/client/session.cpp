@@ -63,6 +63,17 @@ net::Task<Result<smtp::Reply>> Session::ask(std::string_view line, Duration pati
   co_return co_await read_reply(patience);
 }
 
+net::Task<Result<std::optional<smtp::Reply>>> Session::unasked_reply() {
+  const auto looked = co_await stream_.look_ahead();
+  if (!stream_.buffered().empty()) {
+    auto reply = co_await read_reply(std::chrono::seconds(1));
+    if (!reply) co_return fail(reply.error());
+    co_return std::optional(std::move(*reply));
+  }
+  if (!looked) co_return fail(looked.error());
+  co_return std::optional<smtp::Reply>();
+}
+
 net::Task<Result<void>> Session::send_content(std::string_view bytes) {
   if (log_.wants(Level::trace)) {
     log_.trace(">", {{"peer", stream_.peer()}, {"content", std::to_string(bytes.size()) + " bytes"}});

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -31,6 +32,9 @@ class Session {
   /// it is 421.
   net::Task<Result<smtp::Reply>> ask(std::string_view line, Duration patience,
                                      Visibility visibility = Visibility::open);
+  /// What the peer has said already, without waiting: before the end of a message, and between transactions, it has
+  /// been asked nothing. No value: nothing. Errors: as read_reply(), or the line is gone.
+  net::Task<Result<std::optional<smtp::Reply>>> unasked_reply();
   /// Message bytes, already encoded; the trace shows their number.
   net::Task<Result<void>> send_content(std::string_view bytes);
 

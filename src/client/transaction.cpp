@@ -79,7 +79,9 @@ class Transaction {
   Task<Result<void>> say_in_one(const std::vector<std::string>& lines) {
     // A reply that is there before the question answers nothing. Taken for MAIL's it would shift all others by one, and
     // in the end a word about the last message would stand for this one.
-    if (!session_.stream().buffered().empty()) co_return fail(co_await unasked());
+    const auto unasked = co_await session_.unasked_reply();
+    if (!unasked) co_return fail(unasked.error());
+    if (*unasked) co_return fail(out_of_step(**unasked));
     std::string group;
     for (const auto& line : lines) group += line;
     const auto sent = co_await session_.send(group);
@@ -107,13 +109,6 @@ class Transaction {
     co_return Result<void>();
   }
 
-  Task<Error> unasked() {
-    const auto reply = co_await session_.read_reply(std::chrono::seconds(1));
-    if (!reply) co_return reply.error();
-    if (reply->code == 421) co_return closing(*reply);
-    co_return Error{Errc::malformed, session_.stream().peer() + ": a reply that nobody asked for: " + reply->joined()};
-  }
-
   // Files the reply to command `i`. 421 ends the conversation wherever it comes (RFC 5321 3.8), and so does a reply of
   // a kind that the command cannot have: who goes on after that takes one reply for another.
   Result<void> take(std::size_t i, const smtp::Reply& reply) {
@@ -129,7 +124,8 @@ class Transaction {
     } else if (is_data) {
       data_reply_ = reply;
       if (!goes_on) settle(reply);
-    } else if (mail_taken_ && goes_on) {
+    } else if (goes_on) {
+      if (!mail_taken_) return fail(out_of_step(reply));  // RFC 5321 4.1.4: 503 is what RCPT hears then
       accepted_.push_back(i - 1);
       delivery_.accepted[i - 1] = true;
     } else if (mail_taken_) {
@@ -143,7 +139,11 @@ class Transaction {
     return Error{Errc::closed, session_.stream().peer() + ": " + reply.joined()};
   }
 
-  Error out_of_step(const smtp::Reply& reply) const {
+  // Then no reply of this transaction can be trusted: each may have been meant for the command before.
+  Error out_of_step(const smtp::Reply& reply) {
+    if (reply.code == 421) return closing(reply);
+    delivery_.mail.reset();
+    for (auto& recipient : delivery_.recipients) recipient.reset();
     return Error{Errc::malformed, session_.stream().peer() + ": a reply out of place: " + reply.joined()};
   }
 
@@ -190,9 +190,21 @@ class Transaction {
       const auto opened = co_await gate_->open();
       if (!opened) co_return fail(opened.error());
     }
+    const auto early = co_await session_.unasked_reply();
+    if (!early) co_return fail(early.error());
+    if (*early) co_return fail(answered_early(**early));
     const auto sent = co_await session_.send_content(encoded);
     if (!sent) co_return fail(co_await last_words(sent.error()));
     co_return Result<void>();
+  }
+
+  // Before our dot a host has nothing to say but that it will not take the message. After anything else its answers are
+  // one ahead of what they answer, and the next message would have this one's. Either way the line ends without the
+  // dot.
+  Error answered_early(const smtp::Reply& reply) {
+    if (reply.code == 421 || (!reply.is_transient() && !reply.is_permanent())) return out_of_step(reply);
+    for (const auto recipient : accepted_) delivery_.recipients[recipient] = reply;
+    return Error{Errc::closed, session_.stream().peer() + ": refused before its end: " + reply.joined()};
   }
 
   // A peer that goes while we speak may have said why.

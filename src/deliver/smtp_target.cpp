@@ -194,9 +194,9 @@ Task<bool> SmtpTarget::content(std::string_view piece) {
 // Before our dot the target has nothing to say but that it will not take the message. A positive reply there answers
 // nothing that was asked, and must not be taken for the answer to the dot.
 Task<> SmtpTarget::look_for_early_reply() {
-  (void)co_await session_->stream().fill(session_->stream().clock().now());
-  if (session_->stream().buffered().empty()) co_return;
-  const auto early = co_await session_->read_reply(std::chrono::seconds(1));
+  const auto looked = co_await session_->unasked_reply();
+  if (looked && !*looked) co_return;
+  const auto early = looked ? Result<Reply>(**looked) : fail(looked.error());
   const bool is_refusal = early && (early->is_transient() || early->is_permanent());
   log_.warn(who() + " answers before the end of the message",
             {{"reply", early ? early->joined() : early.error().text}});

@@ -6,6 +6,9 @@ namespace odmr::mail {
 
 namespace {
 
+// RFC 2047 2 has 75 octets, and writers who do not count; none is longer than a line (RFC 5322 2.1.1).
+constexpr std::size_t k_longest_word = 998;
+
 constexpr bool is_space(char c) {
   return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
@@ -97,7 +100,7 @@ class Tokens {
 
   // Of "=?charset?encoding?text?=" (RFC 2047) here, 0 without. Some put commas and quotes into its text, against 5 (3).
   std::size_t encoded_word_length() const {
-    const auto rest = text_.substr(at_);
+    const auto rest = text_.substr(at_, k_longest_word);
     if (!rest.starts_with("=?")) return 0;
     const auto charset = rest.find('?', 2);
     if (charset == std::string_view::npos || charset + 2 >= rest.size() || rest[charset + 2] != '?') return 0;

@@ -46,7 +46,7 @@ class SocketFile {
 
   /// Makes the folder where it is missing, takes the lock, and removes what a dead process has left.
   Result<void> prepare() {
-    make_folder();
+    if (auto made = make_folder(); !made) return made;
     lock_ = Descriptor(::open((path_ + ".lock").c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
     if (!lock_.is_open()) return fail(system_error(errno, path_ + ".lock"));
     if (flock(lock_.get(), LOCK_EX | LOCK_NB) != 0) {
@@ -72,6 +72,13 @@ class SocketFile {
     return {};
   }
 
+  Result<void> give_to(uid_t user, gid_t group) const {
+    const bool is_given = (folder_made_.empty() || chown(folder_made_.c_str(), user, group) == 0) &&
+                          fchown(lock_.get(), user, group) == 0 && lchown(path_.c_str(), user, group) == 0;
+    if (!is_given) return fail(system_error(errno, "chown " + path_));
+    return {};
+  }
+
   /// What somebody else has put in its place stays.
   void remove() {
     struct stat found {};
@@ -83,9 +90,16 @@ class SocketFile {
 
  private:
   // /run is empty after a start of the system. Its mode is not left to the umask: others have to get through.
-  void make_folder() const {
+  Result<void> make_folder() {
     const std::string folder = path_.substr(0, path_.rfind('/'));
-    if (!folder.empty() && mkdir(folder.c_str(), 0700) == 0) chmod(folder.c_str(), 0755);
+    if (folder.empty()) return {};
+    if (mkdir(folder.c_str(), 0700) == 0) {
+      chmod(folder.c_str(), 0755);
+      folder_made_ = folder;
+      return {};
+    }
+    if (errno == EEXIST) return {};
+    return fail(system_error(errno, "making the directory " + folder + " for the socket"));
   }
 
   bool somebody_answers() const {
@@ -101,6 +115,7 @@ class SocketFile {
 
   std::string path_;
   Descriptor lock_;
+  std::string folder_made_;  // by us
   std::optional<struct stat> made_;
 };
 
@@ -177,6 +192,10 @@ class SocketListener final : public Listener {
 
   std::string address() const override { return address_of(acceptor_); }
 
+  Result<void> give_to(uid_t user, gid_t group) override {
+    return file_ ? file_->give_to(user, group) : Result<void>();
+  }
+
  private:
   mutable Acceptor acceptor_;
   Clock& clock_;
@@ -203,7 +222,7 @@ Result<std::unique_ptr<Listener>> adopt(asio::io_context& loop, Clock& clock, in
   if (!is_known || option(fd, SO_TYPE) != SOCK_STREAM || option(fd, SO_ACCEPTCONN) != 1) {
     return fail(Errc::malformed, "descriptor " + std::to_string(fd) +
                                      " that was passed on is no listening stream socket (a unit with Accept=yes "
-                                     "wants odmr sendmail -bs)");
+                                     "wants odmr submit --stdio)");
   }
   fcntl(fd, F_SETFD, FD_CLOEXEC);
   auto listener = std::make_unique<SocketListener>(loop, clock);

@@ -41,6 +41,7 @@ class SocketTransport final : public Transport {
   }
 
   Task<Result<std::size_t>> read_some(std::span<char> into, TimePoint deadline) override {
+    if (deadline <= clock_.now()) co_return read_what_is_there(into);
     interrupted_ = false;
     reading_.begin(deadline);
     waiting_ = true;
@@ -48,12 +49,11 @@ class SocketTransport final : public Transport {
     waiting_ = false;
     reading_.stop();
     if (!error) co_return count;
-    if (error == asio::error::eof) co_return fail(Errc::closed, peer_ + ": connection closed");
     if (error == asio::error::operation_aborted && !closed_) {
       if (reading_.expired()) co_return fail(Errc::timed_out, peer_ + ": no answer in time");
       if (interrupted_) co_return fail(Errc::interrupted, "interrupted");
     }
-    co_return lost(error);
+    co_return ended(error);
   }
 
   Task<Result<void>> write(std::string_view bytes, Duration patience) override {
@@ -94,6 +94,14 @@ class SocketTransport final : public Transport {
   std::string peer() const override { return peer_; }
 
  private:
+  Result<std::size_t> read_what_is_there(std::span<char> into) {
+    std::error_code error;
+    const std::size_t count = socket_.read_some(asio::buffer(into.data(), into.size()), error);
+    if (!error) return count;
+    if (error == asio::error::would_block) return fail(Errc::timed_out, peer_ + ": nothing has come");
+    return ended(error);
+  }
+
   void cancel() {
     std::error_code ignored;
     socket_.cancel(ignored);
@@ -104,6 +112,11 @@ class SocketTransport final : public Transport {
     const auto [error] = co_await socket_.async_wait(asio::socket_base::wait_write, k_as_tuple);
     writing_.stop();
     co_return error;
+  }
+
+  tl::unexpected<Error> ended(const std::error_code& error) const {
+    if (error == asio::error::eof) return fail(Errc::closed, peer_ + ": connection closed");
+    return lost(error);
   }
 
   tl::unexpected<Error> lost(const std::error_code& error) const {

@@ -47,6 +47,7 @@ class PairTransport final : public Transport {
       if (!error) co_return count;
       if (error == asio::error::eof) co_return fail(Errc::closed, peer_ + ": the input has ended");
       if (error != asio::error::would_block) co_return lost(error);
+      if (deadline <= clock_.now()) co_return fail(Errc::timed_out, peer_ + ": nothing has come");
       reading_.begin(deadline);
       waiting_ = true;
       const auto [why] = co_await in_.async_wait(asio::posix::descriptor_base::wait_read, k_as_tuple);

@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::size_t k_first_buffer = 4 * 1024;
 constexpr std::size_t k_largest_buffer = 256 * 1024;
+constexpr std::size_t k_most_ahead = 64 * 1024;
 constexpr auto k_farewell = std::chrono::seconds(2);
 
 }  // namespace
@@ -36,8 +37,19 @@ Task<Result<void>> Stream::fill(TimePoint deadline) {
   const auto count = co_await transport_->read_some(space, deadline);
   if (!count) co_return fail(count.error());
   end_ += *count;
+  received_ += *count;
   // A read that filled all there was: there is more where it came from, and larger reads are cheaper.
   if (*count == buffer_.size() && buffer_.size() < k_largest_buffer) buffer_.resize(buffer_.size() * 4);
+  co_return Result<void>();
+}
+
+Task<Result<void>> Stream::look_ahead() {
+  while (buffered().size() < k_most_ahead) {
+    const auto filled = co_await fill(clock_->now());
+    if (filled) continue;
+    if (filled.error().code == Errc::timed_out) break;  // nothing there now
+    co_return fail(filled.error());
+  }
   co_return Result<void>();
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -29,6 +30,12 @@ class Stream {
   Task<Result<void>> fill(TimePoint deadline);
   Task<Result<void>> write(std::string_view bytes, Duration patience);
 
+  /// Takes in what has arrived, without waiting and no more than a bounded lot: it stays in buffered(). Errors: the
+  /// line is gone (closed, lost, tls); everything that came before is in buffered().
+  Task<Result<void>> look_ahead();
+  /// How many bytes have come so far, consumed or not.
+  std::uint64_t received() const { return received_; }
+
   /// Puts TLS over the transport. RFC 3207 4.2, CVE-2011-0411: a byte already buffered came in clear text and ends it
   /// (Errc::malformed). Errors: tls, untrusted, timed_out, lost, closed.
   Task<Result<void>> start_tls_client(std::shared_ptr<TlsContext> context, std::string server_name, TimePoint deadline);
@@ -55,6 +62,7 @@ class Stream {
   std::vector<char> buffer_;
   std::size_t begin_ = 0;
   std::size_t end_ = 0;
+  std::uint64_t received_ = 0;
   std::optional<TlsFacts> tls_;
 };
 

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <asio/io_context.hpp>
 #include <functional>
 #include <memory>
@@ -52,6 +54,8 @@ class Listener {
   virtual void close() = 0;
   /// Where it listens, with the real port, or the path.
   virtual std::string address() const = 0;
+  /// The files of a Unix socket that we made belong to that user and group from now on: for who is about to become him.
+  virtual Result<void> give_to(uid_t user, gid_t group) = 0;
 };
 
 }  // namespace odmr::net

@@ -12,12 +12,14 @@
 namespace odmr::net {
 
 /// Bytes both ways, over whatever carries them: a socket, TLS over another transport, or memory. One reader and one
-/// writer at a time. After any error but `interrupted` the transport is of no more use than to be closed.
+/// writer at a time. After an error the transport is of no more use than to be closed, but for `interrupted`, and for
+/// `timed_out` of a read that was not to wait.
 class Transport {
  public:
   virtual ~Transport() = default;
 
-  /// At least one byte, as many as there are. Errors: closed (EOF), lost, timed_out, interrupted, tls.
+  /// At least one byte, as many as there are. With a deadline that has passed: of those that are here already. Errors:
+  /// closed (EOF), lost, timed_out, interrupted, tls.
   virtual Task<Result<std::size_t>> read_some(std::span<char> into, TimePoint deadline) = 0;
 
   /// All of `bytes`. `patience` is for each time the peer takes no byte at all. Errors: lost, timed_out, tls.

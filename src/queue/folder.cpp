@@ -7,6 +7,8 @@ namespace odmr::queue {
 
 namespace {
 
+const std::string k_held = "held/";
+
 // Down to the checksum at its end.
 Result<void> read_through(spool::MessageReader& message) {
   std::array<char, std::size_t{64} * 1024> piece;
@@ -74,29 +76,37 @@ Result<Folder::Claimed> Folder::claim_whole(const std::string& id) {
 void Folder::give_up(const std::string& id, const Error& why) {
   if (why.code == Errc::not_found) return;
   if (why.code == Errc::malformed) return set_aside(id, why.text);
-  leave_alone(id, why.text);
+  leave_alone(k_held + id, why.text);
 }
 
 void Folder::set_aside(const std::string& id, const std::string& why) {
   // A reason in a file of ours would be in the owner's way.
-  if (!store.is_ours()) return leave_alone(id, why);
+  if (!store.is_ours()) return leave_alone(k_held + id, why);
   const auto moved = store.set_aside(id, why);
   if (!moved && moved.error().code == Errc::not_found) return;
-  if (!moved) return leave_alone(id, why + "; it cannot be set aside: " + moved.error().text);
+  if (!moved) return leave_alone(k_held + id, why + "; it cannot be set aside: " + moved.error().text);
   const std::lock_guard lock(mutex_);
-  ++number_set_aside_;
+  set_aside_.push_back({"corrupt/" + id, why});
   log_.error("a message in the queue is damaged and was set aside in corrupt/", {{"id", id}, {"why", why}});
 }
 
-void Folder::leave_alone(const std::string& name, const std::string& why) {
+void Folder::leave_alone(const std::string& file, const std::string& why) {
   const std::lock_guard lock(mutex_);
-  if (!said_.insert(name).second) return;
-  log_.warn("left alone in the queue", {{"file", name}, {"why", why}});
+  if (!said_.insert(file).second) return;
+  log_.warn("left alone in the queue", {{"file", file}, {"why", why}});
+  // Anything else that lies there is nobody's mail.
+  const bool is_message = file.starts_with(k_held) && spool::Store::is_id(file.substr(k_held.size()));
+  if (is_message) left_alone_.push_back({file, why});
 }
 
-std::uint64_t Folder::number_set_aside() const {
+std::vector<Unusable> Folder::set_aside() const {
   const std::lock_guard lock(mutex_);
-  return number_set_aside_;
+  return set_aside_;
+}
+
+std::vector<Unusable> Folder::left_alone() const {
+  const std::lock_guard lock(mutex_);
+  return left_alone_;
 }
 
 }  // namespace odmr::queue

@@ -39,9 +39,11 @@ class Folder {
   /// The same, and the message has been read through and was whole.
   Result<Claimed> claim_whole(const std::string& id);
 
-  void leave_alone(const std::string& name, const std::string& why);
-  /// Messages set aside by this object.
-  std::uint64_t number_set_aside() const;
+  /// `file`: below the queue's directory.
+  void leave_alone(const std::string& file, const std::string& why);
+  /// Messages that this object has set aside, and those that it has left alone.
+  std::vector<Unusable> set_aside() const;
+  std::vector<Unusable> left_alone() const;
 
   spool::Store store;
 
@@ -52,7 +54,8 @@ class Folder {
   Log& log_;
   mutable std::mutex mutex_;
   std::set<std::string> said_;
-  std::uint64_t number_set_aside_ = 0;
+  std::vector<Unusable> set_aside_;
+  std::vector<Unusable> left_alone_;
 };
 
 }  // namespace odmr::queue

@@ -69,6 +69,7 @@ Entry entry_from(const db::Rows& row) {
   entry.next_try = to_time(row.number(5));
   entry.tries = static_cast<std::uint64_t>(row.number(6));
   entry.reply = row.text(7);
+  entry.is_untold = row.number(9) != 0;
   return entry;
 }
 
@@ -85,21 +86,24 @@ Result<void> done(const Result<std::uint64_t>& run) {
 
 struct Index::Statements {
   db::Statement each, put, put_recipient, tried, put_off, forget, forget_recipients, set_next_try, set_next_notice;
+  db::Statement set_reply, not_tried, undeliverable;
   db::Statement due, notices_due, older_than, page, recipients, find, sums;
 
   Result<void> prepare(db::Database& database);
 };
 
 Result<void> Index::Statements::prepare(db::Database& database) {
-  const std::string entries =
-      "SELECT id, arrival, size, reverse_path, stopped, next_try, tries, reply, recipients FROM message ";
-  const std::array<std::pair<db::Statement*, std::string>, 16> all{{
-      {&each, "SELECT id, notes, stopped = 0 AND waiting = 0 AND failed = 0 FROM message ORDER BY id"},
+  // Where only the sender waits, for the bounce, the next try is that one's.
+  const std::string entries = R"(SELECT id, arrival, size, reverse_path, stopped,
+      iif(waiting = 0 AND failed > 0, max(next_notice, arrival), next_try), tries, reply, recipients,
+      waiting = 0 AND failed > 0 FROM message )";
+  const std::array<std::pair<db::Statement*, std::string>, 19> all{{
+      {&each, "SELECT id, notes, stopped = 0 AND waiting = 0 AND failed = 0, arrival FROM message ORDER BY id"},
       // A row that knows more notes has been written by somebody who read later.
       {&put, R"(INSERT INTO message(id, arrival, size, reverse_path, notes, stopped, waiting, failed, delayed, next_try,
-                recipients) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
-                ON CONFLICT(id) DO UPDATE SET notes = ?5, stopped = ?6, waiting = ?7, failed = ?8, delayed = ?9
-                WHERE message.notes <= ?5)"},
+                recipients, reply) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+                ON CONFLICT(id) DO UPDATE SET arrival = ?2, notes = ?5, stopped = ?6, waiting = ?7, failed = ?8,
+                delayed = ?9, reply = iif(?12 = '', reply, ?12) WHERE message.notes <= ?5)"},
       // A recipient who waits has his reply from the schedule alone.
       {&put_recipient, R"(INSERT INTO recipient(message, place, address, standing, reply) VALUES (?1, ?2, ?3, ?4, ?5)
                 ON CONFLICT(message, place) DO UPDATE SET standing = ?4, reply = iif(?5 = '', reply, ?5))"},
@@ -110,6 +114,10 @@ Result<void> Index::Statements::prepare(db::Database& database) {
       {&forget_recipients, "DELETE FROM recipient WHERE message = ?"},
       {&set_next_try, "UPDATE message SET next_try = ?2 WHERE id = ?1"},
       {&set_next_notice, "UPDATE message SET next_notice = ?2 WHERE id = ?1"},
+      {&set_reply, "UPDATE message SET reply = ?2 WHERE id = ?1"},
+      {&not_tried, R"(UPDATE message SET reply = ?1 WHERE stopped = 0 AND waiting > 0
+                AND (next_try <= ?2 OR next_try > ?3) AND reply <> ?1)"},
+      {&undeliverable, entries + "WHERE stopped = 2 ORDER BY id LIMIT ?"},
       {&due, R"(SELECT id FROM message WHERE stopped = 0 AND waiting > 0
                 AND (?1 OR next_try <= ?2 OR next_try > ?3) ORDER BY next_try, id)"},
       {&notices_due, R"(SELECT id FROM message WHERE stopped = 0 AND (failed > 0 OR delayed > 0 AND arrival <= ?3)
@@ -168,7 +176,7 @@ Result<void> Index::each(const See& see) {
     const bool is_idle = rows->number(2) != 0;
     if (is_idle || rows->text(0) <= last || !spool::Store::is_id(rows->text(0))) return damaged();
     last = rows->text(0);
-    see(last, static_cast<std::uint64_t>(rows->number(1)));
+    see(last, static_cast<std::uint64_t>(rows->number(1)), to_time(rows->number(3)));
   }
 }
 
@@ -186,11 +194,12 @@ Result<void> Index::write(const std::vector<Update>& updates, WallTime now) {
 
 Result<void> Index::write_one(const Update& update, WallTime now) {
   const Record& record = update.record;
+  const WallTime arrival = record.first_seen ? record.waits_since(now) : record.arrival;
   const auto changed = statements_->put.run(
-      {record.id, to_number(record.arrival), to_number(record.size), record.reverse_path, to_number(record.notes),
+      {record.id, to_number(arrival), to_number(record.size), record.reverse_path, to_number(record.notes),
        static_cast<std::int64_t>(record.stopped()), to_number(record.waiting().size()),
        to_number(record.to_be_told().size()), to_number(record.to_hear_of_delay().size()),
-       to_number(std::min(record.arrival, now)), to_number(record.recipients.size())});
+       to_number(std::min(arrival, now)), to_number(record.recipients.size()), one_line(record.why_untold())});
   if (!changed) return fail(changed.error());
   std::size_t place = 0;
   for (const auto& one : record.recipients) {
@@ -230,6 +239,14 @@ Result<void> Index::set_next_try(const std::string& id, WallTime when) {
 
 Result<void> Index::set_next_notice(const std::string& id, WallTime when) {
   return done(statements_->set_next_notice.run({id, to_number(when)}));
+}
+
+Result<void> Index::set_reply(const std::string& id, const std::string& reply) {
+  return done(statements_->set_reply.run({id, one_line(reply)}));
+}
+
+Result<void> Index::not_tried(const std::string& why, WallTime now) {
+  return done(statements_->not_tried.run({one_line(why), to_number(now), to_number(latest_next_try(now))}));
 }
 
 // --- asking
@@ -272,6 +289,18 @@ Result<std::optional<Entry>> Index::find(const std::string& id) {
   if (!found) return fail(found.error());
   if (found->empty()) return std::nullopt;
   return std::move(found->front());
+}
+
+Result<std::vector<Entry>> Index::undeliverable(std::uint64_t most) {
+  auto rows = statements_->undeliverable.rows({to_number(most)});
+  if (!rows) return fail(rows.error());
+  std::vector<Entry> found;
+  for (;;) {
+    const auto is_there = rows->next();
+    if (!is_there) return fail(is_there.error());
+    if (!*is_there) return found;
+    found.push_back(entry_from(*rows));
+  }
 }
 
 Result<std::vector<Entry>> Index::entries(Result<db::Rows> rows) {

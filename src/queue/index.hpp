@@ -25,8 +25,8 @@ class Index {
   static Result<Index> in_memory();
   Result<Index> copy_in_memory();
 
-  /// Every message, in the order of arrival, with the size of the notes that its row knows of.
-  using See = std::function<void(std::string_view id, std::uint64_t notes)>;
+  /// Every message, in the order of arrival, with what its row knows: the size of the notes, and the arrival.
+  using See = std::function<void(std::string_view id, std::uint64_t notes, WallTime arrival)>;
   Result<void> each(const See& see);
 
   /// What an attempt changes in the schedule.
@@ -45,6 +45,9 @@ class Index {
   /// When to try next, and when to tell the sender.
   Result<void> set_next_try(const std::string& id, WallTime when);
   Result<void> set_next_notice(const std::string& id, WallTime when);
+  /// The last word about a message, or about all that are due now.
+  Result<void> set_reply(const std::string& id, const std::string& reply);
+  Result<void> not_tried(const std::string& why, WallTime now);
 
   /// Those with recipients who wait; the longest due first.
   Result<std::vector<std::string>> due(bool all, WallTime now);
@@ -56,6 +59,8 @@ class Index {
   /// At most `most` messages behind the one called `after`, in the order of arrival.
   Result<std::vector<Entry>> page(const std::string& after, std::uint64_t most);
   Result<std::optional<Entry>> find(const std::string& id);
+  /// Those that are undeliverable, at most `most`, without their recipients.
+  Result<std::vector<Entry>> undeliverable(std::uint64_t most);
   Result<Queue::Sums> sums();
 
   bool wants_checkpoint() const { return database_.wants_checkpoint(); }

@@ -18,6 +18,7 @@ constexpr std::size_t k_longest_line = 1000;
 constexpr std::uint64_t k_latest = 9'000'000'000;  // in the year 2255: WallTime holds little more
 constexpr std::array<std::pair<Kind, std::string_view>, 4> k_plain{
     {{Kind::retry, "retry"}, {Kind::hold, "hold"}, {Kind::release, "release"}, {Kind::delay_told, "delay told"}}};
+constexpr std::string_view k_seen = "seen ";
 constexpr std::array<std::pair<Kind, std::string_view>, 4> k_about_one{
     {{Kind::sent, "sent"}, {Kind::failed, "failed"}, {Kind::told, "told"}, {Kind::undeliverable, "undeliverable"}}};
 
@@ -29,6 +30,17 @@ std::string_view take_word(std::string_view& text) {
   return word;
 }
 
+std::int64_t in_seconds(WallTime time) {
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(time.time_since_epoch()).count();
+  return std::max<std::int64_t>(seconds, 0);
+}
+
+std::optional<WallTime> parse_seconds(std::string_view digits) {
+  const auto seconds = parse_number(digits);
+  if (!seconds || *seconds > k_latest) return std::nullopt;
+  return WallTime(std::chrono::seconds(*seconds));
+}
+
 std::optional<Note> parse_about_one(Kind kind, std::string_view rest) {
   Note note;
   note.kind = kind;
@@ -36,9 +48,9 @@ std::optional<Note> parse_about_one(Kind kind, std::string_view rest) {
   if (!recipient) return std::nullopt;
   note.recipient = *recipient;
   if (kind == Kind::failed) {
-    const auto seconds = parse_number(take_word(rest));
-    if (!seconds || *seconds > k_latest) return std::nullopt;
-    note.when = WallTime(std::chrono::seconds(*seconds));
+    const auto when = parse_seconds(take_word(rest));
+    if (!when) return std::nullopt;
+    note.when = *when;
   }
   const bool has_reply = kind == Kind::failed || kind == Kind::undeliverable;
   if (has_reply) note.reply = rest;
@@ -52,13 +64,11 @@ std::string text_of(const Note& note) {
   for (const auto& [kind, word] : k_plain) {
     if (kind == note.kind) return std::string(word);
   }
+  if (note.kind == Kind::seen) return fmt::format("{}{}", k_seen, in_seconds(note.when));
   const auto place =
       std::find_if(k_about_one.begin(), k_about_one.end(), [&](const auto& one) { return one.first == note.kind; });
   std::string text = fmt::format("{} {}", place->second, note.recipient);
-  if (note.kind == Kind::failed) {
-    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(note.when.time_since_epoch()).count();
-    text += fmt::format(" {}", std::max<decltype(seconds + 0)>(seconds, 0));
-  }
+  if (note.kind == Kind::failed) text += fmt::format(" {}", in_seconds(note.when));
   if (note.kind == Kind::failed || note.kind == Kind::undeliverable) text += " " + one_line(note.reply);
   return text;
 }
@@ -66,6 +76,10 @@ std::string text_of(const Note& note) {
 std::optional<Note> parse_note(std::string_view text) {
   for (const auto& [kind, word] : k_plain) {
     if (text == word) return Note{kind, 0, {}, {}};
+  }
+  if (text.starts_with(k_seen)) {
+    const auto when = parse_seconds(text.substr(k_seen.size()));
+    return when ? std::optional(Note{Kind::seen, 0, *when, {}}) : std::nullopt;
   }
   std::string_view rest = text;
   const std::string_view first = take_word(rest);

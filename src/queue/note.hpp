@@ -19,11 +19,12 @@ namespace odmr::queue {
 ///   retry                            what was undeliverable waits again
 ///   hold, release                    by hand
 ///   delay told                       the sender knows that it is late
+///   seen SECONDS                     it had arrived a day later than that, or more: by a clock that was ahead
 struct Note {
-  enum class Kind { sent, failed, told, undeliverable, retry, hold, release, delay_told };
+  enum class Kind { sent, failed, told, undeliverable, retry, hold, release, delay_told, seen };
   Kind kind = Kind::sent;
   std::size_t recipient = 0;  ///< place in the envelope; of the first four
-  WallTime when;              ///< of a failure, to the second
+  WallTime when;              ///< of a failure, and of seen, to the second
   std::string reply;          ///< of failed and undeliverable, one line
 
   friend bool operator==(const Note&, const Note&) = default;

@@ -24,6 +24,8 @@ using Kind = Note::Kind;
 constexpr std::size_t k_batch = 1000;  // rows written at once: others may write between two batches
 constexpr std::size_t k_page = 500;    // entries read at once
 constexpr std::size_t k_letters = 64;  // open at once in expire()
+// In 2025: a clock that says less has not been set since the machine was switched on, and says nothing of messages.
+constexpr WallTime k_surely_past{std::chrono::seconds(1'735'689'600)};
 
 // The parts of `all` with at most `size` each.
 template <class Use>
@@ -67,6 +69,7 @@ struct Queue::State {
   Result<Differences> compare(const spool::Store::Listing& listing);
   Result<void> learn(std::span<const std::string> ids);
   Result<void> learn(const Record& record);
+  void note_first_seen(Record& record);
   Result<void> forget(std::span<const std::string> ids);
   void tidy();
 
@@ -96,6 +99,8 @@ struct Queue::State {
   Clock& clock;
   Log& log;
   Folder folder;
+
+  bool is_keeper = false;  // holds the lock: may write notes unasked
 
   std::mutex mutex;  // guards what follows, and is not held while a disk is synced
   std::optional<LastingIndex> index;
@@ -131,6 +136,7 @@ Result<void> Queue::recover() {
   for (const auto& name : recovery->removed) state_->log.info("cleared what a crash left", {{"file", name}});
   for (const auto& one : recovery->skipped) state_->folder.leave_alone(one.name, one.why);
   const std::lock_guard lock(state_->mutex);
+  state_->is_keeper = state_->folder.store.is_ours();
   state_->index->hold_lock();
   return {};
 }
@@ -140,7 +146,7 @@ Result<void> Queue::recover() {
 Result<void> Queue::refresh() {
   const auto listing = state_->folder.store.list();
   if (!listing) return fail(listing.error());
-  for (const auto& one : listing->skipped) state_->folder.leave_alone(one.name, one.why);
+  for (const auto& one : listing->skipped) state_->folder.leave_alone("held/" + one.name, one.why);
   auto differences = state_->compare(*listing);
   if (!differences) return fail(differences.error());
   // A message may have come since the directory was listed; one that is gone never comes again.
@@ -157,7 +163,8 @@ Result<Queue::State::Differences> Queue::State::compare(const spool::Store::List
   return on_index([&](Index& it) -> Result<Differences> {
     Differences differences;
     auto id = listing.ids.begin();
-    const auto seen = it.each([&](std::string_view row, std::uint64_t notes) {
+    const WallTime future = clock.wall() + std::chrono::hours(24);
+    const auto seen = it.each([&](std::string_view row, std::uint64_t notes, WallTime arrival) {
       for (; id != listing.ids.end() && *id < row; ++id) differences.changed.push_back(*id);
       if (id == listing.ids.end() || *id != row) {
         differences.gone.emplace_back(row);
@@ -165,7 +172,8 @@ Result<Queue::State::Differences> Queue::State::compare(const spool::Store::List
       }
       const auto found = listing.notes.find(*id);
       const std::uint64_t size = found == listing.notes.end() ? 0 : found->second;
-      if (size != notes) differences.changed.push_back(*id);
+      const bool is_to_be_noted = is_keeper && arrival > future;
+      if (size != notes || is_to_be_noted) differences.changed.push_back(*id);
       ++id;
     });
     if (!seen) return fail(seen.error());
@@ -180,6 +188,7 @@ Result<void> Queue::State::learn(std::span<const std::string> ids) {
     std::set<std::string> lost(batch.begin(), batch.end());
     for (auto& record : folder.records(batch)) {
       lost.erase(record.id);
+      if (record.is_ahead(clock.wall())) note_first_seen(record);
       updates.push_back({std::move(record)});
     }
     if (auto forgotten = forget(std::vector(lost.begin(), lost.end())); !forgotten) return forgotten;
@@ -187,6 +196,20 @@ Result<void> Queue::State::learn(std::span<const std::string> ids) {
     tidy();
     return written;
   });
+}
+
+// From then on it grows old, by whatever clock; or it would wait for ever.
+void Queue::State::note_first_seen(Record& record) {
+  if (!is_keeper || record.first_seen || clock.wall() < k_surely_past) return;
+  const auto claim = folder.store.lock(record.id);
+  if (!claim) return;  // in somebody's hands: the next refresh() finds it again
+  Record noted = record;
+  if (const auto written = write_notes(noted, {{Kind::seen, 0, clock.wall(), {}}}); !written) {
+    log.warn("a message from the future may wait for ever", {{"id", record.id}, {"why", written.error().text}});
+    return;
+  }
+  record = std::move(noted);
+  log.warn("a message comes from the future, by a clock that was wrong; its lifetime begins now", {{"id", record.id}});
 }
 
 Result<void> Queue::State::learn(const Record& record) {
@@ -209,11 +232,22 @@ void Queue::State::tidy() {
   if (!moved) log.debug("the log of the index stays as it is", {{"why", moved.error().text}});
 }
 
-std::uint64_t Queue::set_aside() const {
-  return state_->folder.number_set_aside();
+std::vector<Unusable> Queue::set_aside() const {
+  return state_->folder.set_aside();
+}
+
+std::vector<Unusable> Queue::left_alone() const {
+  return state_->folder.left_alone();
 }
 
 // --- for the sender
+
+Result<void> Queue::try_note() {
+  auto tried = state_->folder.store.try_note();
+  if (!tried)
+    return fail(tried.error().code, "what becomes of a message cannot be written down: " + tried.error().text);
+  return tried;
+}
 
 Result<void> Queue::State::fill_ready(bool all) {
   if (!ready.empty() && ready_is_all == all) return {};
@@ -261,7 +295,12 @@ std::optional<Folder::Claimed> Queue::State::claim_for_work(const std::string& i
   auto claimed = folder.claim_whole(id);
   if (!claimed) {
     // The next refresh() would do it, too.
-    if (claimed.error().code == Errc::not_found) static_cast<void>(forget({&id, 1}));
+    const auto& why = claimed.error();
+    if (why.code == Errc::not_found) static_cast<void>(forget({&id, 1}));
+    const bool is_left_alone = why.code != Errc::not_found && why.code != Errc::malformed && why.code != Errc::busy;
+    if (is_left_alone) {
+      static_cast<void>(on_index([&](Index& it) { return it.set_reply(id, "it cannot be read: " + why.text); }));
+    }
     return std::nullopt;
   }
   return std::move(*claimed);
@@ -277,9 +316,10 @@ Result<std::optional<Letter>> Queue::take(const std::string& id) {
     if (auto learned = state_->learn(record); !learned) return fail(learned.error());
     return std::nullopt;
   }
+  const WallTime since = record.waits_since(state_->clock.wall());
   const std::lock_guard lock(state_->mutex);
   state_->taken.insert_or_assign(id, std::move(record));
-  return Letter{id, std::move(message), std::move(waiting), std::move(claimed->claim)};
+  return Letter{id, std::move(message), std::move(waiting), std::move(claimed->claim), since};
 }
 
 double Queue::State::chance() {
@@ -374,7 +414,7 @@ void Queue::State::write_down(const std::vector<Attempt>& attempts, const std::v
     auto tried = tried_from(attempts[i]);
     if (!tried) continue;
     const bool is_put_off = !attempts[i].put_off.empty() || !attempts[i].trouble.empty();
-    if (is_put_off) tried->next_try = next_try(settling.record->arrival, clock.wall(), chance());
+    if (is_put_off) tried->next_try = next_try(settling.record->waits_since(clock.wall()), clock.wall(), chance());
     updates.push_back({*settling.record, std::move(tried)});
   }
   // What they cannot write is found by the next refresh().
@@ -406,7 +446,8 @@ Result<std::uint64_t> Queue::expire(const smtp::Reply& reply) {
     for (const auto& id : ids) {
       auto letter = take(id);
       if (!letter) return fail(letter.error());
-      if (!*letter) continue;
+      // The index may have its age from a clock that was wrong.
+      if (!*letter || age((*letter)->since, state_->clock.wall()) <= state_->options.lifetime) continue;
       attempts.push_back(state_->last_words(**letter, reply));
       letters.push_back(std::move(**letter));
     }
@@ -419,6 +460,10 @@ Result<std::uint64_t> Queue::expire(const smtp::Reply& reply) {
   });
   if (!done) return fail(done.error());
   return expired;
+}
+
+Result<void> Queue::not_tried(const std::string& why) {
+  return state_->on_index([&](Index& it) { return it.not_tried(why, state_->clock.wall()); });
 }
 
 // --- for bounces and delay notices
@@ -455,12 +500,14 @@ Result<std::optional<Notice>> Queue::take_notice(const std::string& id) {
   auto claimed = state_->claim_for_work(id);
   if (!claimed) return std::nullopt;
   auto& [message, record] = claimed->dossier;
-  Notice notice{Notice::About::failure, {id, std::move(message), record.waiting(), std::move(claimed->claim)}, {}};
+  const WallTime since = record.waits_since(state_->clock.wall());
+  Notice notice{
+      Notice::About::failure, {id, std::move(message), record.waiting(), std::move(claimed->claim), since}, {}};
   for (const std::size_t place : record.to_be_told()) {
     notice.recipients.push_back({place, reply_from(record.recipients[place].reply)});
   }
   const bool is_late =
-      state_->options.delay_notice && age(record.arrival, state_->clock.wall()) >= *state_->options.delay_notice;
+      state_->options.delay_notice && age(since, state_->clock.wall()) >= *state_->options.delay_notice;
   if (notice.recipients.empty() && is_late) {
     notice.about = Notice::About::delay;
     const auto words = state_->last_words(notice.letter, smtp::Reply(451, "4.4.7 not sent yet"));
@@ -511,7 +558,10 @@ Result<void> Queue::settle_notice(const Notice& notice, const NoticeOutcome& out
   const auto notes = notes_for(record, notice, outcome, now, state_->options.lifetime);
   if (notes.empty()) {
     const auto since = std::min(record.failed_since(), now);
-    return state_->on_index([&](Index& it) { return it.set_next_notice(id, next_try(since, now, state_->chance())); });
+    return state_->on_index([&](Index& it) -> Result<void> {
+      if (auto set = it.set_next_notice(id, next_try(since, now, state_->chance())); !set) return set;
+      return it.set_reply(id, outcome.reply);
+    });
   }
   auto written = state_->write_notes(record, notes);
   if (!written && written.error().code == Errc::not_found) return {};
@@ -529,6 +579,10 @@ Result<void> Queue::State::write_notes(Record& record, const std::vector<Note>& 
   if (auto changed = folder.store.change({change}).front(); !changed) return changed;
   static_cast<void>(change.ends ? forget({&record.id, 1}) : learn(record));
   return {};
+}
+
+Result<std::vector<Entry>> Queue::undeliverable(std::size_t most) {
+  return state_->on_index([&](Index& it) { return it.undeliverable(most); });
 }
 
 Result<void> Queue::list(const std::function<bool(const Entry&)>& see) {
@@ -557,6 +611,8 @@ Result<Entry> Queue::show(const std::string& id) {
   entry.size = record.size;
   entry.reverse_path = record.reverse_path;
   entry.stopped = record.stopped();
+  entry.is_untold = record.is_untold();
+  if (entry.stopped == Stopped::undeliverable && !record.why_untold().empty()) entry.reply = record.why_untold();
   if (!*indexed) entry.next_try = std::min(record.arrival, state_->clock.wall());
   entry.recipients.resize(record.recipients.size());
   for (std::size_t i = 0; i < entry.recipients.size(); ++i) {
@@ -579,14 +635,14 @@ Result<Folder::Claimed> Queue::State::claim_by_hand(const std::string& id) {
   return claimed;
 }
 
-Result<void> Queue::retry(const std::string& id) {
+Result<Stopped> Queue::retry(const std::string& id) {
   auto claimed = state_->claim_by_hand(id);
   if (!claimed) return fail(claimed.error());
   Record& record = claimed->dossier.record;
   const bool is_stuck = std::any_of(record.recipients.begin(), record.recipients.end(),
                                     [](const Record::Recipient& one) { return one.is_stuck; });
   const std::vector<Note> notes(is_stuck ? 1 : 0, Note{Kind::retry, 0, {}, {}});
-  if (auto written = state_->write_notes(record, notes); !written) return written;
+  if (auto written = state_->write_notes(record, notes); !written) return fail(written.error());
 
   const WallTime now = state_->clock.wall();
   const std::lock_guard lock(state_->mutex);
@@ -596,10 +652,10 @@ Result<void> Queue::retry(const std::string& id) {
   });
   state_->given.erase(id);
   state_->noticed.erase(id);
-  if (!set) return set;
+  if (!set) return fail(set.error());
   const auto forgetful = state_->index->why_forgetful();
   if (forgetful) return fail(forgetful->code, id + " cannot be made due: " + forgetful->text);
-  return {};
+  return record.stopped();
 }
 
 Result<void> Queue::hold(const std::string& id) {

@@ -41,6 +41,12 @@ enum class Stopped {
   undeliverable,  ///< failed, and nobody can be told: it stays for somebody to look at
 };
 
+/// A message that cannot be used.
+struct Unusable {
+  std::string file;  ///< below the queue's directory: "corrupt/ID" for one set aside, "held/ID" for one left alone
+  std::string why;
+};
+
 /// A message as a list shows it.
 struct Entry {
   std::string id;
@@ -49,9 +55,11 @@ struct Entry {
   std::string reverse_path;
   std::vector<RecipientState> recipients;
   Stopped stopped = Stopped::no;
-  WallTime next_try;
+  bool is_untold = false;  ///< nobody waits for it any more, but its sender for the bounce
+  WallTime next_try;       ///< of the bounce, where that is what waits
   std::uint64_t tries = 0;
-  std::string reply;  ///< the last word about the message as a whole
+  /// The last word about the message as a whole; of a bounce that waits, or that nobody could be told by, about that.
+  std::string reply;
 };
 
 /// A message taken out to be worked on; nobody else can take it meanwhile, in no process.
@@ -60,6 +68,7 @@ struct Letter {
   spool::MessageReader message;
   std::vector<std::size_t> waiting;  ///< places in the envelope
   Descriptor claim;
+  WallTime since;  ///< when its lifetime began: at its arrival, unless that was in the future
 };
 
 /// What an attempt came to. A recipient that is in none of the lists waits on as before.
@@ -121,10 +130,15 @@ class Queue {
   /// ones aside. What it cannot read it leaves alone, and says so. Opens only the messages that it does not know.
   Result<void> refresh();
   /// Messages that this object has set aside. Sums::set_aside counts all that are there.
-  std::uint64_t set_aside() const;
+  std::vector<Unusable> set_aside() const;
+  /// Messages that it could not read, and left where they are.
+  std::vector<Unusable> left_alone() const;
 
   // --- for the sender
 
+  /// Whether what becomes of a message could be written down now: to be asked before anything is sent, since what
+  /// cannot be written down is sent again by every run. Two syncs. Errors: those of the disk.
+  Result<void> try_note();
   /// Ids of messages to try now, the longest due first, at most `most`, none when there are no more; `all`: also what
   /// is not due yet (held ones never). Those given before by this object are left out unless retry() named them since.
   Result<std::vector<std::string>> due(bool all, std::size_t most);
@@ -138,6 +152,8 @@ class Queue {
   /// What is older than the lifetime and still waits has failed, with `reply` or its own last one: for when no attempt
   /// can be made at all. Gives the number of messages.
   Result<std::uint64_t> expire(const smtp::Reply& reply);
+  /// What is due now stays due, and the last word about it is why it was not tried.
+  Result<void> not_tried(const std::string& why);
 
   // --- for bounces and delay notices
 
@@ -161,15 +177,17 @@ class Queue {
 
   // --- for lists and for the hand
 
+  /// Undeliverable messages, at most `most`, without their recipients. Sums::undeliverable counts all.
+  Result<std::vector<Entry>> undeliverable(std::size_t most);
   /// As of the last refresh(), in the order of arrival. `see` gives whether to go on; it may take its time.
   Result<void> list(const std::function<bool(const Entry&)>& see);
   /// From the files. Errors: as spool::Store::open.
   Result<Entry> show(const std::string& id);
   /// Its bytes. Errors: as spool::Store::open.
   Result<spool::MessageReader> open(const std::string& id) const;
-  /// Due now; what is undeliverable waits again, too. A held one stays held. Errors of these four: not_found; busy, it
-  /// is being sent at this moment; denied, the queue is another user's; those of the disk.
-  Result<void> retry(const std::string& id);
+  /// Due now; what is undeliverable waits again, too. A held one stays held, and that is what it gives. Errors of these
+  /// four: not_found; busy, it is being sent at this moment; denied, the queue is another user's; those of the disk.
+  Result<Stopped> retry(const std::string& id);
   Result<void> hold(const std::string& id);
   Result<void> release(const std::string& id);
   Result<void> remove(const std::string& id);

@@ -86,6 +86,9 @@ void Record::add(const Note& note) {
     case Kind::delay_told:
       is_delay_told = true;
       return;
+    case Kind::seen:
+      first_seen = note.when;
+      return;
   }
 }
 
@@ -106,8 +109,17 @@ void Record::add_about(Recipient& recipient, const Note& note) const {
       return;
     default:
       recipient.is_stuck = recipient.standing == Standing::failed;
+      recipient.why_stuck = note.reply;
       return;
   }
+}
+
+bool Record::is_ahead(WallTime now) const {
+  return arrival > now + std::chrono::hours(24);
+}
+
+WallTime Record::waits_since(WallTime now) const {
+  return is_ahead(now) ? first_seen.value_or(now) : arrival;
 }
 
 std::vector<std::size_t> Record::waiting() const {
@@ -134,6 +146,16 @@ Stopped Record::stopped() const {
   const bool has_work = std::any_of(recipients.begin(), recipients.end(),
                                     [](const Recipient& one) { return is_waiting(one) || is_to_be_told(one); });
   return has_work || is_over() ? Stopped::no : Stopped::undeliverable;
+}
+
+bool Record::is_untold() const {
+  return waiting().empty() && !to_be_told().empty();
+}
+
+std::string Record::why_untold() const {
+  const auto stuck = std::find_if(recipients.begin(), recipients.end(),
+                                  [](const Recipient& one) { return one.is_stuck && !one.why_stuck.empty(); });
+  return stuck == recipients.end() ? std::string() : stuck->why_stuck;
 }
 
 WallTime Record::failed_since() const {
@@ -188,7 +210,7 @@ std::vector<Note> judge(const Record& record, const Attempt& attempt, WallTime n
   Verdict verdict(record, now);
   for (const std::size_t recipient : attempt.sent) verdict.sent(recipient);
   for (const auto& one : attempt.failed) verdict.failed(one.recipient, one.reply.joined());
-  if (age(record.arrival, now) <= lifetime) return std::move(verdict).notes();
+  if (age(record.waits_since(now), now) <= lifetime) return std::move(verdict).notes();
 
   // RFC 3463 X.4.7: delivery time expired.
   const auto late = [&](const std::string& last) {

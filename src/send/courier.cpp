@@ -224,7 +224,7 @@ void Courier::add_up(Errand& errand, const queue::Attempt& attempt) {
 
 // What is put off after the end of its lifetime has failed: the queue makes the same of it.
 void Courier::give_up_when_old(Errand& errand) {
-  const auto age = queue::age(errand.letter.message.envelope().arrival, session_.stream().clock().wall());
+  const auto age = queue::age(errand.letter.since, session_.stream().clock().wall());
   if (errand.put_off == 0 || age <= office_.options.lifetime) return;
   if (errand.failed == 0) ++office_.sum.tally.bounced;
   errand.failed += std::exchange(errand.put_off, 0);

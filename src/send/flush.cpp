@@ -32,13 +32,25 @@ class Work {
   void end(Outcome outcome, const std::string& why) {
     if (!end_) end_ = Ending{outcome, why};
   }
+  /// Whether there is mail to send. Where no answer could be written down, or we are to stop, it is over then.
+  Task<bool> begin() {
+    auto first = co_await feed.next();
+    if (!first) co_return false;
+    feed.give_back(std::move(first));
+    // What is not written down would go again with every run.
+    co_await settler.try_out();
+    co_return true;
+  }
   bool is_over() const { return end_ || settler.failure() || feed.failure() || office.stop.requested(); }
 
   /// The report's outcome and words, when all is done.
   Task<> conclude(FlushReport& report, bool has_begun) {
     const bool has_more = feed.has_more();
     feed.let_go();
-    if (end_) co_await expire();
+    if (end_) {
+      co_await expire();
+      co_await say_why_not();
+    }
     report.tally = sum.tally;
     if (settler.failure() || feed.failure()) {
       report.outcome = Outcome::state;
@@ -82,6 +94,14 @@ class Work {
     }
   }
 
+  // So that a list of the queue can tell.
+  Task<> say_why_not() {
+    Result<void> said;
+    const std::function<void()> work = [&] { said = queue_.not_tried(end_->why); };
+    co_await office.disk.run(work);
+    if (!said) office.log.debug("the queue does not note why nothing was sent", {{"why", said.error().text}});
+  }
+
   void say_sum(const FlushReport& report) {
     const auto& tally = sum.tally;
     office.log.info("flush over", {{"outcome", std::string(name(report.outcome))},
@@ -112,10 +132,8 @@ class Flush {
         changed_(executor) {}
 
   Task<FlushReport> run() {
-    auto first = co_await work_.feed.next();
-    const bool has_begun = first != nullptr;
-    if (has_begun) {
-      work_.feed.give_back(std::move(first));
+    const bool has_begun = co_await work_.begin();
+    if (has_begun && !work_.is_over()) {
       std::vector<Task<>> tasks;
       tasks.push_back(all_lines());
       tasks.push_back(work_.settler.run());
@@ -305,10 +323,8 @@ Task<FlushedOver> flush_over(client::Session& session, const FlushOptions& optio
   const auto executor = co_await asio::this_coro::executor;
   Work work(options, queue, disk, session.stream().clock(), std::move(on_progress), log, stop, executor);
   FlushedOver flushed;
-  auto first = co_await work.feed.next();
-  const bool has_begun = first != nullptr;
-  if (has_begun) {
-    work.feed.give_back(std::move(first));
+  const bool has_begun = co_await work.begin();
+  if (has_begun && !work.is_over()) {
     std::vector<Task<>> tasks;
     tasks.push_back(carry_all(work, session, flushed));
     tasks.push_back(work.settler.run());

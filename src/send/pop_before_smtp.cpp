@@ -105,6 +105,10 @@ class PopSession {
   }
 
   Task<Attempt<std::string>> ask(std::string line, Step step, bool is_secret = false) {
+    // What has come already answers nothing: somebody put it in, or the server is out of step.
+    if (!stream_.buffered().empty()) {
+      co_return Failed(failure(step, Outcome::unavailable, stream_.peer() + ": answers before it is asked"));
+    }
     const auto said = co_await say(std::move(line), is_secret);
     if (!said) co_return Failed(client::wire_failure(step, said.error()));
     co_return co_await read_line(step);

@@ -24,6 +24,15 @@ Settler::Settler(queue::Queue& queue, net::Worker& disk, Clock& clock, Log& log,
       changed_(executor),
       alarm_(clock.alarm([this] { changed_.wake(); })) {}
 
+Task<> Settler::try_out() {
+  Result<void> tried;
+  const std::function<void()> work = [&] { tried = queue_.try_note(); };
+  co_await disk_.run(work);
+  if (tried) co_return;
+  log_.error("the queue takes no notes, so nothing is sent", {{"why", tried.error().text}});
+  failure_ = tried.error();
+}
+
 void Settler::expect_no_more() {
   --expected_;
   changed_.wake();

@@ -30,6 +30,8 @@ class Settler {
     net::Wakeup settled_;
   };
 
+  /// Comes back when it is known whether answers could be written down now; failure() says so.
+  net::Task<> try_out();
   /// A line has sent a final dot, and will soon have an answer; and that it has none any more to wait for, or has it.
   void expect() { ++expected_; }
   void expect_no_more();

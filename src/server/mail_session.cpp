@@ -1,5 +1,7 @@
 #include "server/mail_session.hpp"
 
+#include <algorithm>
+#include <array>
 #include <utility>
 
 #include "base/ascii.hpp"
@@ -14,6 +16,16 @@ using smtp::Reply;
 using smtp::Verb;
 
 constexpr auto k_last_words = std::chrono::seconds(1);
+
+// "POST / HTTP/1.1", "Host: localhost:2525". A page in somebody's browser can make it speak to us, and put commands
+// into what it posts.
+bool is_of_the_web(std::string_view line) {
+  constexpr std::array<std::string_view, 9> methods{"GET",     "POST",   "PUT",   "HEAD", "CONNECT",
+                                                    "OPTIONS", "DELETE", "PATCH", "TRACE"};
+  const auto word = line.substr(0, line.find(' '));
+  if (word.ends_with(':')) return true;
+  return std::any_of(methods.begin(), methods.end(), [&](auto one) { return starts_with_ignoring_case(word, one); });
+}
 
 class MailSession {
  public:
@@ -55,7 +67,7 @@ class MailSession {
       close_politely("cannot take mail now");
       co_return;
     }
-    if (!in_transaction_ && errors_ >= options_.most_errors) {
+    if ((!in_transaction_ || options_.limits_cut_transactions) && errors_ >= options_.most_errors) {
       close_politely("too many errors");
       co_return;
     }
@@ -70,7 +82,9 @@ class MailSession {
     }
     is_first_ = false;
     if (!in_transaction_) ++idle_commands_;
-    if (line->fault == Line::Fault::none) {
+    if (!in_transaction_ && is_of_the_web(line->text)) {
+      close_politely("is no web server");
+    } else if (line->fault == Line::Fault::none) {
       co_await obey(smtp::parse_command(line->text));
     } else if (line->fault == Line::Fault::too_long) {
       refuse(Reply(500, "5.5.2 the line is too long"));

@@ -68,6 +68,7 @@ struct MailSessionOptions {
   std::size_t longest_line = 2048;       ///< more than RFC 5321 4.5.3.1.4 and all extensions ask for
   std::size_t most_recipients = 1000;    ///< accepted in one transaction; then 452 (RFC 5321 4.5.3.1.10)
   std::size_t most_errors = 100;         ///< bad commands before 421, between transactions
+  bool limits_cut_transactions = false;  ///< most_errors also inside one: for callers who are no relay of others' mail
   std::size_t most_idle_commands = 100;  ///< NOOP, RSET, EHLO … from one transaction to the next, before 421
 };
 

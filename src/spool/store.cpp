@@ -341,26 +341,27 @@ Result<Store::Notes> Store::notes(const std::string& id) const {
 
 // Up to the close, without the directory.
 Result<void> Store::append_notes(const Change& change) {
-  FileOps& files = places_->files;
   const auto held = is_id(change.id) ? is_in(places_->held, change.id) : Result<bool>(false);
   if (!held) return fail(held.error());
   if (!*held) return no_such_message(change.id);
-  // A file that another user makes here would be in the owner's way.
-  if (!is_ours()) return fail(Errc::denied, fmt::format("the spool belongs to user {}", places_->owner));
-
   std::string lines;
   for (const auto& text : change.notes) {
     if (text.empty() || text.find('\n') != std::string::npos) return fail(Errc::malformed, "a note is one line");
     lines += note_bytes(change.id, text);
   }
-  auto file = files.append(places_->held.get(), done_name(change.id), 0600);
+  return append(done_name(change.id), lines);
+}
+
+Result<void> Store::append(const std::string& name, std::string_view bytes) const {
+  FileOps& files = places_->files;
+  // A file that another user makes here would be in the owner's way.
+  if (!is_ours()) return fail(Errc::denied, fmt::format("the spool belongs to user {}", places_->owner));
+  auto file = files.append(places_->held.get(), name, 0600);
   if (!file) return fail(file.error());
   const auto status = files.status(file->get());
   if (!status) return fail(status.error());
-  if (const auto why = objection(*status, places_->owner); !why.empty()) {
-    return fail(Errc::denied, done_name(change.id) + ": " + why);
-  }
-  if (auto written = files.write(file->get(), lines); !written) return written;
+  if (const auto why = objection(*status, places_->owner); !why.empty()) return fail(Errc::denied, name + ": " + why);
+  if (auto written = files.write(file->get(), bytes); !written) return written;
   if (auto synced = files.sync(file->get()); !synced) return synced;
   return files.close(std::move(*file));
 }
@@ -398,6 +399,16 @@ std::vector<Result<void>> Store::change(const std::vector<Change>& changes) {
 
 Result<void> Store::note(const std::string& id, const std::vector<std::string>& texts) {
   return change({{id, texts, false}}).front();
+}
+
+// The id is that of the first moment of 1970, which no message has.
+Result<void> Store::try_note() const {
+  const std::string id = sample_id();
+  auto tried = append(done_name(id), note_bytes(id, "tried"));
+  if (tried) tried = places_->files.sync(places_->held.get());
+  const auto removed = places_->files.unlink(places_->held.get(), done_name(id));
+  const bool is_gone = removed || removed.error().code == Errc::not_found;
+  return tried && !is_gone ? removed : tried;
 }
 
 std::uint64_t Store::size_of_note(std::string_view text) {

@@ -114,6 +114,9 @@ class Store {
 
   /// One message's notes.
   Result<void> note(const std::string& id, const std::vector<std::string>& texts);
+  /// Whether notes can be written now: writes one about no message, on disk, and takes it away again. What a crash
+  /// leaves of it recover() clears. For the holder of the DirectoryLock. Errors: denied, and those of the disk.
+  Result<void> try_note() const;
   /// What a note adds to Notes::size.
   static std::uint64_t size_of_note(std::string_view text);
 
@@ -152,6 +155,7 @@ class Store {
   Result<Descriptor> open_checked(const std::string& name) const;
   Result<bool> is_in(const Descriptor& place, const std::string& name) const;
   Result<void> append_notes(const Change& change);
+  Result<void> append(const std::string& name, std::string_view bytes) const;
   void recover_tmp(const std::string& name, Recovery& recovery);
   void recover_held(const std::string& name, Recovery& recovery);
   Result<bool> clear_marks(const std::string& id);

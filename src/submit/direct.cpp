@@ -135,6 +135,12 @@ void DirectSubmission::log_message(const Reply& reply, std::uint64_t size) {
              {"reply", reply.joined()}});
 }
 
+// As the flush has it: a connection that is refused, with whatever code, is for later.
+Outcome outcome_of_refusal(const std::optional<client::OpenFailure>& failure) {
+  const bool is_special = failure && (failure->outcome == Outcome::tls || failure->outcome == Outcome::auth);
+  return is_special ? failure->outcome : Outcome::unavailable;
+}
+
 namespace {
 
 DirectResult result_of(const Reply& reply, const std::string& about) {
@@ -146,8 +152,7 @@ DirectResult result_of(const Reply& reply, const std::string& about) {
 Task<DirectResult> open(deliver::SmtpTarget& smart_host, const client::Envelope& envelope) {
   const auto ready = co_await smart_host.ready();
   if (!ready) {
-    const auto& failure = smart_host.failure();
-    co_return DirectResult{exit_status(failure ? failure->outcome : Outcome::unavailable),
+    co_return DirectResult{exit_status(outcome_of_refusal(smart_host.failure())),
                            "the smart host is not ready: " + ready.error().text};
   }
   if (envelope.options.smtputf8 && !smart_host.abilities().smtputf8) {

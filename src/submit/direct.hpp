@@ -4,6 +4,7 @@
 #include <string>
 
 #include "base/log.hpp"
+#include "base/outcome.hpp"
 #include "client/transaction.hpp"
 #include "deliver/smtp_target.hpp"
 #include "server/mail_session.hpp"
@@ -46,6 +47,9 @@ class DirectSubmission final : public CallerHandler {
   std::uint64_t sequence_ = 0;
   std::unique_ptr<Message> message_;
 };
+
+/// What a smart host that is not ready means for who wants to use it: tls, auth, or unavailable.
+Outcome outcome_of_refusal(const std::optional<client::OpenFailure>& failure);
 
 /// What became of one message that was not to wait.
 struct DirectResult {

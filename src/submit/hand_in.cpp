@@ -209,7 +209,9 @@ struct Flow {
   int to;
   std::string held;
   bool is_over = false;
+  std::string last = {};  // bytes of all, enough for a reply of one line
 
+  static constexpr std::size_t k_last = 512;
   // At most a pipe's worth: such a write does not block once poll() has said that there is room.
   static constexpr std::size_t k_most = 4096;
 
@@ -225,6 +227,7 @@ struct Flow {
       if (got < 0) return errno == EINTR || errno == EAGAIN;
       is_over = got == 0;
       held.assign(piece.data(), static_cast<std::size_t>(got));
+      last = (last + held).substr(last.size() + held.size() - std::min(last.size() + held.size(), k_last));
       return true;
     }
     const ssize_t put = ::write(to, held.data(), held.size());
@@ -249,6 +252,11 @@ HandedIn<> pass_on(const std::string& path, int in, int out) {
     if (wishes[0].revents != 0 && !there.move()) there = {-1, -1, {}, true};
     if (there.is_over && there.held.empty()) static_cast<void>(::shutdown(socket->get(), SHUT_WR));
     if (wishes[1].revents != 0 && !back.move()) return failed(EX_IOERR, "the conversation broke off");
+  }
+  // 221 is the end that the caller asked for.
+  const auto line = back.last.size() < 2 ? std::string::npos : back.last.rfind('\n', back.last.size() - 2);
+  if (!std::string_view(back.last).substr(line == std::string::npos ? 0 : line + 1).starts_with("221")) {
+    return failed(EX_TEMPFAIL, "the server has ended the conversation");
   }
   return {};
 }

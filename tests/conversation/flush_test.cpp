@@ -553,6 +553,52 @@ TEST_CASE("flush: a message that always ends its line waits after the second one
   }
 }
 
+// --- answers that nobody asked for
+
+TEST_CASE("flush: a host that answers before the end of a message is not believed, and its line ends there",
+          "[flush]") {
+  for (const bool pipelining : {true, false}) {
+    INFO((pipelining ? "pipelining" : "in turn"));
+    PostOffice office;
+    put_many(office, 3);
+    if (!pipelining) office.host.offers.clear();
+    office.host.mood = once("DATA", {"354 go on\n250 2.0.0 taken"});
+    const auto report = office.flush();
+    CHECK(report.outcome == Outcome::deferred);
+    CHECK(report.tally.bounced == 0);
+    CHECK(subjects(office.host.taken) == Subjects{"m1", "m2"});
+    CHECK(office.host.connections == 2);
+    CHECK(office.entry("m0").recipients.front().standing == Standing::waiting);
+  }
+}
+
+TEST_CASE("flush: a refusal before the end of a message is that message's own", "[flush]") {
+  for (const bool pipelining : {true, false}) {
+    INFO((pipelining ? "pipelining" : "in turn"));
+    PostOffice office;
+    put_many(office, 3);
+    if (!pipelining) office.host.offers.clear();
+    office.host.mood = once("DATA", {"354 go on\n552 5.3.4 too big"});
+    const auto report = office.flush();
+    CHECK(report.tally.bounced == 1);
+    CHECK(subjects(office.host.taken) == Subjects{"m1", "m2"});
+    CHECK(office.entry("m0").recipients.front().standing == Standing::failed);
+  }
+}
+
+TEST_CASE("flush: a host that is one answer ahead refuses nobody's mail", "[flush]") {
+  PostOffice office;
+  put_many(office, 3);
+  office.host.offers = {"PIPELINING"};
+  // The answers to RCPT and DATA are late by one: on another line the message goes.
+  office.host.mood = once("MAIL", {"552 5.3.4 too big\n250 2.1.0 OK"}, 2);
+  const auto report = office.flush();
+  CHECK(report.outcome == Outcome::sent);
+  CHECK(report.tally.bounced == 0);
+  CHECK(office.host.connections == 2);
+  CHECK(subjects(office.host.taken) == Subjects{"m0", "m1", "m2"});
+}
+
 TEST_CASE("flush: a line lost after the dot leaves its message in doubt: put off, and said so", "[flush]") {
   PostOffice office;
   put_many(office, 3);
@@ -710,6 +756,43 @@ TEST_CASE("flush: when answers cannot be written down no dot goes out any more",
     CHECK(office.flush().outcome == Outcome::sent);
     CHECK(office.host.taken.size() <= 10 + connections);
     CHECK(office.entries().empty());
+  }
+}
+
+TEST_CASE("flush: when a note cannot be written no further message is begun", "[flush]") {
+  for (const std::string call : {"append", "write", "close"}) {
+    INFO(call);
+    PostOffice office;
+    for (int i = 0; i < 5; ++i) office.put("m" + std::to_string(i), {"good@example.net", "late@example.net"});
+    office.host.mood = [&](const Moment& moment) -> std::optional<Act> {
+      if (moment.step == "dot") office.files.refuses = call;
+      if (moment.line.find("late@") != std::string::npos) return Act{"450 4.2.1 busy", false, false};
+      return std::nullopt;
+    };
+    CHECK(office.flush().outcome == Outcome::state);
+    CHECK(office.host.times("dot") == 1);
+    // The one that was begun before this was known is given up before its dot.
+    CHECK(office.host.times("MAIL") <= 2);
+  }
+}
+
+TEST_CASE("flush: where notes cannot be written nothing is sent", "[flush]") {
+  for (const std::string call : {"append", "write", "close", "sync"}) {
+    for (const bool over_a_connection : {false, true}) {
+      INFO(call);
+      PostOffice office;
+      put_many(office, 3);
+      office.open_queue();
+      REQUIRE(office.queue->refresh());
+      office.files.refuses = call;
+      const auto report = over_a_connection ? office.flush_over().report : office.flush();
+      CHECK(report.outcome == Outcome::state);
+      CHECK(report.text.find("cannot be written down") != std::string::npos);
+      CHECK(office.host.times("MAIL") == 0);
+      CHECK(office.host.connections == (over_a_connection ? 1 : 0));
+      office.files.refuses.clear();
+      CHECK(office.flush().tally.messages == 3);
+    }
   }
 }
 
@@ -944,6 +1027,8 @@ TEST_CASE("flush: POP before SMTP that fails sends nothing, and shows no passwor
         Case{TlsPolicy::none, {"CLOSE"}, Outcome::unavailable, 0}, Case{TlsPolicy::none, {}, Outcome::unavailable, 0},
         Case{TlsPolicy::none, {"+OK", "", "-ERR who?"}, Outcome::auth, 1},
         Case{TlsPolicy::none, {"+OK", "", "+OK", "", "-ERR wrong"}, Outcome::auth, 2},
+        Case{TlsPolicy::none, {"+OK\n+OK early", "", "+OK", "", "+OK"}, Outcome::unavailable, 0},
+        Case{TlsPolicy::none, {"+OK", "", "+OK\n+OK early", "", "+OK"}, Outcome::unavailable, 1},
         Case{TlsPolicy::none, {"+OK", "", "+OK", "", "-ERR [SYS/TEMP] later"}, Outcome::unavailable, 2},
         Case{TlsPolicy::none, {"+OK", "", "+OK", "", "-ERR [IN-USE] later"}, Outcome::unavailable, 2},
         Case{TlsPolicy::starttls, {"+OK", "", "-ERR what?"}, Outcome::tls, 1},

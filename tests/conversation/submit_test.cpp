@@ -426,6 +426,29 @@ TEST_CASE("submit: syntax and sequence are the session's affair", "[submit]") {
 
 // --- the disk
 
+TEST_CASE("submit: a page in a browser cannot send mail", "[submit]") {
+  for (const std::string first : {"POST / HTTP/1.1", "GET /x", "Host: localhost:2525", "connect mail:25 HTTP/1.0"}) {
+    INFO(first);
+    Desk desk;
+    const auto said =
+        lines_of(desk.play(first + "\r\nAccept: */*\r\n\r\n" + k_hello + k_envelope + k_data + "QUIT\r\n"));
+    CHECK(said == Replies{"220 mail.example.org ESMTP odmr", "421 4.3.2 mail.example.org is no web server"});
+    CHECK(desk.queue().empty());
+  }
+}
+
+TEST_CASE("submit: too many errors end the session inside a transaction too, where it says so", "[submit]") {
+  for (const bool cuts : {true, false}) {
+    Desk desk;
+    desk.session.limits_cut_transactions = cuts;
+    std::string bad;
+    for (int i = 0; i < 150; ++i) bad += "RCPT TO:<no address>\r\n";
+    const auto said = lines_of(desk.play(k_hello + k_envelope + bad + k_data + "QUIT\r\n"));
+    CHECK(said.back() == "421 4.3.2 mail.example.org too many errors");
+    CHECK(desk.queue().size() == (cuts ? 0 : 1));
+  }
+}
+
 TEST_CASE("submit: on a disk that is nearly full no message is begun", "[submit]") {
   Desk desk;
   const std::string mail = "MAIL FROM:<a@b.example> SIZE=1000\r\nRSET\r\n";

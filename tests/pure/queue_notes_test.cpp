@@ -36,14 +36,35 @@ TEST_CASE("every note comes back from its text", "[queue]") {
       {{Kind::hold, 0, {}, {}}, "hold"},
       {{Kind::release, 0, {}, {}}, "release"},
       {{Kind::delay_told, 0, {}, {}}, "delay told"},
+      {{Kind::seen, 0, at(1'769'853'600), {}}, "seen 1769853600"},
   };
   for (const auto& [note, text] : all) {
     CHECK(text_of(note) == text);
     CHECK(parse_note(text) == note);
   }
-  for (const char* none :
-       {"", " ", "sent", "sent ", "sent x", "sent -1", "sent 1 2", "sent 1x", "sentence 1", "told", "failed 1",
-        "failed 1 x 550", "failed 1 99999999999999999999 550", "hold 1", "Hold", "delay", "delay told ", "0", "17"}) {
+  for (const char* none : {"",
+                           " ",
+                           "sent",
+                           "sent ",
+                           "sent x",
+                           "sent -1",
+                           "sent 1 2",
+                           "sent 1x",
+                           "sentence 1",
+                           "told",
+                           "failed 1",
+                           "failed 1 x 550",
+                           "failed 1 99999999999999999999 550",
+                           "hold 1",
+                           "Hold",
+                           "delay",
+                           "delay told ",
+                           "seen",
+                           "seen ",
+                           "seen x",
+                           "seen 1 2",
+                           "0",
+                           "17"}) {
     CAPTURE(none);
     CHECK_FALSE(parse_note(none));
   }

@@ -187,6 +187,126 @@ TEST_CASE("a message from the future is due, and has not waited", "[queue]") {
   CHECK(entries(queue).at(0).next_try < stage.clock.time + 331s);
 }
 
+TEST_CASE("a message from the future lives as long as any other, from when it was first seen", "[queue]") {
+  for (const bool is_known : {false, true}) {
+    CAPTURE(is_known);
+    QueueStage stage;
+    const auto now = stage.clock.time;
+    stage.clock.pass(24h * 365);
+    const auto id = stage.put();
+    if (is_known) stage.start();
+    stage.clock.time = now;
+    REQUIRE(settle(*std::make_unique<Queue>(stage.start()), put_off(id)));
+    CHECK(stage.log.count("warn a message comes from the future") == 1);
+    stage.clock.pass(24h * 4);
+    lose_index(stage);
+    {
+      Queue queue = stage.start();
+      CHECK(queue.expire(smtp::Reply(451, "4.4.1 no answer")) == 0);
+    }
+    stage.clock.pass(24h + 1min);
+    Queue queue = stage.start();
+    CHECK(queue.expire(smtp::Reply(451, "4.4.1 no answer")) == 1);
+    CHECK(entries(queue).at(0).recipients.at(0).standing == Standing::failed);
+    CHECK(stage.log.count("warn a message comes from the future") == 1);
+  }
+}
+
+TEST_CASE("a clock that was behind for a while costs no message its lifetime", "[queue]") {
+  for (const auto behind : {24h * 400, 24h * 15000}) {  // the second one: not set since 1970 but for some years
+    QueueStage stage;
+    const auto id = stage.put();
+    const auto right = stage.clock.time;
+    stage.clock.pass(-behind);
+    stage.start();
+    CHECK(names(stage.directory / "held").size() == (behind == 24h * 400 ? 2 : 1));
+    stage.clock.time = right;
+    stage.clock.pass(24h * 4);
+    Queue queue = stage.start();
+    CHECK(queue.expire(smtp::Reply(451, "4.4.1 no answer")) == 0);
+    REQUIRE(settle(queue, put_off(id)));
+    CHECK(entries(queue).at(0).recipients.at(0).standing == Standing::waiting);
+  }
+}
+
+TEST_CASE("whether notes can be written is seen before it matters, and nothing stays of it", "[queue]") {
+  std::size_t faults = 0;
+  for (const auto how : {FailingFiles::How::refuse, FailingFiles::How::deny, FailingFiles::How::die}) {
+    for (std::size_t call = 1;; ++call) {
+      CAPTURE(static_cast<int>(how), call);
+      QueueStage stage;
+      const auto id = stage.put();
+      stage.start();
+      FailingFiles files(call, how);
+      const auto store = spool::Store::in(stage.directory.path(), files);
+      const bool is_good = store && store->try_note();
+      CHECK(is_good != files.reached());
+      if (files.reached()) ++faults;
+      Queue queue = stage.start();
+      CHECK(names(stage.directory / "held") == Ids{id});
+      CHECK(all_due(queue) == Ids{id});
+      if (!files.reached()) break;
+    }
+  }
+  CHECK(faults > 15);
+}
+
+TEST_CASE("a note that is tried is written, synced and taken away, with its directory", "[queue]") {
+  QueueStage stage;
+  stage.start();
+  RecordingFiles files;
+  auto store = spool::Store::in(stage.directory.path(), files);
+  files.calls.clear();
+  REQUIRE(store->try_note());
+  const std::string name = spool::Store::sample_id() + ".done";
+  CHECK(files.calls == Ids{"append held/" + name, "status " + name, "write " + name, "sync " + name, "close " + name,
+                           "sync held", "unlink held/" + name});
+}
+
+TEST_CASE("of a bounce that waits a list shows the next time, and why", "[queue]") {
+  QueueStage stage;
+  const auto id = stage.put();
+  Queue queue = stage.start();
+  REQUIRE(settle(queue, failed(id)));
+  CHECK(entries(queue).at(0).is_untold);
+  CHECK(entries(queue).at(0).next_try <= stage.clock.time);
+  stage.clock.pass(1h);
+  auto notice = notice_about(queue, id);
+  REQUIRE(notice);
+  REQUIRE(queue.settle_notice(*notice, {How::put_off, "the target is down"}));
+  for (const auto& entry : {entries(queue).at(0), queue.show(id).value()}) {
+    CHECK(entry.is_untold);
+    CHECK(entry.next_try > stage.clock.time);
+    CHECK(entry.reply == "the target is down");
+    CHECK(entry.recipients.at(0).reply == "550 5.1.1 no such user");
+  }
+  CHECK(queue.notices_due(false, 10)->empty());
+  stage.clock.time = entries(queue).at(0).next_try;
+  Queue next = stage.start();
+  CHECK(next.notices_due(false, 10) == Ids{id});
+}
+
+TEST_CASE("what the target said to a bounce survives the loss of the index, beside what the host said", "[queue]") {
+  for (const bool without_index : {false, true}) {
+    QueueStage stage;
+    const auto id = stage.put();
+    {
+      Queue queue = stage.start();
+      REQUIRE(settle(queue, failed(id)));
+      auto notice = notice_about(queue, id);
+      REQUIRE(notice);
+      REQUIRE(queue.settle_notice(*notice, {How::undeliverable, "550 5.7.1 no bounces"}));
+    }
+    const auto entry = seen_anew(stage, id, without_index);
+    CHECK(entry.stopped == Stopped::undeliverable);
+    CHECK(entry.reply == "550 5.7.1 no bounces");
+    CHECK(entry.recipients.at(0).reply == "550 5.1.1 no such user");
+    Queue queue = stage.start();
+    CHECK(queue.undeliverable(10)->size() == 1);
+    CHECK(queue.undeliverable(10)->at(0).reply == "550 5.7.1 no bounces");
+  }
+}
+
 TEST_CASE("a message that comes during a run is found by the next refresh", "[queue]") {
   QueueStage stage;
   const auto first = stage.put();
@@ -555,9 +675,10 @@ TEST_CASE("the hand names messages that are there", "[queue]") {
   Queue queue = stage.start();
   REQUIRE(queue.remove(id));
   for (const std::string& none : {id, std::string("../held"), std::string()}) {
-    for (const auto& done : {queue.hold(none), queue.release(none), queue.retry(none), queue.remove(none)}) {
+    for (const auto& done : {queue.hold(none), queue.release(none), queue.remove(none)}) {
       CHECK(done.error().code == Errc::not_found);
     }
+    CHECK(queue.retry(none).error().code == Errc::not_found);
     CHECK(queue.show(none).error().code == Errc::not_found);
     CHECK(queue.open(none).error().code == Errc::not_found);
     CHECK(queue.take(none).value() == std::nullopt);
@@ -605,12 +726,12 @@ TEST_CASE("damaged messages are set aside and hold up nothing", "[queue]") {
   write_file(stage.directory / "held/README", "x");
   Queue queue = stage.start();
   REQUIRE(queue.refresh());
-  CHECK(queue.set_aside() == 1);
+  CHECK(queue.set_aside().size() == 1);
   CHECK(stage.log.count("error a message in the queue is damaged and was set aside in corrupt/") == 1);
   CHECK(stage.log.count("warn left alone in the queue") == 1);
   CHECK(all_due(queue) == Ids{body, good});
   CHECK(queue.take(body).value() == std::nullopt);
-  CHECK(queue.set_aside() == 2);
+  CHECK(queue.set_aside().size() == 2);
   CHECK(take(queue, good).id == good);
   REQUIRE(queue.refresh());
   CHECK(entries(queue).size() == 1);

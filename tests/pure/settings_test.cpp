@@ -125,6 +125,8 @@ TEST_CASE("POP before SMTP is a login of its own") {
   CHECK(outbound(to + "host = \"p\"\ntls = \"implicit\"\n" + login).pop_before_smtp->endpoint.port == 995);
   CHECK(fault(k_head + "[outbound]\n" + to + "host = \"p\"") ==
         "outbound.pop_before_smtp.user: missing; the login is all that this connection is for");
+  CHECK(fault(k_head + "[outbound]\n" + to + "host = \"p\"\ntls = \"none\"\n" + login)
+            .find("outbound.pop_before_smtp.tls: ") == 0);
 }
 
 TEST_CASE("somebody else's queue can be all that there is to send") {

@@ -36,6 +36,7 @@ def register(suite):
     suite.case("sendmail/socket/50-MiB")(large_by_user)
     suite.case("sendmail/socket/200-recipients")(many_recipients)
     suite.case("sendmail/socket/-bs")(session_by_user)
+    suite.case("sendmail/socket/-bs-breaks")(session_breaks)
     for name, (script, status) in REFUSALS.items():
         suite.case(f"sendmail/socket/{name}", script, status)(refused)
     suite.case("sendmail/socket/nobody-there")(nobody_there)
@@ -304,6 +305,16 @@ def session_by_user(bench):
     equal(server.content, wire(HEADER) + b"\r\n", "the message")
 
 
+def session_breaks(bench):
+    """-bs, and the server dies: whoever called hears of it."""
+    setting, server = Setting(bench), Server(bench, {"RCPT": None})
+    status, output, errors = setting.run("sendmail", "-bs", user=NOBODY, configured=False,
+                                         stdin=b"EHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<bert@elsewhere.example>\r\nDATA\r\n",
+                                         environment=server.environment)
+    equal(status, 75, f"exit status\n{output}\n{errors}")
+    check("the server has ended the conversation" in errors, f"said {errors!r}")
+
+
 REFUSALS = {
     "greeting-421": ({"greeting": b"421 not now"}, 75),
     "greeting-554": ({"greeting": b"554 no"}, 75),
@@ -359,7 +370,8 @@ def names(bench):
             ("odmr", ["sendmail", "-q"], flush), ("odmr", ["sendmail", "-q30m"], flush),
             ("sendmail", ["-q", "-C", c], flush), ("sendmail", ["-q"], "run\n--send-only\n--retry-all\n"),
             ("mailq", [], "queue\nlist\n--mailq\n"), ("sendmail", ["-bp"], "queue\nlist\n--mailq\n"),
-            ("odmr", ["sendmail", "-bs"], f"-c\n{c}\nsubmit\n--stdio\n"), ("newaliases", [], ""),
+            ("odmr", ["sendmail", "-bs"], f"-c\n{c}\nsubmit\n--stdio\n"),
+            ("odmr", ["sendmail", "-bs", "--direct"], f"-c\n{c}\nsubmit\n--stdio\n--direct\n"), ("newaliases", [], ""),
             ("sendmail", ["-bi"], ""), ("odmr", ["run", "x"], f"-c\n{c}\nrun\nx\n"),
             ("odmr", ["sendmail", "--direct", "root"], f"-c\n{c}\nsendmail\n--direct\nroot\n"),
             ("sendmail", ["--direct", "-t"], "--direct\n-t\n"), ("sendmail", ["--version"], None)):

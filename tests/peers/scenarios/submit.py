@@ -409,7 +409,8 @@ def wrongly_passed_on(bench):
 # Many, and the end.
 
 def hundred(bench):
-    """A hundred sessions at once, each inside a message; one more is turned away; all are answered."""
+    """A hundred sessions of one user at once, each inside a message; one more is turned away, and another user is not;
+    all are answered."""
     customer = customer_of(bench)
     submission = bench.submission(customer)
     letters = away([bench.maker.make() for _ in range(100)])
@@ -419,6 +420,11 @@ def hundred(bench):
     line = wire.Line(one_more, 30)
     equal(line.read_reply()[0], 421, "greeting of one too many")
     line.close()
+    greeted = ("import socket, sys; line = socket.socket(socket.AF_UNIX); line.connect(sys.argv[1]); "
+               "print(line.recv(3).decode())")
+    other = subprocess.run(["/usr/bin/python3", "-c", greeted, submission.socket], user=NOBODY, group=NOBODY,
+                           extra_groups=[], capture_output=True, text=True, timeout=30, check=True)
+    equal(other.stdout, "220\n", "greeting of another user")
     for session, letter in zip(sessions, letters):
         session.line.write(stuffed(letter.data) + b".\r\n")
     for session in sessions:

@@ -2,13 +2,16 @@
 
 import email
 import email.policy
+import os
 import signal
+import subprocess
 import threading
 import time
 
 from harness import wait, wire
 from harness.maildir import SHARED, Mailboxes
 from harness.messages import Ledger
+from harness.programs import binary
 from harness.provider import USER
 from harness.runner import check, equal, none
 
@@ -24,6 +27,12 @@ def register(suite):
     suite.case("queue/retry-by-hand")(retry)
     suite.case("queue/hold-and-release")(hold)
     suite.case("queue/remove")(remove)
+    suite.case("queue/the-hand-says-what-it-did")(says_what_it_did)
+    suite.case("queue/works-without-secrets")(without_secrets)
+    suite.case("queue/works-without-outbound")(without_outbound)
+    suite.case("queue/damaged")(damaged)
+    suite.case("queue/cannot-be-read")(unreadable)
+    suite.case("queue/nothing-can-be-written-down")(no_notes)
     suite.case("queue/show")(show)
     suite.case("queue/unknown-id")(unknown_id)
     suite.case("queue/mailq")(mailq)
@@ -39,6 +48,7 @@ def register(suite):
         suite.case(f"queue/bounce-into-{name}", name)(bounce_into)
     for how in ("retry-all", "by-hand"):
         suite.case(f"queue/bounce-waits-for-the-target/{how}", how)(bounce_waits)
+    suite.case("queue/bounce-refused")(bounce_refused)
     suite.case("queue/no-bounce-for-a-bounce")(no_bounce_for_bounce)
     suite.case("queue/bounce-with-the-whole-message")(bounce_whole)
     suite.case("queue/bounce-of-eight-bit")(bounce_eight_bit)
@@ -101,6 +111,98 @@ def remove(bench):
     still_queued(customer, letters[1:])
     expect_flush(customer.flush(), "sent", tally=all_sent(letters[1:]))
     equal(customer.local.transactions, [], "notices")
+
+
+def says_what_it_did(bench):
+    """One line, or one object; and a held message is not made due by asking for it."""
+    letters, _, customer = waiting(bench, count=2)
+    first = customer.queue()[0]["id"]
+    equal(customer.run("queue", "hold", "--all").stdout, "held 2 messages\n", "hold")
+    result = customer.run("queue", "retry", first)
+    check(result.status == 75 and "release" in result.stderr, f"retry: exit {result.status}, {result.stderr!r}")
+    equal(customer.run("queue", "release", first, "--json").objects, [{"done": "released", "messages": 1}], "release")
+    equal(customer.run("queue", "retry", first).stdout, "made due 1 message\n", "retry")
+    equal(customer.run("queue", "remove", first).stdout, "removed 1 message\n", "remove")
+    still_queued(customer, letters[1:])
+
+
+def without_secrets(bench):
+    """Who looks at the queue, and works on it, needs no password; and a slip elsewhere is the business of `check`."""
+    letters, _, customer = waiting(bench)
+    id_ = customer.queue()[0]["id"]
+    customer.tables["outbound"].update({"user": "gateway.example", "password_file": "/no/such/file"})
+    customer.deliver["slip"] = "of the pen"
+    still_queued(customer, letters)
+    equal(customer.called("mailq").status, 0, "exit status of mailq")
+    for action in ("show", "hold", "release", "retry", "remove"):
+        equal(customer.run("queue", action, id_).status, 0, f"exit status of {action}")
+
+
+def without_outbound(bench):
+    """Mail that nothing would send is not hidden: the list has it, and each run says that it waits."""
+    letters, _, customer = waiting(bench)
+    id_ = customer.queue()[0]["id"]
+    outbound = customer.tables.pop("outbound")
+    still_queued(customer, letters)
+    result = customer.flush()
+    check("no [outbound]" in result.stderr, f"the log: {result.stderr}")
+    equal(customer.run("queue", "retry", id_).status, 78, "exit status of retry")
+    for action in ("show", "hold", "release"):
+        equal(customer.run("queue", action, id_).status, 0, f"exit status of {action}")
+    customer.tables["outbound"] = outbound
+    expect_flush(customer.flush(), "sent", tally=all_sent(letters))
+
+
+def held_file(customer, id_):
+    return os.path.join(customer.top["state_dir"], "queue", "held", id_)
+
+
+def damaged(bench):
+    """Set aside, but not in silence: the run's outcome, a word in each later run, and in the list."""
+    letters, _, customer = waiting(bench, count=2)
+    id_ = customer.queue()[0]["id"]
+    with open(held_file(customer, id_), "r+b") as file:
+        file.seek(-100, os.SEEK_END)
+        byte = file.read(1)
+        file.seek(-1, os.SEEK_CUR)
+        file.write(bytes([byte[0] ^ 1]))
+    flush = expect_flush(customer.flush(), "state", tally=all_sent(letters[1:]))
+    check(f"corrupt/{id_}" in flush["text"], f"text {flush['text']!r}")
+    result = customer.flush()
+    nothing_to_send(result)
+    check("corrupt" in result.stderr, f"the log: {result.stderr}")
+    check("1 damaged message" in customer.run("queue", "list").stderr, "the list does not tell")
+
+
+def unreadable(bench):
+    """What cannot be read waits, and is said every time; what is written about it is not guessed at."""
+    letters, host, customer = waiting(bench, count=2)
+    id_ = customer.queue()[0]["id"]
+    os.mkfifo(held_file(customer, id_) + ".done")
+    flush = expect_flush(customer.flush(), "deferred", tally=all_sent(letters[1:]))
+    check(id_ in flush["text"], f"text {flush['text']!r}")
+    result = customer.run("queue", "list")
+    check("cannot be read" in result.stdout + result.stderr, f"the list: {result.stdout} {result.stderr}")
+    os.unlink(held_file(customer, id_) + ".done")
+    customer.flush("--retry-all")
+    none(Ledger(letters).problems(host.deliveries(2)))
+
+
+def no_notes(bench):
+    """With no file allowed to grow nothing is sent: what is not written down would go again with every run."""
+    host = bench.host(recipient_replies={"late@elsewhere.example": [b"450 4.2.1 busy"]})
+    _, _, customer = waiting(bench, host=host, count=0)
+    letter = letter_out(bench, recipients=["good@elsewhere.example", "late@elsewhere.example"])
+    customer.submit(letter)
+    command = [binary("odmr"), "run", "--send-only", "--retry-all", "--config", customer.configuration()]
+    for _ in range(3):
+        done = subprocess.run(["sh", "-c", 'ulimit -f 0; exec "$@"', "sh", *command], env=customer.environment(),
+                              capture_output=True, check=False, timeout=60)
+        equal(done.returncode, 73, "exit status")
+        check(b"written down" in done.stderr, f"{done.stderr!r}")
+    equal(host.connections, [], "connections")
+    customer.flush("--retry-all")
+    equal([copy.recipient for copy in host.deliveries(1)], ["good@elsewhere.example"], "who has it")
 
 
 def show(bench):
@@ -281,6 +383,21 @@ def bounce_waits(bench, how):
     equal(len(customer.local.accepted()), 1, "notices")
     equal(customer.queue(), [], "queue")
     equal(len(host.connections), 1, "connections to the smart host")
+
+
+def bounce_refused(bench):
+    """The local target does not want the bounce: the run's outcome, and the word of each run after it."""
+    _, host, customer = waiting(bench, NOBODY)
+    customer.local.recipient_replies[AUTHOR] = [b"550 5.7.1 no bounces here"]
+    flush = expect_flush(customer.flush(), "deferred", bounced=1)
+    entry, = customer.queue()
+    check(entry["id"] in flush["text"] and "no bounces here" in flush["text"], f"text {flush['text']!r}")
+    equal((entry["stopped"], entry["reply"]), ("undeliverable", "550 5.7.1 no bounces here"), "in the list")
+    check("no such person" in entry["recipients"][0]["reply"], f"the host's own words: {entry}")
+    for _ in range(2):
+        result = customer.flush()
+        nothing_to_send(result)
+        check(entry["id"] in result.stderr, f"the log: {result.stderr}")
 
 
 def no_bounce_for_bounce(bench):

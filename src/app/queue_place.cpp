@@ -1,0 +1,35 @@
+#include "app/queue_place.hpp"
+
+#include <utility>
+
+#include "app/places.hpp"
+#include "queue/intake.hpp"
+
+namespace odmr::app {
+
+tl::expected<QueuePlace, std::vector<std::string>> find_queue(const std::string& named) {
+  const auto file = find_configuration(named);
+  if (!file) return tl::unexpected(std::vector<std::string>{file.error().text});
+  auto document = config::Document::load(*file);
+  if (!document) return tl::unexpected(std::vector<std::string>{document.error().render()});
+  const auto root = document->root();
+  QueuePlace place;
+  place.state_dir = root.path("state_dir").value_or(default_state_dir());
+  place.log = read_log(root.table("log"));
+  place.can_send = root.table("outbound").has("to");
+  for (const auto& fault : document->faults()) {
+    if (fault.key == "state_dir") return tl::unexpected(std::vector<std::string>{fault.render()});
+  }
+  return place;
+}
+
+Result<queue::Queue> open_queue(const QueuePlace& place, Clock& clock, Log& log) {
+  const auto directory = queue::directory_in(place.state_dir);
+  const auto there = system_files().open_dir(directory);
+  if (!there && there.error().code == Errc::not_found && !place.can_send) {
+    return fail(Errc::not_found, "there is no outbound queue: the configuration has no [outbound] with a smart host");
+  }
+  return queue::Queue::in(directory, queue::QueueOptions(), clock, log);
+}
+
+}  // namespace odmr::app

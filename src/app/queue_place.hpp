@@ -1,0 +1,25 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "app/settings.hpp"
+#include "queue/queue.hpp"
+
+namespace odmr::app {
+
+/// Where the outbound queue is: all that a list of it, and work on it by hand, needs of the configuration.
+struct QueuePlace {
+  std::string state_dir;
+  LogSettings log;
+  bool can_send = false;  ///< there is an [outbound] with `to`
+};
+
+/// Of the configuration only that is read, and only where the state directory is at fault it is refused: a secret that
+/// its reader may not see, or a slip in some other table, must not hide the mail that waits. Errors: lines to print.
+tl::expected<QueuePlace, std::vector<std::string>> find_queue(const std::string& named);
+
+/// The queue there. Errors: as queue::Queue::in; not_found where there is none, and no [outbound] that would make one.
+Result<queue::Queue> open_queue(const QueuePlace& place, Clock& clock, Log& log);
+
+}  // namespace odmr::app
