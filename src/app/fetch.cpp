@@ -15,10 +15,12 @@ using server::SessionEnd;
 
 class Fetch {
  public:
-  Fetch(const FetchPlan& plan, net::Network& network, FileOps& files, receive::BounceKeeper& bounces,
-        BeforeTurn* before_turn, OnProgress on_progress, Log& log, Stop& stop)
+  Fetch(const FetchPlan& plan, net::Network& network, FileOps& files, journal::Journal& journal,
+        receive::BounceKeeper& bounces, BeforeTurn* before_turn, OnProgress on_progress, Log& log, Stop& stop)
       : plan_(plan),
         network_(network),
+        files_(files),
+        journal_(journal),
         bounces_(bounces),
         before_turn_(before_turn),
         on_progress_(std::move(on_progress)),
@@ -64,7 +66,7 @@ class Fetch {
         co_return !stop_.requested();
       const auto connection = co_await connect_once(domains, is_follow_up);
       if (!connection.turned && !is_follow_up) co_return report_.outcome == Outcome::no_mail;
-      if (report_.outcome == Outcome::local_down) co_return false;
+      if (report_.outcome == Outcome::local_down || report_.outcome == Outcome::state) co_return false;
       if (!connection.brought_mail) co_return !stop_.requested();
     }
   }
@@ -143,14 +145,20 @@ class Fetch {
     options.hostname = plan_.hostname;
     options.provider_address = turned.stream.peer();
     if (turned.stream.tls()) options.tls = turned.stream.tls()->version + " " + turned.stream.tls()->cipher;
-    options.session_id = plan_.session_id + "-" + std::to_string(report_.connections);
+    options.provider = plan_.provider;
+    options.connection = plan_.session_id + "-" + std::to_string(report_.connections);
+    options.scratch_directory = plan_.scratch_directory;
     options.on_progress = [this](const receive::Tally& tally, std::uint64_t bytes) {
       if (on_progress_) on_progress_(sum(report_.received, tally), bytes);
     };
-    receive::Reception reception(options, history_, guard_, *target_, bounces_, network_.clock(), log_);
+    receive::Reception reception(options, history_, guard_, *target_, journal_, bounces_, files_, network_.clock(),
+                                 log_);
     const auto session_options = mail_session_options();
     const auto ended = co_await server::serve_mail(std::move(turned.stream), reception, session_options, log_, stop_);
     judge(ended, reception, is_follow_up);
+    // The next connection must not take new mail for what this one has certainly told of.
+    const auto flushed = co_await journal_.flush();
+    if (!flushed) end(Outcome::state, "the journal cannot be written: " + flushed.error().text);
     co_return Connection{true, reception.final_answers() > 0};
   }
 
@@ -174,7 +182,7 @@ class Fetch {
     if (reception.has_put_off()) end(Outcome::deferred, "some mail was put off: the provider keeps it");
     if (reception.state_error()) end(Outcome::state, reception.state_error()->text);
     const bool brought_nothing = tally.messages + tally.rejected + tally.duplicates + tally.deferred == 0;
-    if (reception.has_had_enough()) {
+    if (reception.is_target_at_fault()) {
       end(Outcome::local_down,
           "the local target refused all of the first messages, so the line was closed to keep the provider from "
           "bouncing the rest; look at the target's log");
@@ -195,7 +203,7 @@ class Fetch {
       case SessionEnd::How::stopped:
         if (stop_.requested())
           end(Outcome::unavailable, "stopped by a signal");
-        else if (!reception.has_had_enough())
+        else if (!reception.is_target_at_fault() && !reception.state_error())
           end(Outcome::protocol, "the provider sends nothing but errors");
         break;
     }
@@ -223,6 +231,8 @@ class Fetch {
 
   const FetchPlan& plan_;
   net::Network& network_;
+  FileOps& files_;
+  journal::Journal& journal_;
   receive::BounceKeeper& bounces_;
   BeforeTurn* before_turn_;  // null once it has had its say
   OnProgress on_progress_;
@@ -236,9 +246,10 @@ class Fetch {
 
 }  // namespace
 
-Task<SessionReport> fetch(const FetchPlan& plan, net::Network& network, FileOps& files, receive::BounceKeeper& bounces,
-                          BeforeTurn* before_turn, OnProgress on_progress, Log& log, Stop& stop) {
-  Fetch session(plan, network, files, bounces, before_turn, std::move(on_progress), log, stop);
+Task<SessionReport> fetch(const FetchPlan& plan, net::Network& network, FileOps& files, journal::Journal& journal,
+                          receive::BounceKeeper& bounces, BeforeTurn* before_turn, OnProgress on_progress, Log& log,
+                          Stop& stop) {
+  Fetch session(plan, network, files, journal, bounces, before_turn, std::move(on_progress), log, stop);
   co_return co_await session.run();
 }
 

@@ -25,6 +25,7 @@ struct FetchPlan {
   std::uint64_t max_sessions = 1000;
   deliver::TargetOptions target;
   TimeoutSettings timeouts;
+  std::string scratch_directory;  ///< for files without a name
 };
 
 /// What became of one session: all connections of a run to one provider.
@@ -56,7 +57,7 @@ using OnProgress = std::function<void(const receive::Tally&, std::uint64_t bytes
 
 /// The session: local target, line, login, turn, mail; and again on a new connection while that brings mail.
 /// `before_turn` may be null; it is asked once, on the first connection.
-net::Task<SessionReport> fetch(const FetchPlan& plan, net::Network& network, FileOps& files,
+net::Task<SessionReport> fetch(const FetchPlan& plan, net::Network& network, FileOps& files, journal::Journal& journal,
                                receive::BounceKeeper& bounces, BeforeTurn* before_turn, OnProgress on_progress,
                                Log& log, Stop& stop);
 

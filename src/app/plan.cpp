@@ -56,6 +56,7 @@ Result<FetchPlan> plan_fetch(const Settings& settings, const ProviderSettings& p
   FetchPlan plan;
   plan.provider = provider.name;
   plan.session_id = net::hex(net::random_octets(6));
+  plan.scratch_directory = settings.state_dir;
   plan.hostname = settings.hostname;
   auto server = server_of(settings, provider.endpoint, provider.tls, provider.login);
   if (!server) return fail(server.error());

@@ -52,6 +52,7 @@ class Run {
   Outcome run() {
     if (!lock()) return worst_;
     if (!options_.send_only) plan_fetches();
+    if (!plans_.empty() && !open_journal()) return worst_;
     if (settings_.outbound && !options_.receive_only) prepare_outbound();
     if (!settings_.outbound && !options_.receive_only) warn_of_mail_that_waits();
     asio::co_spawn(loop_, all(), [this](const std::exception_ptr& problem) {
@@ -72,8 +73,25 @@ class Run {
       return true;
     }
     const bool is_locked = taken.error().code == Errc::busy;
-    const Outcome outcome = is_locked ? Outcome::locked : Outcome::state;
     const std::string text = is_locked ? "another run works on " + settings_.state_dir : taken.error().text;
+    cannot_begin(is_locked ? Outcome::locked : Outcome::state, text);
+    return false;
+  }
+
+  // Without it nobody would know what a broken line left in doubt.
+  bool open_journal() {
+    journal::JournalOptions options;
+    options.path = settings_.state_dir + "/journal.db";
+    auto opened = journal::Journal::open(options, loop_.get_executor(), *disk_, network_.clock(), log_);
+    if (opened) {
+      journal_ = std::move(*opened);
+      return true;
+    }
+    cannot_begin(Outcome::state, "the journal cannot be opened: " + opened.error().text);
+    return false;
+  }
+
+  void cannot_begin(Outcome outcome, const std::string& text) {
     bool is_said = false;
     for (const auto& provider : settings_.providers) {
       if (options_.send_only || !is_named(options_.providers, provider.name)) continue;
@@ -81,7 +99,6 @@ class Run {
       is_said = true;
     }
     if (!is_said) ended(report_without_connection(std::nullopt, outcome, text));
-    return false;
   }
 
   void plan_fetches() {
@@ -157,8 +174,8 @@ class Run {
     };
     const bool carries_outbound = can_send_ && outbound_->goes_over(plan.provider);
     BeforeTurn* before_turn = carries_outbound ? &*outbound_ : nullptr;
-    const auto report =
-        co_await fetch(plan, network_, system_files(), bounces_, before_turn, std::move(on_progress), log_, stop_);
+    const auto report = co_await fetch(plan, network_, system_files(), *journal_, bounces_, before_turn,
+                                       std::move(on_progress), log_, stop_);
     ended(report);
     if (!carries_outbound) co_return;
     // Nobody to give mail to is no reason to keep what goes out.
@@ -223,6 +240,7 @@ class Run {
   Stop stop_;
   SignalStop signals_;
   std::optional<spool::DirectoryLock> lock_;
+  std::unique_ptr<journal::Journal> journal_;
   std::vector<std::unique_ptr<FetchPlan>> plans_;
   std::optional<Outbound> outbound_;
   bool can_send_ = false;

@@ -117,6 +117,18 @@ class SystemFiles final : public FileOps {
     return open_regular(dir, name, O_WRONLY | O_APPEND | O_CREAT, mode);
   }
 
+  Result<Descriptor> nameless(const std::string& directory) override {
+    Descriptor file(uninterrupted([&] { return ::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600); }));
+    if (file.is_open()) return file;
+    // File systems without O_TMPFILE (NFS) say so, or take it for the opening of a directory.
+    if (errno != EOPNOTSUPP && errno != EISDIR) return failed("make a file in", directory);
+    std::string name = directory + "/.nameless-XXXXXX";
+    Descriptor named(::mkostemp(name.data(), O_CLOEXEC));
+    if (!named.is_open()) return failed("make a file in", directory);
+    ::unlink(name.c_str());
+    return named;
+  }
+
   Result<void> write(int file, std::string_view bytes) override {
     while (!bytes.empty()) {
       const ssize_t written = uninterrupted([&] { return ::write(file, bytes.data(), bytes.size()); });

@@ -58,6 +58,8 @@ class FileOps {
   virtual Result<Descriptor> open(int dir, const std::string& name) = 0;
   /// O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC, regular files only.
   virtual Result<Descriptor> append(int dir, const std::string& name, mode_t mode) = 0;
+  /// A file without a name in `directory`, for writing and reading, that is gone when it is closed.
+  virtual Result<Descriptor> nameless(const std::string& directory) = 0;
   /// All of `bytes`, or an error.
   virtual Result<void> write(int file, std::string_view bytes) = 0;
   /// At most `size` bytes; 0 at the end.

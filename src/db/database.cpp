@@ -207,12 +207,23 @@ Result<void> Database::ensure(const Schema& schema) {
   version = number("PRAGMA user_version");
   if (!version) return fail(version.error());
   if (*version == schema.version) return {};
-  const auto tables = number("SELECT count(*) FROM sqlite_schema");
-  if (!tables) return fail(tables.error());
-  if (*version != 0 || *tables != 0) return fail(Errc::malformed, "the database is of another version or program");
-  if (auto made = run(schema.sql); !made) return made;
+  if (auto made = make_or_upgrade(schema, *version); !made) return made;
   if (auto set = run(("PRAGMA user_version = " + std::to_string(schema.version)).c_str()); !set) return set;
   return transaction->commit();
+}
+
+Result<void> Database::make_or_upgrade(const Schema& schema, std::int64_t version) {
+  const auto tables = number("SELECT count(*) FROM sqlite_schema");
+  if (!tables) return fail(tables.error());
+  if (version == 0 && *tables == 0) return run(schema.sql);
+  if (version < 1 || schema.upgrades.empty()) {
+    return fail(Errc::malformed, "the database is of another version or program");
+  }
+  if (version > schema.version) return fail(Errc::denied, "a newer version of this program has made it");
+  for (const char* step : schema.upgrades.subspan(static_cast<std::size_t>(version - 1))) {
+    if (auto climbed = run(step); !climbed) return climbed;
+  }
+  return {};
 }
 
 Result<Statement> Database::prepare(std::string_view sql) {
@@ -261,9 +272,26 @@ Result<void> Database::remove(const std::string& path) {
 
 // --- transactions
 
-Result<Transaction> Transaction::begin(Database& database) {
+// SQLite takes the change between transactions alone.
+Result<void> Database::sync_commits(bool synced) {
+  if (commits_are_synced_ == synced) return {};
+  auto set = run(synced ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL");
+  if (set) commits_are_synced_ = synced;
+  return set;
+}
+
+Result<Transaction> Transaction::begin_writing(Database& database, bool synced) {
+  if (auto set = database.sync_commits(synced); !set) return fail(set.error());
   if (auto begun = database.run("BEGIN IMMEDIATE"); !begun) return fail(begun.error());
   return Transaction(database);
+}
+
+Result<Transaction> Transaction::begin(Database& database) {
+  return begin_writing(database, false);
+}
+
+Result<Transaction> Transaction::begin_synced(Database& database) {
+  return begin_writing(database, true);
 }
 
 Result<Transaction> Transaction::begin_reading(Database& database) {

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -71,19 +72,21 @@ class Statement {
   std::unique_ptr<sqlite3_stmt, Finalize> statement_;
 };
 
-/// Tables and the number of their design. A database with another number is none of ours.
+/// Tables and the number of their design. A database with another number is none of ours, unless there is a way up.
 struct Schema {
   std::int64_t version = 1;
-  const char* sql = "";
+  const char* sql = "";  ///< makes all of it
+  /// What leads from version 1 to 2, from 2 to 3, and so on up to `version`; or nothing: no older one is taken.
+  std::span<const char* const> upgrades = {};
 };
 
 /// A database in a file, used by any number of processes at once, or in memory. For one thread at a time.
 ///
-/// A commit is written (to the log beside the file, "-wal") and not synced: after a power cut the database is whole,
-/// but may lack what was committed last. For what can be made again from elsewhere.
+/// A commit is written (to the log beside the file, "-wal"), and synced where the transaction was begun so. After a
+/// power cut the database is whole, but may lack what was committed since the last sync.
 ///
 /// Errors everywhere: malformed, the file is damaged, or is not what Schema says; no_space; busy, others have not let
-/// go for five seconds; denied, not_found, io.
+/// go for five seconds; denied (also: it is of a newer version), not_found, io.
 class Database {
  public:
   /// Opens it, and makes it when it is missing or empty.
@@ -115,11 +118,14 @@ class Database {
   static Result<Database> connect(const std::string& path, int flags);
   Result<void> prepare_for_use();
   Result<void> ensure(const Schema& schema);
+  Result<void> make_or_upgrade(const Schema& schema, std::int64_t version);
+  Result<void> sync_commits(bool synced);
   Result<void> use_log();
   Result<std::int64_t> number(const char* sql);
 
   std::unique_ptr<sqlite3, Close> database_;
   std::unique_ptr<int> log_pages_;  // as of the last commit; SQLite holds its address
+  bool commits_are_synced_ = false;
 };
 
 /// Changes that are made together or not at all. Rolled back when it is destroyed before commit().
@@ -127,6 +133,8 @@ class Transaction {
  public:
   /// Waits for other writers.
   static Result<Transaction> begin(Database& database);
+  /// The same, and on disk when commit() returns: with all that was committed before.
+  static Result<Transaction> begin_synced(Database& database);
   /// For reading: what several statements give is of one moment.
   static Result<Transaction> begin_reading(Database& database);
   ~Transaction();
@@ -137,6 +145,7 @@ class Transaction {
 
  private:
   explicit Transaction(Database& database) : database_(&database) {}
+  static Result<Transaction> begin_writing(Database& database, bool synced);
   Database* database_;
 };
 

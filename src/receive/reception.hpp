@@ -6,6 +6,7 @@
 #include <string>
 
 #include "deliver/target.hpp"
+#include "journal/journal.hpp"
 #include "receive/guard.hpp"
 #include "server/mail_session.hpp"
 
@@ -50,10 +51,12 @@ struct History {
 };
 
 struct ReceptionOptions {
-  std::string hostname;          ///< in Received
-  std::string provider_address;  ///< "192.0.2.1:366"
-  std::string tls;               ///< "TLSv1.3 TLS_AES_256_GCM_SHA384", empty in clear text
-  std::string session_id;        ///< in Received and in the log
+  std::string hostname;           ///< in Received
+  std::string provider;           ///< its name in the configuration, and so in the journal
+  std::string provider_address;   ///< "192.0.2.1:366"
+  std::string tls;                ///< "TLSv1.3 TLS_AES_256_GCM_SHA384", empty in clear text
+  std::string connection;         ///< its name in Received, the log and the journal; no other ever has it
+  std::string scratch_directory;  ///< for a copy of what may have been delivered before
   std::size_t max_hops = 100;
   /// A target that refuses so many messages at first, whatever they are, is at fault itself: the line is closed before
   /// the provider bounces all the others.
@@ -62,10 +65,14 @@ struct ReceptionOptions {
 };
 
 /// The handler of the turned line: lets each message through guard and target, while it arrives, and answers for it.
+///
+/// Nobody gets a message twice. For a recipient for whom the journal knows a message that the provider may offer again
+/// the target is not asked at once: he is accepted, the content is put by, and only when its digest is another one he
+/// goes to the target. All other messages stream.
 class Reception final : public server::MailHandler {
  public:
   Reception(const ReceptionOptions& options, History& history, const Guard& guard, deliver::Target& target,
-            BounceKeeper& bounces, Clock& clock, Log& log);
+            journal::Journal& journal, BounceKeeper& bounces, FileOps& files, Clock& clock, Log& log);
 
   net::Task<smtp::Reply> on_mail(const smtp::MailCommand& mail, const server::Hello& hello) override;
   net::Task<smtp::Reply> on_rcpt(const smtp::RcptCommand& rcpt) override;
@@ -73,9 +80,10 @@ class Reception final : public server::MailHandler {
   void on_rcpt_refused(std::string_view argument, const smtp::Reply& reply) override;
   net::Task<std::optional<smtp::Reply>> on_data() override;
   net::Task<> on_content(std::string_view piece) override;
-  net::Task<smtp::Reply> on_end(const server::ContentEnd& end) override;
+  net::Task<smtp::Reply> on_end(const server::ContentEnd& end, server::Peer& peer) override;
+  void on_answers_read() override;
   net::Task<> on_abandon() override;
-  /// The breaker: the target has refused everything so far.
+  /// The breaker, or the state directory is out of use.
   bool has_had_enough() const override;
 
   const Tally& tally() const { return tally_; }
@@ -83,17 +91,34 @@ class Reception final : public server::MailHandler {
   std::uint64_t final_answers() const { return final_answers_; }
   /// Whether any recipient, or message, was answered 4xx.
   bool has_put_off() const { return has_put_off_; }
-  /// A bounce record that could not be written: the state directory's trouble.
+  /// The breaker: the target has refused everything so far.
+  bool is_target_at_fault() const;
+  /// What could not be read or written of journal, bounces and copies: the state directory's trouble.
   const std::optional<Error>& state_error() const { return state_error_; }
 
  private:
   struct Message;
+  struct Recipient;
 
-  smtp::Reply verdict(const std::vector<smtp::Reply>& replies, std::uint64_t size);
-  smtp::Reply settle_mixed(const std::vector<smtp::Reply>& replies);
+  journal::Address address_of(const Recipient& recipient) const;
+  net::Task<smtp::Reply> answer(const server::ContentEnd& end, server::Peer& peer);
+  Result<void> match();
+  net::Task<> ask_for_withheld();
+  net::Task<std::optional<smtp::Reply>> begin_content();
+  net::Task<> pass_copy();
+  net::Task<smtp::Reply> hand_over(server::Peer& peer);
+  net::Task<Result<void>> intend();
+  net::Task<> withdraw();
+  net::Task<smtp::Reply> give_up_for(const Error& trouble);
+  smtp::Reply no_room(const Error& trouble);
+  net::Task<smtp::Reply> settle();
+  smtp::Reply verdict(journal::Verdict& settled);
+  Result<void> keep_bounces();
+  void count(const smtp::Reply& reply);
+
   net::Task<smtp::Reply> refuse_content(const smtp::Reply& reply);
   void note_target_refusal(const smtp::Reply& reply);
-  std::string trace();
+  std::string trace(const std::vector<smtp::Mailbox>& recipients);
   void count_refusal(const smtp::Reply& reply, const std::string& fingerprint);
   void count_content_refusal(const smtp::Reply& reply);
   void note_refused_recipient(std::string path, const smtp::Reply& reply);
@@ -104,7 +129,9 @@ class Reception final : public server::MailHandler {
   History& history_;
   const Guard& guard_;
   deliver::Target& target_;
+  journal::Journal& journal_;
   BounceKeeper& bounces_;
+  FileOps& files_;
   Clock& clock_;
   Log& log_;
   std::unique_ptr<Message> message_;

@@ -16,12 +16,6 @@ namespace {
 constexpr std::size_t k_piece = std::size_t{64} * 1024;
 constexpr auto k_patience = std::chrono::minutes(2);
 
-Result<Descriptor> nameless_file(const std::string& directory) {
-  Descriptor file(::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
-  if (!file.is_open()) return fail(system_error(errno, directory));
-  return file;
-}
-
 // Copies the whole message, and gives whether it has a byte beyond ASCII.
 Result<bool> copy(spool::MessageReader& message, int file) {
   bool is_eight_bit = false;
@@ -42,14 +36,14 @@ Result<bool> copy(spool::MessageReader& message, int file) {
 
 Result<std::optional<Substitute>> to_seven_bit(spool::MessageReader& message, const std::vector<std::string>& argv,
                                                const std::string& directory) {
-  const auto original = nameless_file(directory);
+  const auto original = system_files().nameless(directory);
   if (!original) return fail(original.error());
   const auto is_eight_bit = copy(message, original->get());
   if (!is_eight_bit) return fail(is_eight_bit.error());
   if (!*is_eight_bit) return std::nullopt;
   if (::lseek(original->get(), 0, SEEK_SET) != 0) return fail(system_error(errno, directory));
 
-  auto converted = nameless_file(directory);
+  auto converted = system_files().nameless(directory);
   if (!converted) return fail(converted.error());
   const auto status = filter(argv, original->get(), converted->get(), k_patience);
   if (!status) return fail(status.error());

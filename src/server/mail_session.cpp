@@ -27,7 +27,7 @@ bool is_of_the_web(std::string_view line) {
   return std::any_of(methods.begin(), methods.end(), [&](auto one) { return starts_with_ignoring_case(word, one); });
 }
 
-class MailSession {
+class MailSession final : public Peer {
  public:
   MailSession(net::Stream stream, MailHandler& handler, const MailSessionOptions& options, Log& log, Stop& stop)
       : channel_(std::move(stream), log, options.silence), handler_(handler), options_(options), stop_(stop) {}
@@ -49,7 +49,24 @@ class MailSession {
     co_return *end_;
   }
 
+  Task<bool> is_there() override {
+    const auto looked = co_await channel_.stream().look_ahead();
+    if (looked) co_return true;
+    // Who has said QUIT may close without waiting for our 221.
+    co_return looked.error().code == Errc::closed&& has_said_quit(channel_.stream().buffered());
+  }
+
  private:
+  static bool has_said_quit(std::string_view input) {
+    for (std::size_t begin = 0; begin < input.size();) {
+      const auto end = input.find("\r\n", begin);
+      if (end == std::string_view::npos) return false;
+      if (smtp::parse_command(input.substr(begin, end - begin)).verb == Verb::quit) return true;
+      begin = end + 2;
+    }
+    return false;
+  }
+
   void on_stop(Stop::Phase phase) {
     if (phase == Stop::Phase::leave) {
       channel_.stream().close();
@@ -75,6 +92,7 @@ class MailSession {
       close_politely("waits for mail, and gets none");
       co_return;
     }
+    command_begins_ = received_up_to_here();
     const auto line = co_await channel_.read_line(options_.longest_line, channel_.clock().now() + patience());
     if (!line) {
       if (line.error().code != Errc::interrupted) co_await break_off(line.error());
@@ -113,7 +131,7 @@ class MailSession {
   Task<> break_off(Error error) {
     if (error.code == Errc::lost && !in_transaction_) {
       const auto last = co_await channel_.read_line(options_.longest_line, channel_.clock().now() + k_last_words);
-      if (last && smtp::parse_command(last->text).verb == Verb::quit) co_return co_await quit();
+      if (last && smtp::parse_command(last->text).verb == Verb::quit) co_return co_await bye();
       if (!last && last.error().code == Errc::tls) error = last.error();
     }
     end_by(error);
@@ -234,6 +252,7 @@ class MailSession {
     }
     channel_.reply(Reply(354, "end with CRLF.CRLF"));
     co_await channel_.flush();  // a failed write shows when we read
+    is_answers_read_due_ = channel_.stream().buffered().empty();
     co_await content();
   }
 
@@ -247,6 +266,8 @@ class MailSession {
         if (!filled && filled.error().code == Errc::interrupted) continue;
         if (!filled) co_return end_by(filled.error());
       }
+      // What waits for our 354 (RFC 5321 4.1.1.4) has read what was written before it.
+      if (std::exchange(is_answers_read_due_, false)) handler_.on_answers_read();
       piece.clear();
       const auto progress = decoder.decode(channel_.stream().buffered(), piece);
       channel_.stream().consume(progress.consumed);
@@ -257,10 +278,22 @@ class MailSession {
       if (!piece.empty() && !decoder.has_stray_newline()) co_await handler_.on_content(piece);
     }
     end.has_stray_newline = decoder.has_stray_newline();
-    const Reply reply = co_await handler_.on_end(end);
+    const Reply reply = co_await handler_.on_end(end, *this);
+    if (gone_) co_return end_by(*gone_);
     in_transaction_ = false;
     channel_.reply(reply);
+    // A command that is on its way already (RFC 2920 lets QUIT follow the dot) does not tell that this was read.
+    co_await channel_.stream().look_ahead();  // a broken line shows when we read
+    answered_at_ = channel_.stream().received();
   }
+
+  // MAIL, RCPT and RSET may be sent before the answer to the dot is read; these two the next command of a client that
+  // has waited for it.
+  void note_answers_read() {
+    if (transactions_ > 0 && command_begins_ >= answered_at_) handler_.on_answers_read();
+  }
+
+  std::uint64_t received_up_to_here() { return channel_.stream().received() - channel_.stream().buffered().size(); }
 
   Task<> abandon() {
     if (std::exchange(in_transaction_, false)) co_await handler_.on_abandon();
@@ -272,6 +305,11 @@ class MailSession {
   }
 
   Task<> quit() {
+    note_answers_read();
+    return bye();
+  }
+
+  Task<> bye() {
     co_await abandon();
     channel_.reply(Reply(221, "2.0.0 " + options_.hostname + " closes"));
     end_ = SessionEnd{SessionEnd::How::quit, false, 0, "QUIT"};
@@ -280,6 +318,7 @@ class MailSession {
   Task<> other(const smtp::Command& command) {
     switch (command.verb) {
       case Verb::noop:
+        note_answers_read();
         channel_.reply(Reply(250, "2.0.0 OK"));
         break;
       case Verb::vrfy:
@@ -302,6 +341,7 @@ class MailSession {
   const MailSessionOptions& options_;
   Stop& stop_;
   std::optional<SessionEnd> end_;
+  std::optional<Error> gone_;  // seen while a message was dealt with
   std::optional<Hello> hello_;
   bool is_first_ = true;
   bool in_transaction_ = false;
@@ -310,6 +350,9 @@ class MailSession {
   std::size_t transactions_ = 0;
   std::size_t errors_ = 0;
   std::size_t idle_commands_ = 0;
+  std::uint64_t command_begins_ = 0;  // among all bytes received
+  std::uint64_t answered_at_ = 0;     // what had been received when the last message was answered
+  bool is_answers_read_due_ = false;  // with the first byte of the message
 };
 
 }  // namespace

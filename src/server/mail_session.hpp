@@ -31,6 +31,15 @@ struct ContentEnd {
   bool has_stray_newline = false;  ///< a lone CR or LF was in it
 };
 
+/// The other end, while its message is being dealt with.
+class Peer {
+ public:
+  virtual ~Peer() = default;
+  /// False: the line is cut, or ended without a QUIT, so that nobody will read the answer. A line that is cut in
+  /// silence is not seen.
+  virtual net::Task<bool> is_there() = 0;
+};
+
 /// Who decides over mail. Each step gives the reply to its command; whatever it is, the session goes on. Nothing here
 /// can end a transaction by closing: a handler that has failed says so at on_end().
 class MailHandler {
@@ -49,7 +58,9 @@ class MailHandler {
   /// A next piece of the message.
   virtual net::Task<> on_content(std::string_view piece) = 0;
   /// All of it has come: the reply to the final dot.
-  virtual net::Task<smtp::Reply> on_end(const ContentEnd& end) = 0;
+  virtual net::Task<smtp::Reply> on_end(const ContentEnd& end, Peer& peer) = 0;
+  /// The peer has certainly read every answer to on_end() so far: it has sent what it could not have sent before.
+  virtual void on_answers_read() {}
   /// The transaction is over without its message: RSET, EHLO, QUIT, or the line is gone. What came of the content so
   /// far must never be delivered.
   virtual net::Task<> on_abandon() = 0;

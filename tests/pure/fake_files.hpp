@@ -30,6 +30,9 @@ class WatchedFiles : public FileOps {
   Result<Descriptor> append(int dir, const std::string& name, mode_t mode) override {
     return through<Descriptor>("append " + in(dir, name), [&] { return real_.append(dir, name, mode); });
   }
+  Result<Descriptor> nameless(const std::string& directory) override {
+    return through<Descriptor>("nameless " + directory, [&] { return real_.nameless(directory); });
+  }
   Result<void> write(int file, std::string_view bytes) override {
     return through<void>(
         "write " + of(file), [&] { return real_.write(file, bytes); },

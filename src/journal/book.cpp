@@ -1,0 +1,207 @@
+#include "journal/book.hpp"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <utility>
+
+namespace odmr::journal {
+
+namespace {
+
+constexpr db::Schema k_schema{1, R"(
+  CREATE TABLE entry(
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    provider TEXT NOT NULL,
+    reverse_path TEXT NOT NULL,
+    recipient TEXT NOT NULL,
+    digest BLOB NOT NULL,
+    size INTEGER NOT NULL,
+    connection TEXT NOT NULL,
+    answer INTEGER NOT NULL,
+    fate INTEGER NOT NULL,
+    time INTEGER NOT NULL) STRICT;
+  CREATE INDEX entry_address ON entry(provider, recipient, reverse_path);
+  CREATE INDEX entry_connection ON entry(connection);
+)"};
+
+// What the provider may offer again: it was told 4xx, or it was told 2xx and perhaps has not read it. While the
+// connection that it was told so on lives, it has not lost that answer: the same bytes again are another message.
+constexpr const char* k_open =
+    " provider = ?1 AND recipient = ?2 AND reverse_path = ?3 AND (answer = 2 OR answer = 1 AND connection <> ?4) ";
+
+std::int64_t to_number(WallTime time) {
+  return std::chrono::duration_cast<std::chrono::microseconds>(time.time_since_epoch()).count();
+}
+
+WallTime to_time(std::int64_t number) {
+  return WallTime(std::chrono::duration_cast<WallTime::duration>(std::chrono::microseconds(number)));
+}
+
+Result<void> done(const Result<std::uint64_t>& run) {
+  if (!run) return fail(run.error());
+  return {};
+}
+
+}  // namespace
+
+struct Book::Statements {
+  db::Statement may_be_had, find, put, settle, forget, forget_answered, date_now, forget_older, forget_provider;
+  db::Statement in_doubt, entries;
+
+  Result<void> prepare(db::Database& database);
+};
+
+Result<void> Book::Statements::prepare(db::Database& database) {
+  const std::string all_columns =
+      "SELECT id, provider, reverse_path, recipient, digest, size, connection, answer, fate, time FROM entry ";
+  const std::array<std::pair<db::Statement*, std::string>, 11> all{{
+      {&may_be_had, "SELECT EXISTS(SELECT 1 FROM entry WHERE" + std::string(k_open) + ")"},
+      {&find, "SELECT id FROM entry WHERE" + std::string(k_open) + "AND digest = CAST(?5 AS BLOB) ORDER BY id"},
+      {&put, R"(INSERT INTO entry(provider, reverse_path, recipient, digest, size, connection, answer, fate, time)
+                VALUES (?1, ?2, ?3, CAST(?4 AS BLOB), ?5, ?6, 0, 0, ?7) RETURNING id)"},
+      {&settle, "UPDATE entry SET connection = ?2, answer = ?3, fate = max(fate, ?4), time = ?5 WHERE id = ?1"},
+      {&forget, "DELETE FROM entry WHERE id = ?"},
+      {&forget_answered, "DELETE FROM entry WHERE connection = ? AND answer = 1"},
+      {&date_now, "UPDATE entry SET time = ?1 WHERE time > ?1"},
+      {&forget_older, "DELETE FROM entry WHERE time < ?"},
+      {&forget_provider, "DELETE FROM entry WHERE provider = ?"},
+      {&in_doubt, all_columns + "WHERE answer = 0 ORDER BY id"},
+      {&entries, all_columns + "WHERE id > ? ORDER BY id LIMIT ?"},
+  }};
+  for (const auto& [statement, sql] : all) {
+    auto ready = database.prepare(sql);
+    if (!ready) return fail(ready.error());
+    *statement = std::move(*ready);
+  }
+  return {};
+}
+
+Book::Book(db::Database database, std::unique_ptr<Statements> statements)
+    : database_(std::move(database)), statements_(std::move(statements)) {}
+Book::Book(Book&&) noexcept = default;
+Book& Book::operator=(Book&&) noexcept = default;
+Book::~Book() = default;
+
+Result<Book> Book::open(const std::string& path) {
+  return over(db::Database::open(path, k_schema));
+}
+
+Result<Book> Book::in_memory() {
+  return over(db::Database::in_memory(k_schema));
+}
+
+Result<Book> Book::over(Result<db::Database> database) {
+  if (!database) return fail(database.error());
+  auto statements = std::make_unique<Statements>();
+  if (auto prepared = statements->prepare(*database); !prepared) return fail(prepared.error());
+  return Book(std::move(*database), std::move(statements));
+}
+
+// --- what was had
+
+Result<bool> Book::may_be_had(const Address& address, const std::string& connection) {
+  auto rows = statements_->may_be_had.rows({address.provider, address.recipient, address.reverse_path, connection});
+  if (!rows) return fail(rows.error());
+  const auto is_there = rows->next();
+  if (!is_there) return fail(is_there.error());
+  return rows->number(0) != 0;
+}
+
+Result<std::optional<EntryId>> Book::find(const Address& address, std::string_view digest,
+                                          const std::string& connection, const std::vector<EntryId>& except) {
+  auto rows = statements_->find.rows({address.provider, address.recipient, address.reverse_path, connection, digest});
+  if (!rows) return fail(rows.error());
+  for (;;) {
+    const auto is_there = rows->next();
+    if (!is_there) return fail(is_there.error());
+    if (!*is_there) return std::nullopt;
+    const EntryId id = rows->number(0);
+    if (std::find(except.begin(), except.end(), id) == except.end()) return id;
+  }
+}
+
+// --- housekeeping
+
+Result<std::vector<Entry>> Book::all_of(Result<db::Rows> rows) {
+  if (!rows) return fail(rows.error());
+  std::vector<Entry> found;
+  for (;;) {
+    const auto is_there = rows->next();
+    if (!is_there) return fail(is_there.error());
+    if (!*is_there) return found;
+    Entry& entry = found.emplace_back();
+    entry.id = rows->number(0);
+    entry.provider = rows->text(1);
+    entry.reverse_path = rows->text(2);
+    entry.recipient = rows->text(3);
+    entry.digest = rows->text(4);
+    entry.size = static_cast<std::uint64_t>(rows->number(5));
+    entry.connection = rows->text(6);
+    entry.answer = static_cast<Answer>(rows->number(7));
+    entry.fate = static_cast<Fate>(rows->number(8));
+    entry.time = to_time(rows->number(9));
+  }
+}
+
+Result<std::vector<Entry>> Book::in_doubt() {
+  return all_of(statements_->in_doubt.rows());
+}
+
+Result<std::vector<Entry>> Book::entries(EntryId after, std::uint64_t most) {
+  return all_of(statements_->entries.rows({after, static_cast<std::int64_t>(most)}));
+}
+
+// --- writing
+
+Result<Book::Page> Book::begin(bool synced) {
+  auto transaction = synced ? db::Transaction::begin_synced(database_) : db::Transaction::begin(database_);
+  if (!transaction) return fail(transaction.error());
+  return Page(*statements_, std::move(*transaction));
+}
+
+Result<std::vector<EntryId>> Book::Page::intend(const Intent& intent, WallTime now) {
+  std::vector<EntryId> ids;
+  for (const auto& recipient : intent.recipients) {
+    auto rows = statements_->put.rows({intent.provider, intent.reverse_path, recipient, intent.digest,
+                                       static_cast<std::int64_t>(intent.size), intent.connection, to_number(now)});
+    if (!rows) return fail(rows.error());
+    const auto is_there = rows->next();
+    if (!is_there) return fail(is_there.error());
+    ids.push_back(rows->number(0));
+  }
+  return ids;
+}
+
+Result<void> Book::Page::settle(const Verdict& verdict, WallTime now) {
+  for (const auto& [id, fate] : verdict.had) {
+    auto settled = done(statements_->settle.run({id, verdict.connection, static_cast<std::int64_t>(verdict.answer),
+                                                 static_cast<std::int64_t>(fate), to_number(now)}));
+    if (!settled) return settled;
+  }
+  for (const EntryId id : verdict.not_had) {
+    if (auto gone = forget(id); !gone) return fail(gone.error());
+  }
+  return {};
+}
+
+Result<void> Book::Page::forget_answered(const std::string& connection) {
+  return done(statements_->forget_answered.run({connection}));
+}
+
+Result<std::uint64_t> Book::Page::forget_older_than(WallTime when, WallTime now) {
+  if (auto dated = statements_->date_now.run({to_number(now)}); !dated) return dated;
+  return statements_->forget_older.run({to_number(when)});
+}
+
+Result<bool> Book::Page::forget(EntryId id) {
+  const auto gone = statements_->forget.run({id});
+  if (!gone) return fail(gone.error());
+  return *gone > 0;
+}
+
+Result<std::uint64_t> Book::Page::forget_provider(const std::string& provider) {
+  return statements_->forget_provider.run({provider});
+}
+
+}  // namespace odmr::journal

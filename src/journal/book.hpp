@@ -1,0 +1,81 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "db/database.hpp"
+#include "journal/entry.hpp"
+
+namespace odmr::journal {
+
+/// The journal's tables. For one thread at a time; one more may be opened on the same file, for reading meanwhile.
+/// Errors as db::Database.
+class Book {
+ public:
+  static Result<Book> open(const std::string& path);
+  static Result<Book> in_memory();
+  Book(Book&&) noexcept;
+  Book& operator=(Book&&) noexcept;
+  ~Book();
+
+  // --- what was had
+
+  /// Whether a message for this address might be one that the recipient has: an entry from another connection, or one
+  /// answered 4xx.
+  Result<bool> may_be_had(const Address& address, const std::string& connection);
+  /// The oldest such entry for these very bytes; none of `except`.
+  Result<std::optional<EntryId>> find(const Address& address, std::string_view digest, const std::string& connection,
+                                      const std::vector<EntryId>& except);
+
+  // --- writing; nothing of it is on disk before the transaction's commit
+
+  class Page;
+  /// Begins a transaction; `synced`: on disk when it is committed.
+  Result<Page> begin(bool synced);
+
+  // --- housekeeping
+
+  /// Those of which nobody knows what became of them: we died between our final dot and its answer.
+  Result<std::vector<Entry>> in_doubt();
+  /// In the order in which they were written, behind `after`, at most `most`.
+  Result<std::vector<Entry>> entries(EntryId after, std::uint64_t most);
+
+  bool wants_checkpoint() const { return database_.wants_checkpoint(); }
+
+ private:
+  struct Statements;
+  Book(db::Database database, std::unique_ptr<Statements> statements);
+  static Result<Book> over(Result<db::Database> database);
+  static Result<std::vector<Entry>> all_of(Result<db::Rows> rows);
+
+  db::Database database_;
+  std::unique_ptr<Statements> statements_;
+};
+
+/// A transaction of a Book, which must outlive it. Undone when it is destroyed before commit().
+class Book::Page {
+ public:
+  /// Gives the entries' ids, in the order of the recipients.
+  Result<std::vector<EntryId>> intend(const Intent& intent, WallTime now);
+  Result<void> settle(const Verdict& verdict, WallTime now);
+  /// The provider has read all answers on this connection: it will not offer those messages again.
+  Result<void> forget_answered(const std::string& connection);
+  /// Entries answered before that. One from the future, by a clock that was wrong, is dated now.
+  Result<std::uint64_t> forget_older_than(WallTime when, WallTime now);
+  Result<bool> forget(EntryId id);
+  Result<std::uint64_t> forget_provider(const std::string& provider);
+
+  Result<void> commit() { return transaction_.commit(); }
+
+ private:
+  friend class Book;
+  Page(Statements& statements, db::Transaction transaction)
+      : statements_(&statements), transaction_(std::move(transaction)) {}
+
+  Statements* statements_;
+  db::Transaction transaction_;
+};
+
+}  // namespace odmr::journal

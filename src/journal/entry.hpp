@@ -1,0 +1,70 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.hpp"
+
+namespace odmr::journal {
+
+using EntryId = std::int64_t;
+
+/// Who offered mail from whom for whom. Beside its bytes that is what two offers of one message agree in.
+struct Address {
+  std::string_view provider;
+  std::string_view reverse_path;  ///< in angle brackets
+  std::string_view recipient;     ///< mailbox, its domain in lower case
+};
+
+/// What the provider was told about the transaction that an entry comes from.
+enum class Answer : std::int8_t {
+  none = 0,      ///< our dot may have gone out: nobody knows yet
+  accepted = 1,  ///< 2xx: it will offer the message again only if it did not read that
+  put_off = 2,   ///< 4xx, for the sake of other recipients: it will offer it again
+};
+
+/// What became of the message for the recipient.
+enum class Fate : std::int8_t {
+  delivered = 0,  ///< the target has it
+  bounced = 1,    ///< the target refused it for good, and its sender is told by us
+};
+
+/// Entries to be written before the target hears our final dot.
+struct Intent {
+  std::string provider;
+  std::string reverse_path;
+  std::vector<std::string> recipients;
+  std::string digest;  ///< SHA-256 of the content, 32 octets
+  std::uint64_t size = 0;
+  std::string connection;  ///< the name of the one it came on
+};
+
+/// What a transaction came to, to be on disk before the provider hears it.
+struct Verdict {
+  struct Had {
+    EntryId id = 0;
+    Fate fate = Fate::delivered;
+  };
+  std::string connection;
+  Answer answer = Answer::accepted;
+  std::vector<Had> had;          ///< entries of recipients who have the message, now or from an offer before
+  std::vector<EntryId> not_had;  ///< of those who do not
+};
+
+/// An entry, for who looks.
+struct Entry {
+  EntryId id = 0;
+  std::string provider;
+  std::string reverse_path;
+  std::string recipient;
+  std::string digest;
+  std::uint64_t size = 0;
+  std::string connection;
+  Answer answer = Answer::none;
+  Fate fate = Fate::delivered;
+  WallTime time;  ///< of the answer
+};
+
+}  // namespace odmr::journal

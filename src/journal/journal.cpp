@@ -1,0 +1,184 @@
+#include "journal/journal.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <utility>
+
+namespace odmr::journal {
+
+using net::Task;
+
+// Something to be written, and who waits for it.
+struct Journal::Job {
+  const Intent* intent = nullptr;
+  const Verdict* verdict = nullptr;
+  std::vector<EntryId> ids;  // of the intent
+  std::optional<Result<void>> result;
+};
+
+namespace {
+
+Result<void> put_aside(const std::string& path, const std::string& aside) {
+  for (const char* part : {"", "-wal", "-shm"}) {
+    if (std::rename((path + part).c_str(), (aside + part).c_str()) != 0 && errno != ENOENT) {
+      return fail(system_error(errno, "rename " + path + part));
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+Journal::Journal(JournalOptions options, Book writer, std::optional<Book> reader, const asio::any_io_executor& loop,
+                 net::Worker& disk, Clock& clock, Log& log)
+    : options_(std::move(options)),
+      writer_(std::move(writer)),
+      reader_(std::move(reader)),
+      disk_(disk),
+      clock_(clock),
+      log_(log),
+      changed_(loop) {}
+
+Result<std::unique_ptr<Journal>> Journal::open(const JournalOptions& options, const asio::any_io_executor& loop,
+                                               net::Worker& disk, Clock& clock, Log& log) {
+  auto writer = open_book(options.path, clock, log);
+  if (!writer) return fail(writer.error());
+  auto reader = Book::open(options.path);
+  if (!reader) return fail(reader.error());
+  std::unique_ptr<Journal> journal(
+      new Journal(options, std::move(*writer), std::move(*reader), loop, disk, clock, log));
+  if (auto tidied = journal->tidy(); !tidied) return fail(tidied.error());
+  return journal;
+}
+
+Result<std::unique_ptr<Journal>> Journal::in_memory(const asio::any_io_executor& loop, net::Worker& disk, Clock& clock,
+                                                    Log& log) {
+  auto book = Book::in_memory();
+  if (!book) return fail(book.error());
+  return std::unique_ptr<Journal>(
+      new Journal(JournalOptions(), std::move(*book), std::nullopt, loop, disk, clock, log));
+}
+
+Result<Book> Journal::open_book(const std::string& path, Clock& clock, Log& log) {
+  auto book = Book::open(path);
+  if (book || book.error().code != Errc::malformed) return book;
+  const auto now = std::chrono::duration_cast<std::chrono::seconds>(clock.wall().time_since_epoch()).count();
+  const std::string aside = path + ".damaged-" + std::to_string(now);
+  if (auto put = put_aside(path, aside); !put) return fail(put.error());
+  log.error("the journal was damaged, and a new one is begun: what a line that broke left in doubt may come twice",
+            {{"why", book.error().text}, {"put_aside", aside}});
+  return Book::open(path);
+}
+
+Result<void> Journal::tidy() {
+  const auto in_doubt = writer_.in_doubt();
+  if (!in_doubt) return fail(in_doubt.error());
+  tell_doubts(*in_doubt);
+  auto page = writer_.begin(false);
+  if (!page) return fail(page.error());
+  for (const auto& entry : *in_doubt) {
+    if (auto gone = page->forget(entry.id); !gone) return fail(gone.error());
+  }
+  const WallTime now = clock_.wall();
+  const auto window = std::chrono::duration_cast<WallTime::duration>(options_.duplicate_window);
+  if (auto old = page->forget_older_than(now - window, now); !old) return fail(old.error());
+  return page->commit();
+}
+
+// RFC 1047: nobody can close this window; who looks for the cause of a double shall find it.
+void Journal::tell_doubts(const std::vector<Entry>& in_doubt) {
+  for (const auto& entry : in_doubt) {
+    log_.warn("the last run ended before the target's answer was known: this message may come twice",
+              {{"provider", entry.provider},
+               {"reverse_path", entry.reverse_path},
+               {"recipient", entry.recipient},
+               {"bytes", std::to_string(entry.size)}});
+  }
+}
+
+// --- reading
+
+Result<bool> Journal::may_be_had(const Address& address, const std::string& connection) {
+  return reader().may_be_had(address, connection);
+}
+
+Result<std::optional<EntryId>> Journal::find(const Address& address, std::string_view digest,
+                                             const std::string& connection, const std::vector<EntryId>& except) {
+  return reader().find(address, digest, connection, except);
+}
+
+// --- writing
+
+Task<Result<std::vector<EntryId>>> Journal::intend(const Intent& intent) {
+  Job job;
+  job.intent = &intent;
+  const auto written = co_await write(job);
+  if (!written) co_return fail(written.error());
+  co_return std::move(job.ids);
+}
+
+Task<Result<void>> Journal::settle(const Verdict& verdict) {
+  Job job;
+  job.verdict = &verdict;
+  co_return co_await write(job);
+}
+
+void Journal::answers_read(const std::string& connection) {
+  if (std::find(read_.begin(), read_.end(), connection) == read_.end()) read_.push_back(connection);
+}
+
+Task<Result<void>> Journal::flush() {
+  Job job;
+  co_return co_await write(job);
+}
+
+// Whoever finds nobody writing writes for all who wait.
+Task<Result<void>> Journal::write(Job& job) {
+  waiting_.push_back(&job);
+  while (!job.result) {
+    if (is_writing_) {
+      co_await changed_.wait();
+      continue;
+    }
+    is_writing_ = true;
+    const auto batch = std::exchange(waiting_, {});
+    const auto read = std::exchange(read_, {});
+    std::function<void()> work = [&] { write_batch(batch, read); };
+    co_await disk_.run(std::move(work));
+    is_writing_ = false;
+    changed_.wake();
+  }
+  co_return *job.result;
+}
+
+void Journal::write_batch(const std::vector<Job*>& batch, const std::vector<std::string>& read) {
+  const bool synced = std::any_of(batch.begin(), batch.end(),
+                                  [](const Job* job) { return job->verdict != nullptr && !job->verdict->had.empty(); });
+  const auto written = write_page(batch, read, synced);
+  for (Job* job : batch) job->result = written;
+  // Once in some hundred messages.
+  if (written && writer_.wants_checkpoint()) static_cast<void>(db::Database::checkpoint(options_.path));
+}
+
+Result<void> Journal::write_page(const std::vector<Job*>& batch, const std::vector<std::string>& read, bool synced) {
+  const WallTime now = clock_.wall();
+  auto page = writer_.begin(synced);
+  if (!page) return fail(page.error());
+  // First, so that what is settled now is not meant.
+  for (const auto& connection : read) {
+    if (auto forgotten = page->forget_answered(connection); !forgotten) return forgotten;
+  }
+  for (Job* job : batch) {
+    if (job->intent != nullptr) {
+      auto ids = page->intend(*job->intent, now);
+      if (!ids) return fail(ids.error());
+      job->ids = std::move(*ids);
+    }
+    if (job->verdict == nullptr) continue;
+    if (auto settled = page->settle(*job->verdict, now); !settled) return settled;
+  }
+  return page->commit();
+}
+
+}  // namespace odmr::journal

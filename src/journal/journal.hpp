@@ -1,0 +1,74 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/log.hpp"
+#include "journal/book.hpp"
+#include "net/wakeup.hpp"
+#include "net/worker.hpp"
+
+namespace odmr::journal {
+
+struct JournalOptions {
+  std::string path;
+  Duration duplicate_window = std::chrono::hours(7 * 24);  ///< how long an entry waits to be offered again
+};
+
+/// What recipients have, so that nobody gets it twice. Reading is done at once, on the loop; writing on a thread of its
+/// own, and what several sessions write at the same moment shares one sync.
+class Journal {
+ public:
+  /// Opens it, makes it, or brings it up to this version; throws out what is older than the window. A damaged file is
+  /// put aside, beside it, and a new one begun: that is said in the log. Blocks. `disk` and what else is given must
+  /// outlive it; the state directory's lock is the caller's business. Errors: as Book.
+  static Result<std::unique_ptr<Journal>> open(const JournalOptions& options, const asio::any_io_executor& loop,
+                                               net::Worker& disk, Clock& clock, Log& log);
+
+  /// One that lasts as long as this object.
+  static Result<std::unique_ptr<Journal>> in_memory(const asio::any_io_executor& loop, net::Worker& disk, Clock& clock,
+                                                    Log& log);
+
+  /// Whether a message for this address may be one that the recipient has.
+  Result<bool> may_be_had(const Address& address, const std::string& connection);
+  /// The entry that says so of these bytes; none of `except`, which are matched already.
+  Result<std::optional<EntryId>> find(const Address& address, std::string_view digest, const std::string& connection,
+                                      const std::vector<EntryId>& except);
+
+  /// Before our final dot: makes sure that there is room to write down what comes of it. Not synced.
+  net::Task<Result<std::vector<EntryId>>> intend(const Intent& intent);
+  /// Before the provider hears of it: on disk when it comes back, if anybody has the message.
+  net::Task<Result<void>> settle(const Verdict& verdict);
+  /// The provider has read all answers so far on this connection. Written with the next of the above, or by flush().
+  void answers_read(const std::string& connection);
+  /// What answers_read() was told is in the book.
+  net::Task<Result<void>> flush();
+
+ private:
+  struct Job;
+
+  Journal(JournalOptions options, Book writer, std::optional<Book> reader, const asio::any_io_executor& loop,
+          net::Worker& disk, Clock& clock, Log& log);
+  Book& reader() { return reader_ ? *reader_ : writer_; }
+  static Result<Book> open_book(const std::string& path, Clock& clock, Log& log);
+  Result<void> tidy();
+  void tell_doubts(const std::vector<Entry>& in_doubt);
+  net::Task<Result<void>> write(Job& job);
+  void write_batch(const std::vector<Job*>& batch, const std::vector<std::string>& read);
+  Result<void> write_page(const std::vector<Job*>& batch, const std::vector<std::string>& read, bool synced);
+
+  const JournalOptions options_;
+  Book writer_;                 // the disk's thread has it
+  std::optional<Book> reader_;  // none in memory
+  net::Worker& disk_;
+  Clock& clock_;
+  Log& log_;
+  std::vector<Job*> waiting_;
+  std::vector<std::string> read_;  // connections
+  bool is_writing_ = false;
+  net::Wakeup changed_;
+};
+
+}  // namespace odmr::journal
