@@ -243,9 +243,9 @@ class StageNetwork final : public net::Network {
   std::map<LineName, Made> made_;
 };
 
-Task<> run_fetch(const app::FetchPlan& plan, net::Network& network, receive::BounceKeeper& bounces, Log& log,
-                 Stop& stop, app::SessionReport& report) {
-  report = co_await app::fetch(plan, network, system_files(), bounces, nullptr, app::OnProgress(), log, stop);
+Task<> run_fetch(const app::FetchPlan& plan, net::Network& network, journal::Journal& journal,
+                 receive::BounceKeeper& bounces, Log& log, Stop& stop, app::SessionReport& report) {
+  report = co_await app::fetch(plan, network, system_files(), journal, bounces, nullptr, app::OnProgress(), log, stop);
 }
 
 Task<> wait_for_actors(Scene& scene) {
@@ -388,8 +388,12 @@ Performance perform(const Transcript& transcript, const Variation& variation) {
   const app::FetchPlan plan = plan_of(settings);
   StageNetwork network(transcript, variation, scene);
 
+  const auto disk = net::make_inline_worker();
+  const auto journal = journal::Journal::in_memory(simulation.loop().get_executor(), *disk, simulation, log);
+  REQUIRE(journal);
+
   const TimePoint begin = simulation.now();
-  performance.ended = simulation.run(run_fetch(plan, network, bounces, log, stop, performance.report));
+  performance.ended = simulation.run(run_fetch(plan, network, **journal, bounces, log, stop, performance.report));
   performance.took = simulation.now() - begin;
   simulation.run(wait_for_actors(scene));
   network.note_traffic(performance);

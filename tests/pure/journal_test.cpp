@@ -1,0 +1,171 @@
+#include <catch2/catch.hpp>
+#include <filesystem>
+
+#include "journal/book.hpp"
+#include "temporary_directory.hpp"
+
+using namespace odmr;
+using namespace odmr::journal;
+using test::TemporaryDirectory;
+
+namespace {
+
+const WallTime k_now = WallTime(std::chrono::seconds(1'800'000'000));
+const std::string k_digest(32, '\x01');
+const std::string k_other(32, '\0');
+constexpr Address k_bob{"isp", "<a@example.org>", "bob@customer.example"};
+
+Book new_book() {
+  auto book = Book::in_memory();
+  REQUIRE(book);
+  return std::move(*book);
+}
+
+// Entries for these recipients, answered so on that connection.
+std::vector<EntryId> had(Book& book, const std::string& connection, Answer answer, std::vector<std::string> recipients,
+                         const std::string& digest = k_digest, WallTime when = k_now) {
+  auto page = book.begin(false);
+  REQUIRE(page);
+  const auto ids = page->intend({"isp", "<a@example.org>", std::move(recipients), digest, 100, connection}, when);
+  REQUIRE(ids);
+  Verdict verdict;
+  verdict.connection = connection;
+  verdict.answer = answer;
+  for (const EntryId id : *ids) verdict.had.push_back({id, Fate::delivered});
+  REQUIRE(page->settle(verdict, when));
+  REQUIRE(page->commit());
+  return *ids;
+}
+
+bool may_be_had(Book& book, const Address& address, const std::string& connection) {
+  const auto found = book.may_be_had(address, connection);
+  REQUIRE(found);
+  return *found;
+}
+
+std::optional<EntryId> find(Book& book, const std::string& connection, const std::string& digest = k_digest,
+                            const std::vector<EntryId>& except = {}) {
+  const auto found = book.find(k_bob, digest, connection, except);
+  REQUIRE(found);
+  return *found;
+}
+
+std::size_t count(Book& book) {
+  const auto all = book.entries(0, 1000);
+  REQUIRE(all);
+  return all->size();
+}
+
+}  // namespace
+
+TEST_CASE("journal: what was answered 250 matches on another connection, and not on its own", "[journal]") {
+  Book book = new_book();
+  const auto ids = had(book, "s-1", Answer::accepted, {"bob@customer.example"});
+  CHECK_FALSE(may_be_had(book, k_bob, "s-1"));
+  CHECK_FALSE(find(book, "s-1"));
+  CHECK(may_be_had(book, k_bob, "s-2"));
+  CHECK(find(book, "s-2") == ids.front());
+  CHECK_FALSE(find(book, "s-2", k_other));
+}
+
+TEST_CASE("journal: what was answered 4xx matches on any connection", "[journal]") {
+  Book book = new_book();
+  const auto ids = had(book, "s-1", Answer::put_off, {"bob@customer.example"});
+  CHECK(find(book, "s-1") == ids.front());
+  CHECK(find(book, "s-2") == ids.front());
+}
+
+TEST_CASE("journal: provider, reverse-path and recipient have to be the same", "[journal]") {
+  Book book = new_book();
+  had(book, "s-1", Answer::accepted, {"bob@customer.example"});
+  CHECK_FALSE(may_be_had(book, {"other", k_bob.reverse_path, k_bob.recipient}, "s-2"));
+  CHECK_FALSE(may_be_had(book, {"isp", "<>", k_bob.recipient}, "s-2"));
+  CHECK_FALSE(may_be_had(book, {"isp", k_bob.reverse_path, "carol@customer.example"}, "s-2"));
+}
+
+TEST_CASE("journal: equal messages are counted, and a match moves its entry", "[journal]") {
+  Book book = new_book();
+  const auto first = had(book, "s-1", Answer::accepted, {"bob@customer.example"});
+  const auto second = had(book, "s-1", Answer::accepted, {"bob@customer.example"});
+  const auto found = find(book, "s-2");
+  REQUIRE(found == first.front());
+  CHECK(find(book, "s-2", k_digest, {*found}) == second.front());
+  auto page = book.begin(true);
+  REQUIRE(page);
+  REQUIRE(page->settle({"s-2", Answer::accepted, {{*found, Fate::delivered}}, {}}, k_now));
+  REQUIRE(page->commit());
+  CHECK(find(book, "s-2") == second.front());
+  CHECK(find(book, "s-3") == first.front());
+  CHECK(count(book) == 2);
+}
+
+TEST_CASE("journal: answers that were read are forgotten, but for 4xx", "[journal]") {
+  Book book = new_book();
+  had(book, "s-1", Answer::accepted, {"bob@customer.example", "carol@customer.example"});
+  had(book, "s-1", Answer::put_off, {"bob@customer.example"});
+  had(book, "s-2", Answer::accepted, {"bob@customer.example"});
+  auto page = book.begin(false);
+  REQUIRE(page);
+  REQUIRE(page->forget_answered("s-1"));
+  REQUIRE(page->commit());
+  CHECK(count(book) == 2);
+}
+
+TEST_CASE("journal: what was intended and came to nothing is gone, and what nobody knows is in doubt", "[journal]") {
+  Book book = new_book();
+  auto page = book.begin(false);
+  REQUIRE(page);
+  const auto ids = page->intend({"isp", "<>", {"bob@customer.example", "carol@customer.example"}, k_digest, 5, "s-1"},
+                                k_now);
+  REQUIRE(ids);
+  REQUIRE(page->settle({"s-1", Answer::accepted, {}, {ids->front()}}, k_now));
+  REQUIRE(page->commit());
+  const auto doubts = book.in_doubt();
+  REQUIRE(doubts);
+  REQUIRE(doubts->size() == 1);
+  CHECK(doubts->front().recipient == "carol@customer.example");
+  CHECK(doubts->front().digest == k_digest);
+  CHECK_FALSE(may_be_had(book, {"isp", "<>", "carol@customer.example"}, "s-2"));
+}
+
+TEST_CASE("journal: a page that is not committed leaves nothing", "[journal]") {
+  Book book = new_book();
+  {
+    auto page = book.begin(false);
+    REQUIRE(page);
+    REQUIRE(page->intend({"isp", "<>", {"bob@customer.example"}, k_digest, 5, "s-1"}, k_now));
+  }
+  CHECK(count(book) == 0);
+}
+
+TEST_CASE("journal: what is older than the window goes, and a clock that was ahead keeps nothing for ever", "[journal]") {
+  Book book = new_book();
+  const auto week = std::chrono::hours(7 * 24);
+  had(book, "s-1", Answer::accepted, {"old@customer.example"}, k_digest, k_now - week - std::chrono::hours(1));
+  had(book, "s-1", Answer::accepted, {"young@customer.example"}, k_digest, k_now - week + std::chrono::hours(1));
+  had(book, "s-1", Answer::accepted, {"ahead@customer.example"}, k_digest, k_now + 100 * week);
+  for (const WallTime now : {k_now, k_now + week - std::chrono::hours(1), k_now + week + std::chrono::hours(1)}) {
+    auto page = book.begin(false);
+    REQUIRE(page);
+    REQUIRE(page->forget_older_than(now - week, now));
+    REQUIRE(page->commit());
+    CHECK(count(book) == (now == k_now ? 2 : now < k_now + week ? 1 : 0));
+  }
+}
+
+TEST_CASE("journal: it is in its file, and another connection reads it meanwhile", "[journal]") {
+  const TemporaryDirectory directory;
+  const std::string path = directory.path() + "/journal.db";
+  auto writer = Book::open(path);
+  REQUIRE(writer);
+  auto reader = Book::open(path);
+  REQUIRE(reader);
+  had(*writer, "s-1", Answer::accepted, {"bob@customer.example"});
+  CHECK(find(*reader, "s-2"));
+  auto page = writer->begin(true);
+  REQUIRE(page);
+  REQUIRE(page->forget_provider("isp"));
+  CHECK(find(*reader, "s-2"));
+  REQUIRE(page->commit());
+  CHECK_FALSE(find(*reader, "s-2"));
+}
