@@ -1,6 +1,7 @@
 #include <catch2/catch.hpp>
 #include <cstdio>
 #include <deque>
+#include <filesystem>
 #include <random>
 
 #include "actor.hpp"
@@ -313,7 +314,7 @@ class KeptBounces final : public receive::BounceKeeper {
 app::FetchPlan plan_for(const World& world) {
   app::FetchPlan plan;
   plan.provider = "isp";
-  plan.session_id = "c4a9ce";
+  plan.scratch_directory = std::filesystem::temp_directory_path();
   plan.hostname = "mail.customer.example";
   plan.domains = {"customer.example"};
   auto login = std::make_shared<client::Login>();
@@ -349,13 +350,14 @@ std::size_t run_world(World& world, KeptBounces& bounces) {
     if (world.chance.one_in(4)) held.recipients.emplace_back("dave");
     world.held.push_back(std::move(held));
   }
-  const auto plan = plan_for(world);
+  auto plan = plan_for(world);
   std::size_t runs = 0;
   const auto is_left = [&world] {
     return std::any_of(world.held.begin(), world.held.end(), [](const Held& one) { return !one.is_done(); });
   };
   for (; is_left() && runs < 60; ++runs) {
     app::SessionReport report;
+    plan.session_id = "run" + std::to_string(runs);
     const bool ended = world.simulation.run(fetch_once(plan, world, bounces, report));
     if (!ended) world.broken.emplace_back("a session never ends");
     if (report.outcome == Outcome::bug) world.broken.push_back("bug: " + report.text);

@@ -1,7 +1,9 @@
 #include "stage.hpp"
 
 #include <deque>
+#include <filesystem>
 #include <sstream>
+#include <stdexcept>
 #include <utility>
 
 #include "base/ascii.hpp"
@@ -119,6 +121,7 @@ app::FetchPlan plan_of(const Settings& settings) {
   app::FetchPlan plan;
   plan.provider = "isp";
   plan.session_id = "5e551017";
+  plan.scratch_directory = std::filesystem::temp_directory_path();
   plan.hostname = "mail.customer.example";
   plan.timeouts = timeouts_of(settings);
   plan.server = server_of(settings, plan.timeouts, "");
@@ -390,7 +393,7 @@ Performance perform(const Transcript& transcript, const Variation& variation) {
 
   const auto disk = net::make_inline_worker();
   const auto journal = journal::Journal::in_memory(simulation.loop().get_executor(), *disk, simulation, log);
-  REQUIRE(journal);
+  if (!journal) throw std::runtime_error(journal.error().text);
 
   const TimePoint begin = simulation.now();
   performance.ended = simulation.run(run_fetch(plan, network, **journal, bounces, log, stop, performance.report));
