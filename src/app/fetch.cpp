@@ -15,19 +15,18 @@ using server::SessionEnd;
 
 class Fetch {
  public:
-  Fetch(const FetchPlan& plan, net::Network& network, FileOps& files, journal::Journal& journal,
-        receive::BounceKeeper& bounces, BeforeTurn* before_turn, OnProgress on_progress, Log& log, Stop& stop)
+  Fetch(const FetchPlan& plan, net::Network& network, const Books& books, BeforeTurn* before_turn,
+        OnProgress on_progress, Log& log, Stop& stop)
       : plan_(plan),
         network_(network),
-        files_(files),
-        journal_(journal),
-        bounces_(bounces),
+        books_(books),
         before_turn_(before_turn),
         on_progress_(std::move(on_progress)),
         log_(log, {{"session", plan.session_id}, {"provider", plan.provider}}),
         stop_(stop),
         guard_(std::set<std::string>(plan.domains.begin(), plan.domains.end())),
-        target_(deliver::make_target(plan.target, network, files, log_, stop)) {
+        target_(deliver::make_target(plan.target, network, books.files, log_, stop)),
+        until_(plan.limits.session_time ? network.clock().now() + *plan.limits.session_time : TimePoint::max()) {
     report_.session = plan.session_id;
     report_.provider = plan.provider;
     report_.started = network.clock().wall();
@@ -67,6 +66,7 @@ class Fetch {
       const auto connection = co_await connect_once(domains, is_follow_up);
       if (!connection.turned && !is_follow_up) co_return report_.outcome == Outcome::no_mail;
       if (report_.outcome == Outcome::local_down || report_.outcome == Outcome::state) co_return false;
+      if (is_budget_used_up_) co_return false;
       if (!connection.brought_mail) co_return !stop_.requested();
     }
   }
@@ -75,11 +75,15 @@ class Fetch {
     // Before ATRN, not after it: a provider that finds nobody to take its mail counts a failed attempt for each
     // message, and waits longer the next time.
     const auto ready = co_await target_->ready();
-    if (!ready) {
-      if (stop_.requested())
-        end(Outcome::unavailable, "stopped by a signal");
-      else if (!is_follow_up)
-        end(Outcome::local_down, "the local target is not ready: " + ready.error().text);
+    is_target_down_ = !ready;
+    if (!ready && stop_.requested()) {
+      end(Outcome::unavailable, "stopped by a signal");
+      co_return Connection();
+    }
+    if (!ready && books_.shelf != nullptr) {
+      log_.warn("the local target is not ready: mail is kept here", {{"why", ready.error().text}});
+    } else if (!ready) {
+      if (!is_follow_up) end(Outcome::local_down, "the local target is not ready: " + ready.error().text);
       co_return Connection();
     }
     auto turned = co_await reach_and_turn(domains, is_follow_up);
@@ -151,22 +155,40 @@ class Fetch {
     options.on_progress = [this](const receive::Tally& tally, std::uint64_t bytes) {
       if (on_progress_) on_progress_(sum(report_.received, tally), bytes);
     };
-    receive::Reception reception(options, history_, guard_, *target_, journal_, bounces_, files_, network_.clock(),
-                                 log_);
+    options.max_hops = plan_.limits.hops;
+    options.max_size = plan_.limits.message_size;
+    options.header_looked_at = plan_.limits.header_size;
+    options.max_bytes = plan_.limits.session_size;
+    options.until = until_;
+    options.breaker = plan_.breaker;
+    options.soft_bounce = plan_.soft_bounce;
+    options.is_target_down = is_target_down_;
+    receive::Reception reception(options, history_, guard_, *target_, books_.journal, books_.bounces, books_.shelf,
+                                 books_.files, network_.clock(), log_);
     const auto session_options = mail_session_options();
     const auto ended = co_await server::serve_mail(std::move(turned.stream), reception, session_options, log_, stop_);
     judge(ended, reception, is_follow_up);
     // The next connection must not take new mail for what this one has certainly told of.
-    const auto flushed = co_await journal_.flush();
+    const auto flushed = co_await books_.journal.flush();
     if (!flushed) end(Outcome::state, "the journal cannot be written: " + flushed.error().text);
-    co_return Connection{true, reception.final_answers() > 0};
+    co_return Connection{true, reception.counter().final_answers() > 0};
   }
 
   server::MailSessionOptions mail_session_options() const {
     server::MailSessionOptions options;
     options.hostname = plan_.hostname;
     const auto& able = target_->abilities();
-    options.offer = server::Offer{able.size, able.smtputf8, able.dsn};
+    options.offer =
+        server::Offer{able.size, able.smtputf8, able.dsn, plan_.target.kind == deliver::TargetOptions::Kind::lmtp};
+    const auto own = plan_.limits.message_size;
+    if (own != 0 && (able.size == 0 || own < able.size)) options.offer.size = own;
+    options.mend_stray_newlines = plan_.mend_stray_newlines;
+    options.soft_bounce = plan_.soft_bounce;
+    options.longest_line = plan_.limits.command_line;
+    options.most_recipients = plan_.limits.recipients;
+    options.most_errors = plan_.limits.errors;
+    options.most_idle_commands = plan_.limits.idle_commands;
+    options.least_rate = plan_.limits.data_rate;
     options.first_command = plan_.timeouts.atrn;
     options.idle = plan_.timeouts.idle;
     options.data = plan_.timeouts.data;
@@ -176,10 +198,15 @@ class Fetch {
 
   // The outcome of a turned line (contract: "Outcome and exit status").
   void judge(const SessionEnd& ended, const receive::Reception& reception, bool is_follow_up) {
-    report_.received = sum(report_.received, reception.tally());
-    const auto& tally = reception.tally();
+    const auto& tally = reception.counter().tally();
+    report_.received = sum(report_.received, tally);
     if (tally.messages + tally.rejected + tally.duplicates > 0) end(Outcome::fetched, {});
-    if (reception.has_put_off()) end(Outcome::deferred, "some mail was put off: the provider keeps it");
+    is_budget_used_up_ = reception.is_budget_used_up();
+    if (is_budget_used_up_) log_.info("the session has had what [limits] allow: the rest is left to the next run");
+    if (reception.counter().has_kept())
+      end(Outcome::deferred, "some mail was put off: it is kept here");
+    else if (reception.counter().has_put_off())
+      end(Outcome::deferred, "some mail was put off: the provider keeps it");
     if (reception.state_error()) end(Outcome::state, reception.state_error()->text);
     const bool brought_nothing = tally.messages + tally.rejected + tally.duplicates + tally.deferred == 0;
     if (reception.is_target_at_fault()) {
@@ -203,7 +230,7 @@ class Fetch {
       case SessionEnd::How::stopped:
         if (stop_.requested())
           end(Outcome::unavailable, "stopped by a signal");
-        else if (!reception.is_target_at_fault() && !reception.state_error())
+        else if (!reception.is_target_at_fault() && !reception.state_error() && !is_budget_used_up_)
           end(Outcome::protocol, "the provider sends nothing but errors");
         break;
     }
@@ -231,25 +258,25 @@ class Fetch {
 
   const FetchPlan& plan_;
   net::Network& network_;
-  FileOps& files_;
-  journal::Journal& journal_;
-  receive::BounceKeeper& bounces_;
+  const Books& books_;
   BeforeTurn* before_turn_;  // null once it has had its say
   OnProgress on_progress_;
   ScopedLog log_;
   Stop& stop_;
   receive::Guard guard_;
   std::unique_ptr<deliver::Target> target_;
+  const TimePoint until_;
   receive::History history_;
+  bool is_target_down_ = false;
+  bool is_budget_used_up_ = false;
   SessionReport report_;
 };
 
 }  // namespace
 
-Task<SessionReport> fetch(const FetchPlan& plan, net::Network& network, FileOps& files, journal::Journal& journal,
-                          receive::BounceKeeper& bounces, BeforeTurn* before_turn, OnProgress on_progress, Log& log,
-                          Stop& stop) {
-  Fetch session(plan, network, files, journal, bounces, before_turn, std::move(on_progress), log, stop);
+Task<SessionReport> fetch(const FetchPlan& plan, net::Network& network, const Books& books, BeforeTurn* before_turn,
+                          OnProgress on_progress, Log& log, Stop& stop) {
+  Fetch session(plan, network, books, before_turn, std::move(on_progress), log, stop);
   co_return co_await session.run();
 }
 

@@ -26,6 +26,11 @@ struct FetchPlan {
   deliver::TargetOptions target;
   TimeoutSettings timeouts;
   std::string scratch_directory;  ///< for files without a name
+  LimitSettings limits;
+  bool soft_bounce = false;
+  std::size_t breaker = 5;
+  bool keeps_deferred = false;  ///< for who gives the Books
+  bool mend_stray_newlines = false;
 };
 
 /// What became of one session: all connections of a run to one provider.
@@ -55,10 +60,17 @@ class BeforeTurn {
 
 using OnProgress = std::function<void(const receive::Tally&, std::uint64_t bytes_of_this_message)>;
 
+/// Where a session writes down what it must not forget.
+struct Books {
+  FileOps& files;
+  journal::Journal& journal;
+  receive::BounceKeeper& bounces;
+  receive::Shelf* shelf = nullptr;  ///< for mail that the target puts off; null: the provider keeps it
+};
+
 /// The session: local target, line, login, turn, mail; and again on a new connection while that brings mail.
 /// `before_turn` may be null; it is asked once, on the first connection.
-net::Task<SessionReport> fetch(const FetchPlan& plan, net::Network& network, FileOps& files, journal::Journal& journal,
-                               receive::BounceKeeper& bounces, BeforeTurn* before_turn, OnProgress on_progress,
-                               Log& log, Stop& stop);
+net::Task<SessionReport> fetch(const FetchPlan& plan, net::Network& network, const Books& books,
+                               BeforeTurn* before_turn, OnProgress on_progress, Log& log, Stop& stop);
 
 }  // namespace odmr::app

@@ -47,6 +47,7 @@ Result<client::Server> server_of(const Settings& settings, const net::Endpoint& 
   server.patience.connect = settings.timeouts.connect;
   server.patience.command = settings.timeouts.command;
   server.patience.silence = settings.timeouts.command;
+  server.reply_limits = settings.limits.reply;
   return server;
 }
 
@@ -68,6 +69,11 @@ Result<FetchPlan> plan_fetch(const Settings& settings, const ProviderSettings& p
   if (!target) return fail(target.error());
   plan.target = std::move(*target);
   plan.timeouts = settings.timeouts;
+  plan.limits = settings.limits;
+  plan.soft_bounce = provider.deliver.soft_bounce;
+  plan.breaker = provider.deliver.breaker;
+  plan.keeps_deferred = provider.deliver.keeps_deferred;
+  plan.mend_stray_newlines = provider.mend_stray_newlines;
   return plan;
 }
 

@@ -7,6 +7,7 @@
 
 #include "app/bounces.hpp"
 #include "app/foreign_queue.hpp"
+#include "app/kept_mail.hpp"
 #include "app/outbound.hpp"
 #include "app/plan.hpp"
 #include "app/signal_stop.hpp"
@@ -47,12 +48,13 @@ class Run {
         disk_(net::make_worker()),
         commands_(net::make_worker()),
         bounces_(settings.state_dir + "/bounces", system_files(), network_.clock()),
+        shelf_(kept_mail_in(settings.state_dir), *disk_, system_files(), network_.clock()),
         signals_(loop_, network_.clock(), stop_, settings.stop_grace, log) {}
 
   Outcome run() {
     if (!lock()) return worst_;
     if (!options_.send_only) plan_fetches();
-    if (!plans_.empty() && !open_journal()) return worst_;
+    if (!plans_.empty() && !open_journal()) plans_.clear();
     if (settings_.outbound && !options_.receive_only) prepare_outbound();
     if (!settings_.outbound && !options_.receive_only) warn_of_mail_that_waits();
     asio::co_spawn(loop_, all(), [this](const std::exception_ptr& problem) {
@@ -83,12 +85,30 @@ class Run {
     journal::JournalOptions options;
     options.path = settings_.state_dir + "/journal.db";
     auto opened = journal::Journal::open(options, loop_.get_executor(), *disk_, network_.clock(), log_);
-    if (opened) {
-      journal_ = std::move(*opened);
-      return true;
+    if (opened) journal_ = std::move(*opened);
+    const auto kept = opened ? open_kept_mail() : Result<void>(fail(opened.error()));
+    if (kept) return true;
+    for (const auto& plan : plans_) {
+      ended(report_without_connection(plan->provider, Outcome::state,
+                                      "the journal cannot be used: " + kept.error().text));
     }
-    cannot_begin(Outcome::state, "the journal cannot be opened: " + opened.error().text);
     return false;
+  }
+
+  // What is kept may go only once the journal knows that it got there.
+  Result<void> open_kept_mail() {
+    kept_mail_.emplace(kept_mail_in(settings_.state_dir), settings_.deliver.lifetime, ways_of_kept_mail(), bounces_,
+                       network_, *disk_, system_files(), log_, stop_);
+    if (auto opened = kept_mail_->open(); !opened) return opened;
+    return journal_->settle_kept([this](const std::string& id) { return kept_mail_->has(id); });
+  }
+
+  KeptMail::Targets ways_of_kept_mail() const {
+    KeptMail::Targets ways;
+    for (const auto& plan : plans_) ways[plan->provider] = {plan->target, plan->soft_bounce, plan->breaker};
+    const auto target = plan_target(settings_, settings_.deliver);
+    if (target) ways[""] = {*target, settings_.deliver.soft_bounce, settings_.deliver.breaker};
+    return ways;
   }
 
   void cannot_begin(Outcome outcome, const std::string& text) {
@@ -138,6 +158,7 @@ class Run {
   // --- the run
 
   Task<> all() {
+    if (kept_mail_ && !plans_.empty()) co_await hand_over_kept_mail();
     if (outbound_) can_send_ = co_await outbound_->prepare();
     switch (settings_.order) {
       case Order::side_by_side: {
@@ -162,6 +183,17 @@ class Run {
     }
   }
 
+  // First: it is older than what comes now.
+  Task<> hand_over_kept_mail() {
+    const auto report = co_await kept_mail_->hand_over();
+    if (report.waiting > 0) {
+      log_.warn("mail that the local target put off is still kept here",
+                {{"messages", std::to_string(report.waiting)}, {"why", report.why}});
+      worst_ = worst(worst_, Outcome::deferred);
+    }
+    if (report.state_error) worst_ = worst(worst_, Outcome::state);
+  }
+
   Task<> receive() {
     std::vector<Task<>> sessions;
     for (const auto& plan : plans_) sessions.push_back(fetch_one(*plan));
@@ -174,8 +206,8 @@ class Run {
     };
     const bool carries_outbound = can_send_ && outbound_->goes_over(plan.provider);
     BeforeTurn* before_turn = carries_outbound ? &*outbound_ : nullptr;
-    const auto report = co_await fetch(plan, network_, system_files(), *journal_, bounces_, before_turn,
-                                       std::move(on_progress), log_, stop_);
+    const Books books{system_files(), *journal_, bounces_, plan.keeps_deferred ? &shelf_ : nullptr};
+    const auto report = co_await fetch(plan, network_, books, before_turn, std::move(on_progress), log_, stop_);
     ended(report);
     if (!carries_outbound) co_return;
     // Nobody to give mail to is no reason to keep what goes out.
@@ -237,6 +269,8 @@ class Run {
   std::unique_ptr<net::Worker> disk_;
   std::unique_ptr<net::Worker> commands_;
   BounceFolder bounces_;
+  KeptFolder shelf_;
+  std::optional<KeptMail> kept_mail_;
   Stop stop_;
   SignalStop signals_;
   std::optional<spool::DirectoryLock> lock_;

@@ -184,6 +184,10 @@ DeliverSettings read_deliver(const Table& table) {
   deliver.tls = read_tls(table, TlsPolicy::none);
   deliver.login = read_login(table);
   check_login(table, deliver.login, deliver.tls);
+  deliver.keeps_deferred = table.choice<bool>("deferred", {{"provider", false}, {"here", true}}, false);
+  deliver.lifetime = table.duration("lifetime", deliver.lifetime);
+  deliver.soft_bounce = table.boolean("soft_bounce", false);
+  deliver.breaker = static_cast<std::size_t>(table.integer("breaker", 5, {0, 1000000}));
   return deliver;
 }
 
@@ -240,6 +244,7 @@ ProviderSettings read_provider(const Table& table, const Table& deliver) {
   read_domains(table, provider);
   provider.atrn_all = table.boolean("atrn_all", false);
   provider.max_sessions = static_cast<std::uint64_t>(table.integer("max_sessions", 1000, {1, 1000000}));
+  provider.mend_stray_newlines = table.choice<bool>("stray_newlines", {{"reject", false}, {"fix", true}}, false);
   const auto own = table.table("deliver");
   provider.deliver = read_deliver(own.is_there() ? own : deliver);
   return provider;
@@ -255,6 +260,30 @@ TimeoutSettings read_timeouts(const Table& table) {
   timeouts.target = table.duration("target", timeouts.target);
   timeouts.final = table.duration("final", timeouts.final);
   return timeouts;
+}
+
+LimitSettings read_limits(const Table& table) {
+  LimitSettings limits;
+  const auto count = [&table](const char* key, std::size_t otherwise, std::int64_t least) {
+    return static_cast<std::size_t>(
+        table.integer(key, static_cast<std::int64_t>(otherwise), {least, std::int64_t{1} << 32}));
+  };
+  constexpr std::uint64_t k_most = std::uint64_t{1} << 24;
+  // RFC 5321 4.5.3.1 says what everybody must be able to take: the least that may be set.
+  limits.reply.line = table.size("reply_line", limits.reply.line, {512, k_most});
+  limits.reply.lines = count("reply_lines", limits.reply.lines, 20);
+  limits.reply.total = table.size("reply_size", limits.reply.total, {4096, k_most});
+  limits.command_line = table.size("command_line", limits.command_line, {1024, k_most});
+  limits.recipients = count("recipients", limits.recipients, 100);
+  limits.message_size = table.size("message_size", 0);
+  limits.hops = count("hops", limits.hops, 1);
+  limits.errors = count("errors", limits.errors, 1);
+  limits.idle_commands = count("idle_commands", limits.idle_commands, 10);
+  limits.data_rate = static_cast<std::uint64_t>(table.integer("data_rate", 0, {0, 1'000'000'000}));
+  limits.session_time = table.duration("session_time");
+  limits.session_size = table.size("session_size", 0);
+  limits.header_size = table.size("header_size", limits.header_size, {1024, k_most});
+  return limits;
 }
 
 const ProviderSettings* provider_named(const std::vector<ProviderSettings>& providers, const std::string& name) {
@@ -449,6 +478,7 @@ Settings read_settings(config::Document& document) {
   settings.stop_grace = root.duration("stop_grace", settings.stop_grace, {Duration::zero(), std::chrono::hours(24)});
   settings.log = read_log(root.table("log"));
   settings.timeouts = read_timeouts(root.table("timeouts"));
+  settings.limits = read_limits(root.table("limits"));
 
   const Table deliver = root.table("deliver");
   const auto providers = root.tables("provider");

@@ -12,6 +12,7 @@
 #include "config/document.hpp"
 #include "config/secret.hpp"
 #include "deliver/target.hpp"
+#include "smtp/reply.hpp"
 
 namespace odmr::app {
 
@@ -37,6 +38,10 @@ struct DeliverSettings {
   std::string directory;
   TlsSettings tls;
   LoginSettings login;
+  bool keeps_deferred = false;                  ///< deferred = "here": what the target puts off is kept by us
+  Duration lifetime = std::chrono::hours(120);  ///< of mail that is kept so
+  bool soft_bounce = false;
+  std::size_t breaker = 5;
 };
 
 /// [provider.NAME]
@@ -48,6 +53,7 @@ struct ProviderSettings {
   std::vector<std::string> domains;  ///< canonical
   bool atrn_all = false;
   std::uint64_t max_sessions = 1000;
+  bool mend_stray_newlines = false;
   DeliverSettings deliver;
 };
 
@@ -101,6 +107,21 @@ struct TimeoutSettings {
   Duration final = std::chrono::minutes(10);
 };
 
+/// [limits]: what a provider, or any other server, may ask of us.
+struct LimitSettings {
+  smtp::ReplyLimits reply;
+  std::size_t command_line = 2048;
+  std::size_t recipients = 1000;
+  std::uint64_t message_size = 0;  ///< 0: what the target takes
+  std::size_t hops = 100;
+  std::size_t errors = 100;
+  std::size_t idle_commands = 100;
+  std::uint64_t data_rate = 0;  ///< octets a second; 0: any
+  std::optional<Duration> session_time;
+  std::uint64_t session_size = 0;  ///< 0: any
+  std::size_t header_size = std::size_t{64} * 1024;
+};
+
 /// [log], of both programs.
 struct LogSettings {
   std::optional<Level> level;  ///< none: info, or warn where a progress line is shown instead
@@ -118,6 +139,7 @@ struct Settings {
   std::vector<ProviderSettings> providers;  ///< in the order of the file
   DeliverSettings deliver;                  ///< where bounces of outbound mail go: [deliver], else the first provider's
   TimeoutSettings timeouts;
+  LimitSettings limits;
   std::optional<OutboundSettings> outbound;
   std::optional<CommandSettings> command;
   Order order = Order::side_by_side;

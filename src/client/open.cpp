@@ -130,7 +130,7 @@ Task<tl::expected<Opened, OpenFailure>> open(net::Network& network, const Server
   auto stream = co_await network.connect(server.endpoint, server.patience.connect, stop);
   if (!stream) co_return Failed(wire_failure(Step::connect, stream.error()));
   tell(on_step, Step::connect, stream->peer());
-  Session session(std::move(*stream), server.dialect, log, server.patience.silence);
+  Session session(std::move(*stream), server.dialect, log, server.patience.silence, server.reply_limits);
   const Stop::Listener listener(stop, [&session](Stop::Phase) { session.stream().interrupt(); });
 
   auto known = co_await introduce(session, server, on_step);

@@ -40,6 +40,7 @@ struct Server {
   std::shared_ptr<net::TlsContext> tls_context;  ///< unless the policy is `none`
   std::shared_ptr<const Login> login;            ///< null: no login
   Patience patience;
+  smtp::ReplyLimits reply_limits;
 };
 
 enum class Step { connect, greeting, hello, tls, auth };

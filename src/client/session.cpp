@@ -16,12 +16,12 @@ std::string shown(std::string_view line, Visibility visibility) {
 
 }  // namespace
 
-Session::Session(net::Stream stream, Dialect dialect, Log& log, Duration silence)
-    : stream_(std::move(stream)), dialect_(dialect), log_(log), silence_(silence) {}
+Session::Session(net::Stream stream, Dialect dialect, Log& log, Duration silence, smtp::ReplyLimits limits)
+    : stream_(std::move(stream)), dialect_(dialect), log_(log), silence_(silence), limits_(limits) {}
 
 net::Task<Result<smtp::Reply>> Session::read_reply(Duration patience) {
   const TimePoint deadline = stream_.clock().now() + patience;
-  smtp::ReplyParser parser;
+  smtp::ReplyParser parser(limits_);
   for (;;) {
     if (!stream_.buffered().empty()) {
       auto progress = parser.feed(stream_.buffered());

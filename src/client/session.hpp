@@ -21,7 +21,7 @@ enum class Visibility { open, secret };
 class Session {
  public:
   /// `silence`: for each time the peer takes no byte of ours.
-  Session(net::Stream stream, Dialect dialect, Log& log, Duration silence);
+  Session(net::Stream stream, Dialect dialect, Log& log, Duration silence, smtp::ReplyLimits limits = {});
 
   /// The next reply, all of it within `patience`. Errors: malformed and too_long (the peer broke the protocol), and
   /// those of the stream.
@@ -55,6 +55,7 @@ class Session {
   Dialect dialect_;
   Log& log_;
   Duration silence_;
+  smtp::ReplyLimits limits_;
   smtp::Capabilities capabilities_;
 };
 

@@ -20,6 +20,7 @@ constexpr db::Schema k_schema{1, R"(
     connection TEXT NOT NULL,
     answer INTEGER NOT NULL,
     fate INTEGER NOT NULL,
+    kept TEXT NOT NULL DEFAULT '',
     time INTEGER NOT NULL) STRICT;
   CREATE INDEX entry_address ON entry(provider, recipient, reverse_path);
   CREATE INDEX entry_connection ON entry(connection);
@@ -47,25 +48,30 @@ Result<void> done(const Result<std::uint64_t>& run) {
 
 struct Book::Statements {
   db::Statement may_be_had, find, put, settle, forget, forget_answered, date_now, forget_older, forget_provider;
-  db::Statement in_doubt, entries;
+  db::Statement kept, kept_is_there, forget_kept, in_doubt, entries;
 
   Result<void> prepare(db::Database& database);
 };
 
 Result<void> Book::Statements::prepare(db::Database& database) {
   const std::string all_columns =
-      "SELECT id, provider, reverse_path, recipient, digest, size, connection, answer, fate, time FROM entry ";
-  const std::array<std::pair<db::Statement*, std::string>, 11> all{{
+      "SELECT id, provider, reverse_path, recipient, digest, size, connection, answer, fate, kept, time FROM entry ";
+  const std::array<std::pair<db::Statement*, std::string>, 14> all{{
       {&may_be_had, "SELECT EXISTS(SELECT 1 FROM entry WHERE" + std::string(k_open) + ")"},
       {&find, "SELECT id FROM entry WHERE" + std::string(k_open) + "AND digest = CAST(?5 AS BLOB) ORDER BY id"},
       {&put, R"(INSERT INTO entry(provider, reverse_path, recipient, digest, size, connection, answer, fate, time)
                 VALUES (?1, ?2, ?3, CAST(?4 AS BLOB), ?5, ?6, 0, 0, ?7) RETURNING id)"},
-      {&settle, "UPDATE entry SET connection = ?2, answer = ?3, fate = max(fate, ?4), time = ?5 WHERE id = ?1"},
+      {&settle,
+       "UPDATE entry SET connection = ?2, answer = ?3, fate = max(fate, ?4), "
+       "kept = CASE WHEN ?4 = 2 THEN ?6 ELSE kept END, time = ?5 WHERE id = ?1"},
       {&forget, "DELETE FROM entry WHERE id = ?"},
       {&forget_answered, "DELETE FROM entry WHERE connection = ? AND answer = 1"},
       {&date_now, "UPDATE entry SET time = ?1 WHERE time > ?1"},
       {&forget_older, "DELETE FROM entry WHERE time < ?"},
       {&forget_provider, "DELETE FROM entry WHERE provider = ?"},
+      {&kept, "SELECT DISTINCT kept FROM entry WHERE kept <> ''"},
+      {&kept_is_there, "UPDATE entry SET kept = '' WHERE kept = ?"},
+      {&forget_kept, "DELETE FROM entry WHERE kept = ?"},
       {&in_doubt, all_columns + "WHERE answer = 0 ORDER BY id"},
       {&entries, all_columns + "WHERE id > ? ORDER BY id LIMIT ?"},
   }};
@@ -140,7 +146,8 @@ Result<std::vector<Entry>> Book::all_of(Result<db::Rows> rows) {
     entry.connection = rows->text(6);
     entry.answer = static_cast<Answer>(rows->number(7));
     entry.fate = static_cast<Fate>(rows->number(8));
-    entry.time = to_time(rows->number(9));
+    entry.kept = rows->text(9);
+    entry.time = to_time(rows->number(10));
   }
 }
 
@@ -150,6 +157,18 @@ Result<std::vector<Entry>> Book::in_doubt() {
 
 Result<std::vector<Entry>> Book::entries(EntryId after, std::uint64_t most) {
   return all_of(statements_->entries.rows({after, static_cast<std::int64_t>(most)}));
+}
+
+Result<std::vector<std::string>> Book::kept() {
+  auto rows = statements_->kept.rows();
+  if (!rows) return fail(rows.error());
+  std::vector<std::string> ids;
+  for (;;) {
+    const auto is_there = rows->next();
+    if (!is_there) return fail(is_there.error());
+    if (!*is_there) return ids;
+    ids.emplace_back(rows->text(0));
+  }
 }
 
 // --- writing
@@ -176,13 +195,17 @@ Result<std::vector<EntryId>> Book::Page::intend(const Intent& intent, WallTime n
 Result<void> Book::Page::settle(const Verdict& verdict, WallTime now) {
   for (const auto& [id, fate] : verdict.had) {
     auto settled = done(statements_->settle.run({id, verdict.connection, static_cast<std::int64_t>(verdict.answer),
-                                                 static_cast<std::int64_t>(fate), to_number(now)}));
+                                                 static_cast<std::int64_t>(fate), to_number(now), verdict.kept}));
     if (!settled) return settled;
   }
   for (const EntryId id : verdict.not_had) {
     if (auto gone = forget(id); !gone) return fail(gone.error());
   }
   return {};
+}
+
+Result<void> Book::Page::settle_kept(const std::string& id, bool is_there) {
+  return done((is_there ? statements_->kept_is_there : statements_->forget_kept).run({id}));
 }
 
 Result<void> Book::Page::forget_answered(const std::string& connection) {

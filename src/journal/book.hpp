@@ -42,6 +42,9 @@ class Book {
   /// In the order in which they were written, behind `after`, at most `most`.
   Result<std::vector<Entry>> entries(EntryId after, std::uint64_t most);
 
+  /// Under which ids we keep messages of which it is not known whether they got there.
+  Result<std::vector<std::string>> kept();
+
   bool wants_checkpoint() const { return database_.wants_checkpoint(); }
 
  private:
@@ -64,6 +67,9 @@ class Book::Page {
   Result<void> forget_answered(const std::string& connection);
   /// Entries answered before that. One from the future, by a clock that was wrong, is dated now.
   Result<std::uint64_t> forget_older_than(WallTime when, WallTime now);
+  /// What became of the message that is kept under this id: it is there, so that its entries stand by themselves; or it
+  /// never got there, and they mean nothing.
+  Result<void> settle_kept(const std::string& id, bool is_there);
   Result<bool> forget(EntryId id);
   Result<std::uint64_t> forget_provider(const std::string& provider);
 

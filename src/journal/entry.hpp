@@ -29,6 +29,7 @@ enum class Answer : std::int8_t {
 enum class Fate : std::int8_t {
   delivered = 0,  ///< the target has it
   bounced = 1,    ///< the target refused it for good, and its sender is told by us
+  kept = 2,       ///< we keep it until the target takes it
 };
 
 /// Entries to be written before the target hears our final dot.
@@ -50,6 +51,7 @@ struct Verdict {
   std::string connection;
   Answer answer = Answer::accepted;
   std::vector<Had> had;          ///< entries of recipients who have the message, now or from an offer before
+  std::string kept;              ///< the id under which we keep it, for those of Fate::kept
   std::vector<EntryId> not_had;  ///< of those who do not
 };
 
@@ -64,7 +66,8 @@ struct Entry {
   std::string connection;
   Answer answer = Answer::none;
   Fate fate = Fate::delivered;
-  WallTime time;  ///< of the answer
+  std::string kept;  ///< of Fate::kept
+  WallTime time;     ///< of the answer
 };
 
 }  // namespace odmr::journal

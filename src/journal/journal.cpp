@@ -97,6 +97,20 @@ void Journal::tell_doubts(const std::vector<Entry>& in_doubt) {
   }
 }
 
+Result<void> Journal::settle_kept(const std::function<Result<bool>(const std::string& id)>& is_there) {
+  const auto ids = writer_.kept();
+  if (!ids) return fail(ids.error());
+  if (ids->empty()) return {};
+  auto page = writer_.begin(true);
+  if (!page) return fail(page.error());
+  for (const auto& id : *ids) {
+    const auto found = is_there(id);
+    if (!found) return fail(found.error());
+    if (auto settled = page->settle_kept(id, *found); !settled) return settled;
+  }
+  return page->commit();
+}
+
 // --- reading
 
 Result<bool> Journal::may_be_had(const Address& address, const std::string& connection) {

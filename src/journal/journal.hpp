@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -30,6 +31,10 @@ class Journal {
   /// One that lasts as long as this object.
   static Result<std::unique_ptr<Journal>> in_memory(const asio::any_io_executor& loop, net::Worker& disk, Clock& clock,
                                                     Log& log);
+
+  /// Of messages that we keep ourselves: what a crash left open, settled by whether the message `is_there`. To be
+  /// called before any of them may go, on disk when it returns. Blocks.
+  Result<void> settle_kept(const std::function<Result<bool>(const std::string& id)>& is_there);
 
   /// Whether a message for this address may be one that the recipient has.
   Result<bool> may_be_had(const Address& address, const std::string& connection);

@@ -19,6 +19,7 @@ class Copy {
   Result<void> write(std::string_view piece);
   /// From the beginning on, at most as much as `into` holds; 0 at the end.
   Result<std::size_t> read(std::span<char> into);
+  void rewind() { place_ = 0; }
 
  private:
   Copy(Descriptor file, FileOps& files) : file_(std::move(file)), files_(&files) {}

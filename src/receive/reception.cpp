@@ -22,13 +22,28 @@ constexpr std::size_t k_piece = std::size_t{64} * 1024;
 // Somebody whom we accepted.
 struct Reception::Recipient {
   smtp::RcptCommand rcpt;
+  std::size_t place = 0;                     // among those accepted
   std::string name;                          // as the journal has it
   bool is_withheld = false;                  // from the target: he may have the message
   std::optional<journal::EntryId> had = {};  // the entry that says that he has it
   std::optional<journal::EntryId> intended = {};
   Reply reply = {};  // the target's last word, for who is not had
 
-  bool is_asked_for() const { return !had && reply.is_positive(); }
+  bool is_asked_for() const { return !had && !is_withheld_still() && reply.is_positive(); }
+  bool is_withheld_still() const { return is_withheld && reply.code == 0; }
+  bool is_taken() const { return !had && reply.is_positive(); }
+  bool is_put_off() const { return !had && reply.is_transient(); }
+  bool is_refused() const { return !had && reply.is_permanent(); }
+};
+
+// What is said of a message, and written down.
+struct Reception::Verdict {
+  Reply reply;
+  std::vector<Reply> each;  // PRDR
+  journal::Verdict entries;
+  std::uint64_t taken = 0;  // recipients
+  bool is_put_off = false;  // for some, by the provider
+  bool is_kept = false;     // for some, by us
 };
 
 // The transaction in hand.
@@ -37,16 +52,29 @@ struct Reception::Message {
   std::string reverse_path;  // as the journal has it
   server::Hello hello;
   std::string id;
+  std::optional<Reply> put_off;  // why the target was not asked for recipients
   std::vector<Recipient> recipients;
-  std::vector<std::pair<std::string, Reply>> refused;
+  struct Refused {
+    std::size_t count = 0;
+    Reply counted;  // the first one, unless a later one is 4xx
+    net::Sha256 paths;
+  } refused;
   std::string trace;
   mail::HeaderWatch header;
   net::Sha256 hash;
   std::string digest;  // of the whole content
   std::uint64_t bytes = 0;
-  std::optional<Copy> copy;  // where a recipient is withheld
-  bool is_looping = false;
+  bool is_bounce_kept = false;
+  bool is_streaming = false;      // to the target
+  std::optional<Copy> copy;       // where a recipient is withheld, or we may have to keep the message
+  std::optional<Reply> hopeless;  // why nothing of the rest is looked at
 
+  explicit Message(std::size_t header_kept) : header(header_kept) {}
+
+  template <class Is>
+  bool has(Is is) const {
+    return std::any_of(recipients.begin(), recipients.end(), is);
+  }
   std::vector<smtp::Mailbox> asked_for() const {
     std::vector<smtp::Mailbox> found;
     for (const auto& one : recipients) {
@@ -82,53 +110,62 @@ std::string comparable(const smtp::Mailbox& mailbox) {
 }  // namespace
 
 Reception::Reception(const ReceptionOptions& options, History& history, const Guard& guard, deliver::Target& target,
-                     journal::Journal& journal, BounceKeeper& bounces, FileOps& files, Clock& clock, Log& log)
+                     journal::Journal& journal, BounceKeeper& bounces, Shelf* shelf, FileOps& files, Clock& clock,
+                     Log& log)
     : options_(options),
       history_(history),
       guard_(guard),
       target_(target),
       journal_(journal),
       bounces_(bounces),
+      shelf_(shelf),
       files_(files),
       clock_(clock),
-      log_(log) {}
+      log_(log),
+      counter_(history) {}
 
 Reception::~Reception() = default;
 
+Reply Reception::soft(Reply reply) const {
+  return options_.soft_bounce ? smtp::softened(std::move(reply)) : reply;
+}
+
+// --- the envelope
+
 Task<Reply> Reception::on_mail(const smtp::MailCommand& mail, const server::Hello& hello) {
-  message_ = std::make_unique<Message>();
+  message_ = std::make_unique<Message>(options_.header_looked_at);
   message_->mail = mail;
   message_->reverse_path = mail.reverse_path.is_null ? "<>" : comparable(mail.reverse_path.mailbox);
   message_->hello = hello;
   message_->id = options_.connection + "." + std::to_string(++sequence_);
-  auto reply = co_await target_.mail(mail);
-  if (!reply.is_positive()) {
-    note_target_refusal(reply);
-    count_refusal(reply, net::sha256("MAIL " + mail.reverse_path.text()));
-    log_message(reply, 0);
-    message_.reset();
+  auto reply = co_await ask_target(mail);
+  if (reply.is_positive()) co_return reply;
+  if (reply.is_transient() && shelf_ != nullptr) {
+    message_->put_off = std::move(reply);
+    co_return Reply(250, "2.1.0 kept here until the local mail server takes it");
   }
+  counter_.refused_by_target(reply);
+  counter_.refused(reply, net::sha256("MAIL " + mail.reverse_path.text()));
+  log_message(reply, 0);
+  message_.reset();
   co_return reply;
 }
 
+Task<Reply> Reception::ask_target(const smtp::MailCommand& mail) {
+  if (options_.is_target_down) co_return Reply(451, "4.3.0 the local mail server is not ready");
+  auto reply = co_await target_.mail(mail);
+  co_return soft(std::move(reply));
+}
+
 Task<Reply> Reception::on_rcpt(const smtp::RcptCommand& rcpt) {
-  std::optional<Reply> objection = guard_.objection(rcpt.forward_path);
-  if (objection) {
-    note_refused_recipient(rcpt.forward_path.text(), *objection);
-    co_return std::move(*objection);
+  if (auto objection = guard_.objection(rcpt.forward_path)) {
+    Reply refusal = soft(std::move(*objection));
+    note_refused_recipient(rcpt.forward_path.text(), refusal);
+    co_return refusal;
   }
-  Recipient recipient{rcpt, comparable(rcpt.forward_path.mailbox)};
-  const auto may_be_had = journal_.may_be_had(address_of(recipient), options_.connection);
-  if (!may_be_had) {
-    state_error_ = may_be_had.error();
-    recipient.reply = Reply(451, "4.3.0 the journal cannot be read");
-  } else if (*may_be_had) {
-    recipient.is_withheld = true;
-    recipient.reply = Reply(250, "2.1.5 OK");
-  } else {
-    recipient.reply = co_await target_.rcpt(rcpt);
-  }
-  const Reply reply = recipient.reply;
+  Recipient recipient{rcpt, message_->recipients.size(), comparable(rcpt.forward_path.mailbox)};
+  co_await decide_on(recipient);
+  Reply reply = said_of(recipient);
   if (reply.is_positive())
     message_->recipients.push_back(std::move(recipient));
   else
@@ -136,17 +173,43 @@ Task<Reply> Reception::on_rcpt(const smtp::RcptCommand& rcpt) {
   co_return reply;
 }
 
+Task<> Reception::decide_on(Recipient& recipient) {
+  const auto may_be_had = journal_.may_be_had(address_of(recipient), options_.connection);
+  if (!may_be_had) {
+    state_error_ = may_be_had.error();
+    recipient.reply = Reply(451, "4.3.0 the journal cannot be read");
+  } else if (*may_be_had) {
+    recipient.is_withheld = true;
+  } else if (message_->put_off) {
+    recipient.reply = *message_->put_off;
+  } else {
+    auto reply = co_await target_.rcpt(recipient.rcpt);
+    recipient.reply = soft(std::move(reply));
+  }
+}
+
+// What the provider hears, before the content: whether the recipient is worth sending it.
+Reply Reception::said_of(const Recipient& recipient) const {
+  if (recipient.is_withheld) return Reply(250, "2.1.5 OK");
+  if (recipient.is_put_off() && shelf_ != nullptr && !state_error_) {
+    return Reply(250, "2.1.5 kept here until the local mail server takes it");
+  }
+  return recipient.reply;
+}
+
 journal::Address Reception::address_of(const Recipient& recipient) const {
   return {options_.provider, message_->reverse_path, recipient.name};
 }
 
 void Reception::note_refused_recipient(std::string path, const Reply& reply) {
-  has_put_off_ = has_put_off_ || reply.is_transient();
+  if (reply.is_transient()) counter_.put_off_recipient();
   log_.info("recipient refused", {{"id", message_->id},
                                   {"reverse_path", message_->mail.reverse_path.text()},
                                   {"recipient", path},
                                   {"reply", reply.joined()}});
-  message_->refused.emplace_back(std::move(path), reply);
+  auto& refused = message_->refused;
+  if (refused.count++ == 0 || reply.is_transient()) refused.counted = reply;
+  refused.paths.update(path + '\0');
 }
 
 void Reception::on_rcpt_refused(std::string_view argument, const Reply& reply) {
@@ -154,7 +217,7 @@ void Reception::on_rcpt_refused(std::string_view argument, const Reply& reply) {
 }
 
 void Reception::on_mail_refused(std::string_view argument, const Reply& reply) {
-  count_refusal(reply, net::sha256("MAIL " + std::string(argument)));
+  counter_.refused(reply, net::sha256("MAIL " + std::string(argument)));
   log_.info("message refused", {{"mail", std::string(argument)}, {"reply", reply.joined()}});
 }
 
@@ -173,28 +236,35 @@ std::string Reception::trace(const std::vector<smtp::Mailbox>& recipients) {
   return mail::format(received);
 }
 
+// --- the content
+
 Task<std::optional<Reply>> Reception::on_data() {
   Message& message = *message_;
-  const bool has_withheld = std::any_of(message.recipients.begin(), message.recipients.end(),
-                                        [](const Recipient& one) { return one.is_withheld; });
+  const bool has_withheld = message.has([](const Recipient& one) { return one.is_withheld; });
   std::optional<Reply> refused;
-  if (has_withheld) {
-    auto copy = Copy::in(options_.scratch_directory, files_);
-    if (copy)
-      message.copy.emplace(std::move(*copy));
-    else
-      refused = no_room(copy.error());
-  } else {
+  if (has_withheld || shelf_ != nullptr) refused = begin_copy();
+  if (!refused && !has_withheld && !message.asked_for().empty()) {
     refused = co_await begin_content();
+    if (refused && refused->is_transient() && shelf_ != nullptr) {
+      co_await give_up_content(*refused);
+      refused.reset();
+    }
   }
   if (refused) {
-    note_target_refusal(*refused);
-    count_refusal(*refused, net::sha256("DATA " + message.mail.reverse_path.text()));
+    counter_.refused_by_target(*refused);
+    counter_.refused(*refused, net::sha256("DATA " + message.mail.reverse_path.text()));
     log_message(*refused, 0);
-    message.refused.clear();  // counted
+    message.refused.count = 0;  // counted
     message.recipients.clear();
   }
   co_return refused;
+}
+
+std::optional<Reply> Reception::begin_copy() {
+  auto copy = Copy::in(options_.scratch_directory, files_);
+  if (!copy) return no_room(copy.error());
+  message_->copy.emplace(std::move(*copy));
+  return std::nullopt;
 }
 
 // From here on the target hears the message.
@@ -202,30 +272,47 @@ Task<std::optional<Reply>> Reception::begin_content() {
   const auto recipients = message_->asked_for();
   message_->trace = trace(recipients);
   deliver::Handover handover{message_->mail.reverse_path, recipients, message_->trace};
-  co_return co_await target_.data(handover);
+  auto refused = co_await target_.data(handover);
+  message_->is_streaming = !refused;
+  if (refused) refused = soft(std::move(*refused));
+  co_return refused;
+}
+
+// The target gets no more of it: whoever it was asked for hears this.
+Task<> Reception::give_up_content(const Reply& reply) {
+  for (auto& one : message_->recipients) {
+    if (one.is_asked_for()) one.reply = reply;
+  }
+  message_->is_streaming = false;
+  co_await target_.abandon();
 }
 
 Task<> Reception::on_content(std::string_view piece) {
   Message& message = *message_;
   message.bytes += piece.size();
   message.hash.update(piece);
+  history_.bytes += piece.size();
   if (!message.header.is_over()) message.header.see(piece);
-  if (options_.on_progress) options_.on_progress(tally_, message.bytes);
-  if (!message.is_looping && message.header.hops() > options_.max_hops) {
-    message.is_looping = true;
-    co_await target_.abandon();
+  if (options_.on_progress) options_.on_progress(counter_.tally(), message.bytes);
+  if (message.hopeless) co_return;
+  if (message.header.hops() > options_.max_hops)
+    message.hopeless = Reply(554, "5.4.6 too many hops: this message goes round in a loop");
+  else if (options_.max_size != 0 && message.bytes > options_.max_size)
+    message.hopeless = Reply(552, "5.3.4 at most " + std::to_string(options_.max_size) + " octets are taken here");
+  if (message.hopeless) {
+    message.is_streaming = false;
+    message.copy.reset();
+    co_return co_await target_.abandon();
   }
-  if (message.is_looping) co_return;
-  if (message.copy)
-    static_cast<void>(message.copy->write(piece));  // reading it tells
-  else
-    co_await target_.content(piece);
+  if (message.copy) static_cast<void>(message.copy->write(piece));  // reading it tells
+  if (message.is_streaming) co_await target_.content(piece);        // and so does finish()
 }
 
 Task<Reply> Reception::refuse_content(const Reply& reply) {
-  if (!message_->is_looping) co_await target_.abandon();
-  count_content_refusal(reply);
-  co_return reply;
+  if (!message_->hopeless) co_await target_.abandon();
+  const Reply refusal = soft(reply);
+  count_content_refusal(refusal);
+  co_return refusal;
 }
 
 Task<Reply> Reception::on_end(const server::ContentEnd& end, server::Peer& peer) {
@@ -233,7 +320,7 @@ Task<Reply> Reception::on_end(const server::ContentEnd& end, server::Peer& peer)
   Reply reply = co_await answer(end, peer);
   log_message(reply, end.size);
   message_.reset();
-  if (options_.on_progress) options_.on_progress(tally_, 0);
+  if (options_.on_progress) options_.on_progress(counter_.tally(), 0);
   co_return reply;
 }
 
@@ -241,11 +328,9 @@ Task<Reply> Reception::answer(const server::ContentEnd& end, server::Peer& peer)
   if (end.has_stray_newline) {
     co_return co_await refuse_content(Reply(550, "5.6.11 a CR or an LF stands alone in the message"));
   }
-  if (message_->is_looping) {
-    co_return co_await refuse_content(Reply(554, "5.4.6 too many hops: this message goes round in a loop"));
-  }
+  if (message_->hopeless) co_return co_await refuse_content(*message_->hopeless);
   message_->bytes = end.size;
-  if (message_->copy) {
+  if (message_->has([](const Recipient& one) { return one.is_withheld; })) {
     const auto matched = match();
     if (!matched) co_return co_await give_up_for(matched.error());
     co_await ask_for_withheld();
@@ -273,15 +358,18 @@ Task<> Reception::ask_for_withheld() {
   std::stable_partition(message_->recipients.begin(), message_->recipients.end(),
                         [](const Recipient& one) { return !one.is_withheld; });
   for (auto& one : message_->recipients) {
-    if (one.is_withheld && !one.had) one.reply = co_await target_.rcpt(one.rcpt);
+    if (!one.is_withheld || one.had) continue;
+    if (message_->put_off) {
+      one.reply = *message_->put_off;
+    } else {
+      auto reply = co_await target_.rcpt(one.rcpt);
+      one.reply = soft(std::move(reply));
+    }
   }
   if (message_->asked_for().empty()) co_return co_await target_.abandon();
   const auto refused = co_await begin_content();
-  if (!refused) co_return co_await pass_copy();
-  for (auto& one : message_->recipients) {
-    if (one.is_asked_for()) one.reply = *refused;
-  }
-  co_await target_.abandon();
+  if (refused) co_return co_await give_up_content(*refused);
+  co_await pass_copy();
 }
 
 Task<> Reception::pass_copy() {
@@ -290,10 +378,7 @@ Task<> Reception::pass_copy() {
     const auto count = message_->copy->read(piece);
     if (!count) {
       const Reply trouble = no_room(count.error());
-      for (auto& one : message_->recipients) {
-        if (one.is_asked_for()) one.reply = trouble;
-      }
-      co_return co_await target_.abandon();
+      co_return co_await give_up_content(trouble);
     }
     if (*count == 0) co_return;
     const std::string_view bytes(piece.data(), *count);
@@ -307,20 +392,22 @@ Task<> Reception::pass_copy() {
 Task<Reply> Reception::hand_over(server::Peer& peer) {
   const auto intended = co_await intend();
   if (!intended) co_return co_await give_up_for(intended.error());
-  if (!message_->asked_for().empty()) {
-    // Nobody would hear that it was taken, and it would be offered again: so it is not (RFC 1047).
-    const bool is_there = co_await peer.is_there();
-    if (!is_there) {
-      co_await withdraw();
-      co_return Reply(451, "4.4.2 the line broke before the message was handed over");
-    }
+  // Nobody would hear that it was taken, and it would be offered again: so it is not (RFC 1047).
+  const bool is_there = co_await peer.is_there();
+  if (!is_there) {
+    co_await withdraw();
+    co_return Reply(451, "4.4.2 the line broke before the message was handed over");
+  }
+  if (!message_->is_streaming) {
+    co_await target_.abandon();
+  } else {
     const auto replies = co_await target_.finish();
     auto reply = replies.begin();
     for (auto& one : message_->recipients) {
-      if (one.is_asked_for() && reply != replies.end()) one.reply = *reply++;
+      if (one.is_asked_for() && reply != replies.end()) one.reply = soft(*reply++);
     }
   }
-  co_return co_await settle();
+  co_return co_await settle(peer);
 }
 
 // Nothing comes of the message.
@@ -371,63 +458,127 @@ Reply Reception::no_room(const Error& trouble) {
   return Reply(451, "4.3.0 this cannot be taken now");
 }
 
-// One reply for all accepted recipients. Who has the message is written down, on disk, before the provider hears it.
-Task<Reply> Reception::settle() {
-  journal::Verdict settled;
-  settled.connection = options_.connection;
-  Reply reply = verdict(settled);
-  settled.answer = reply.is_transient() ? journal::Answer::put_off : journal::Answer::accepted;
-  const bool is_new = std::any_of(settled.had.begin(), settled.had.end(), [this](const auto& had) {
-    return std::any_of(message_->recipients.begin(), message_->recipients.end(),
-                       [&](const Recipient& one) { return one.intended == had.id; });
-  });
-  const auto written = co_await journal_.settle(settled);
-  if (!written) {
-    const Reply trouble = no_room(written.error());
-    // What the target has now must not be offered again; what it had before may, since its entry stands.
-    if (!is_new) reply = trouble;
+// One reply for all accepted recipients, unless the provider wants one for each. Who has the message is written down,
+// on disk, before the provider hears it.
+Task<Reply> Reception::settle(server::Peer& peer) {
+  std::sort(message_->recipients.begin(), message_->recipients.end(),
+            [](const Recipient& a, const Recipient& b) { return a.place < b.place; });
+  std::unique_ptr<Shelf::Place> place;
+  if (shelf_ != nullptr && message_->has([](const Recipient& one) { return one.is_put_off(); })) {
+    auto put = co_await put_on_shelf();
+    if (put)
+      place = std::move(*put);
+    else
+      static_cast<void>(no_room(put.error()));  // so the provider keeps it
   }
-  count(reply);
+  Verdict settled = verdict(place != nullptr);
+  if (place) settled.entries.kept = place->id();
+  const Reply reply = co_await write_down(settled, place.get());
+  settled.reply = reply;
+  if (reply.is_positive() && !settled.each.empty()) peer.reply_each(settled.each);
+  count(settled);
   co_return reply;
 }
 
-Reply Reception::verdict(journal::Verdict& settled) {
+Task<Result<std::unique_ptr<Shelf::Place>>> Reception::put_on_shelf() {
+  KeptMessage kept;
+  kept.provider = options_.provider;
+  kept.mail = message_->mail;
+  kept.digest = message_->digest;
+  std::vector<smtp::Mailbox> mailboxes;
+  for (const auto& one : message_->recipients) {
+    if (!one.is_put_off()) continue;
+    kept.recipients.push_back({one.rcpt, one.reply});
+    mailboxes.push_back(one.rcpt.forward_path.mailbox);
+  }
+  kept.trace = trace(mailboxes);
+  message_->copy->rewind();
+  co_return co_await shelf_->put(kept, *message_->copy);
+}
+
+// Entries first: a message on the shelf of which no entry tells could come again, while an entry whose message never
+// came onto the shelf is known for that (journal::Journal::forget_kept_unless).
+Task<Reply> Reception::write_down(Verdict& settled, Shelf::Place* place) {
+  const auto written = co_await journal_.settle(settled.entries);
+  if (!written) {
+    const Reply trouble = no_room(written.error());
+    // What the target has now must not be offered again; what it had before may, since its entry stands.
+    if (settled.taken == 0) co_return trouble;
+  }
+  if (place == nullptr) co_return settled.reply;
+  const auto committed = co_await place->commit();
+  if (committed) co_return settled.reply;
+  const Reply trouble = no_room(committed.error());
+  settled = verdict(false);
+  settled.reply = trouble;
+  settled.each.clear();
+  settled.entries.answer = journal::Answer::put_off;
+  const auto taken_back = co_await journal_.settle(settled.entries);
+  if (!taken_back) static_cast<void>(no_room(taken_back.error()));
+  co_return trouble;
+}
+
+Reception::Verdict Reception::verdict(bool keeps_here) {
   const Reply* put_off = nullptr;
   const Reply* refused = nullptr;
   const Reply* taken = nullptr;
+  Verdict settled;
   bool is_had = false;
   for (const auto& one : message_->recipients) {
-    if (one.had)
-      is_had = true;
-    else if (one.reply.is_positive())
-      taken = taken != nullptr ? taken : &one.reply;
-    else if (one.reply.is_transient())
-      put_off = put_off != nullptr ? put_off : &one.reply;
-    else
-      refused = refused != nullptr ? refused : &one.reply;
+    is_had = is_had || one.had;
+    if (one.is_taken()) ++settled.taken;
+    settled.is_kept = settled.is_kept || (one.is_put_off() && keeps_here);
+    if (one.is_taken() && taken == nullptr) taken = &one.reply;
+    if (one.is_put_off() && put_off == nullptr && !keeps_here) put_off = &one.reply;
+    if (one.is_refused() && refused == nullptr) refused = &one.reply;
   }
-  Reply reply = put_off != nullptr ? *put_off : taken != nullptr ? *taken : Reply(250, "2.0.0 delivered before");
-  bool is_bounced = false;
-  if (refused != nullptr && put_off == nullptr) {
-    is_bounced = taken != nullptr || is_had;
-    if (!is_bounced) {
-      reply = *refused;
-    } else if (const auto kept = keep_bounces(); !kept) {
-      is_bounced = false;
-      reply = no_room(kept.error());
-    }
+  settled.is_put_off = put_off != nullptr;
+  const bool is_good_for_some = taken != nullptr || is_had || settled.is_kept;
+  if (taken != nullptr)
+    settled.reply = *taken;
+  else
+    settled.reply =
+        Reply(250, settled.is_kept ? "2.0.0 kept here until the local mail server takes it" : "2.0.0 delivered before");
+  if (is_good_for_some && (put_off != nullptr || refused != nullptr) && message_->mail.prdr) {
+    settled.each = each_answer(keeps_here);
+  } else if (put_off != nullptr) {
+    settled.reply = *put_off;
+  } else if (refused != nullptr && !is_good_for_some) {
+    settled.reply = *refused;
+  } else if (refused != nullptr) {
+    const auto kept = message_->is_bounce_kept ? Result<void>() : keep_bounces();
+    message_->is_bounce_kept = kept.has_value();
+    if (!kept) settled.reply = no_room(kept.error());
   }
   for (const auto& one : message_->recipients) {
+    using journal::Fate;
     if (one.had)
-      settled.had.push_back({*one.had, journal::Fate::delivered});
-    else if (one.reply.is_positive())
-      settled.had.push_back({*one.intended, journal::Fate::delivered});
-    else if (is_bounced)
-      settled.had.push_back({*one.intended, journal::Fate::bounced});
+      settled.entries.had.push_back({*one.had, Fate::delivered});
+    else if (one.is_taken())
+      settled.entries.had.push_back({*one.intended, Fate::delivered});
+    else if (one.is_put_off() && keeps_here)
+      settled.entries.had.push_back({*one.intended, Fate::kept});
+    else if (one.is_refused() && message_->is_bounce_kept)
+      settled.entries.had.push_back({*one.intended, Fate::bounced});
     else
-      settled.not_had.push_back(*one.intended);
+      settled.entries.not_had.push_back(*one.intended);
   }
-  return reply;
+  settled.entries.connection = options_.connection;
+  settled.entries.answer = settled.reply.is_transient() ? journal::Answer::put_off : journal::Answer::accepted;
+  return settled;
+}
+
+std::vector<Reply> Reception::each_answer(bool keeps_here) const {
+  std::vector<Reply> each;
+  for (const auto& one : message_->recipients) {
+    if (one.had)
+      each.emplace_back(250, "2.0.0 delivered before");
+    else if (one.is_put_off() && keeps_here)
+      each.emplace_back(250, "2.0.0 kept here until the local mail server takes it");
+    else
+      each.push_back(one.reply);
+  }
+  return each;
 }
 
 // Some took it, others refused it for good (LMTP). SMTP has one answer for all of them.
@@ -436,96 +587,74 @@ Result<void> Reception::keep_bounces() {
   record.reverse_path = message_->mail.reverse_path;
   record.header = message_->trace + message_->header.header();
   for (const auto& one : message_->recipients) {
-    if (!one.had && one.reply.is_permanent()) record.failed.push_back({one.rcpt.forward_path.mailbox, one.reply});
+    if (one.is_refused()) record.failed.push_back({one.rcpt.forward_path.mailbox, one.reply});
   }
   return bounces_.keep(record);
 }
 
-void Reception::count(const Reply& reply) {
-  const auto taken = static_cast<std::uint64_t>(
-      std::count_if(message_->recipients.begin(), message_->recipients.end(),
-                    [](const Recipient& one) { return !one.had && one.reply.is_positive(); }));
-  if (taken > 0) {
-    history_.has_taken = true;
-    ++tally_.messages;
-    tally_.recipients += taken;
-    tally_.bytes += message_->bytes;
-    has_put_off_ = has_put_off_ || reply.is_transient();
-    if (!reply.is_transient()) ++final_answers_;
-  } else if (reply.is_positive()) {
-    ++tally_.duplicates;
-    ++final_answers_;
-  } else {
-    note_target_refusal(reply);
-    count_content_refusal(reply);
+// --- the books
+
+void Reception::count(const Verdict& settled) {
+  if (settled.taken > 0) {
+    counter_.taken(settled.taken, message_->bytes, settled.is_put_off || settled.reply.is_transient());
+    return;
   }
+  if (settled.is_kept) return counter_.kept();
+  if (settled.reply.is_positive()) return counter_.duplicate();
+  counter_.refused_by_target(settled.reply);
+  count_content_refusal(settled.reply);
 }
 
 void Reception::on_answers_read() {
   journal_.answers_read(options_.connection);
 }
 
-void Reception::note_target_refusal(const Reply& reply) {
-  if (reply.is_permanent() && !history_.has_taken) ++history_.refused_first;
-}
-
 bool Reception::has_had_enough() const {
-  return state_error_ || is_target_at_fault();
+  return state_error_ || is_target_at_fault() || is_budget_used_up();
 }
 
 bool Reception::is_target_at_fault() const {
-  return !history_.has_taken && history_.refused_first >= options_.breaker;
+  return options_.breaker != 0 && !history_.has_taken && history_.refused_first >= options_.breaker;
 }
 
-void Reception::count_refusal(const Reply& reply, const std::string& fingerprint) {
-  if (reply.is_transient()) {
-    ++tally_.deferred;
-    has_put_off_ = true;
-    return;
-  }
-  ++tally_.rejected;
-  const bool is_new = history_.refused.insert(fingerprint).second;
-  if (is_new) ++final_answers_;
+bool Reception::is_budget_used_up() const {
+  return (options_.max_bytes != 0 && history_.bytes >= options_.max_bytes) || clock_.now() >= options_.until;
 }
 
 // The content has come: it and its recipients tell the message from others.
 void Reception::count_content_refusal(const Reply& reply) {
   std::string fingerprint = message_->digest;
   for (const auto& one : message_->recipients) fingerprint += one.name + '\0';
-  count_refusal(reply, net::sha256(fingerprint));
+  counter_.refused(reply, net::sha256(fingerprint));
 }
 
 // A transaction that ended because none of its recipients was accepted is one message refused, or put off.
 void Reception::count_recipients_refused() {
-  const Message& message = *message_;
-  if (message.refused.empty() || !message.recipients.empty()) return;
-  std::string fingerprint = "RCPT " + message.mail.reverse_path.text();
-  const Reply* counted = &message.refused.front().second;
-  for (const auto& [path, reply] : message.refused) {
-    fingerprint += '\0' + path;
-    if (reply.is_transient()) counted = &reply;
-  }
-  count_refusal(*counted, net::sha256(fingerprint));
+  auto& refused = message_->refused;
+  if (refused.count == 0 || !message_->recipients.empty()) return;
+  const std::string fingerprint = "RCPT " + message_->mail.reverse_path.text() + '\0' + refused.paths.finish();
+  counter_.refused(refused.counted, net::sha256(fingerprint));
 }
 
 Task<> Reception::on_abandon() {
   if (!message_) co_return;
   count_recipients_refused();
-  if (!message_->is_looping) co_await target_.abandon();
+  if (!message_->hopeless) co_await target_.abandon();
   message_.reset();
 }
 
 void Reception::log_message(const Reply& reply, std::uint64_t size) {
-  const bool is_had =
-      !message_->recipients.empty() && std::all_of(message_->recipients.begin(), message_->recipients.end(),
-                                                   [](const Recipient& one) { return one.had.has_value(); });
+  const auto& recipients = message_->recipients;
+  const bool is_had = !recipients.empty() && !message_->has([](const Recipient& one) { return !one.had; });
+  const bool is_kept = reply.is_positive() && message_->has([](const Recipient& one) { return one.is_put_off(); });
   log_.info(is_had && reply.is_positive() ? "message delivered before, and not again"
+            : is_kept                     ? "message put off by the target, and kept here"
             : reply.is_positive()         ? "message received"
             : reply.is_transient()        ? "message put off"
                                           : "message refused",
             {{"id", message_->id},
              {"reverse_path", message_->mail.reverse_path.text()},
-             {"recipients", std::to_string(message_->recipients.size())},
+             {"recipients", std::to_string(recipients.size())},
              {"bytes", std::to_string(size)},
              {"reply", reply.joined()}});
 }

@@ -2,26 +2,19 @@
 
 #include <cstdint>
 #include <functional>
-#include <set>
+#include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "deliver/target.hpp"
 #include "journal/journal.hpp"
 #include "receive/guard.hpp"
+#include "receive/shelf.hpp"
+#include "receive/tally.hpp"
 #include "server/mail_session.hpp"
 
 namespace odmr::receive {
-
-/// What came in, as `--json` counts it: `messages` were newly taken for at least one recipient; of the others each is
-/// in exactly one of the last three.
-struct Tally {
-  std::uint64_t messages = 0;
-  std::uint64_t recipients = 0;
-  std::uint64_t bytes = 0;  ///< as RFC 1870 counts, without our own lines
-  std::uint64_t rejected = 0;
-  std::uint64_t deferred = 0;
-  std::uint64_t duplicates = 0;
-};
 
 /// A recipient refused for good after another one of the same message was accepted: the provider hears 250, so a bounce
 /// is ours to send. Kept on disk until it is.
@@ -43,13 +36,6 @@ class BounceKeeper {
   virtual Result<void> keep(const BounceRecord& record) = 0;
 };
 
-/// What a session remembers from one of its connections to the next.
-struct History {
-  std::set<std::string> refused;  ///< digests of what was refused for good
-  bool has_taken = false;         ///< the target has taken a message
-  std::size_t refused_first = 0;  ///< messages that it refused for good before it took one
-};
-
 struct ReceptionOptions {
   std::string hostname;           ///< in Received
   std::string provider;           ///< its name in the configuration, and so in the journal
@@ -58,9 +44,15 @@ struct ReceptionOptions {
   std::string connection;         ///< its name in Received, the log and the journal; no other ever has it
   std::string scratch_directory;  ///< for a copy of what may have been delivered before
   std::size_t max_hops = 100;
+  std::uint64_t max_size = 0;                             ///< of a message; 0: any
+  std::size_t header_looked_at = std::size_t{64} * 1024;  ///< what a bounce returns of it
+  std::uint64_t max_bytes = 0;                            ///< of content in a session, then 421; 0: any
+  TimePoint until = TimePoint::max();                     ///< then 421
   /// A target that refuses so many messages at first, whatever they are, is at fault itself: the line is closed before
-  /// the provider bounces all the others.
+  /// the provider bounces all the others. 0: never.
   std::size_t breaker = 5;
+  bool soft_bounce = false;     ///< nothing is refused for good: 5xx becomes 4xx
+  bool is_target_down = false;  ///< it is not asked; for who keeps here what is put off
   std::function<void(const Tally&, std::uint64_t bytes_of_this_message)> on_progress;
 };
 
@@ -69,10 +61,13 @@ struct ReceptionOptions {
 /// Nobody gets a message twice. For a recipient for whom the journal knows a message that the provider may offer again
 /// the target is not asked at once: he is accepted, the content is put by, and only when its digest is another one he
 /// goes to the target. All other messages stream.
+///
+/// With a shelf, what the target puts off is kept there, and the provider hears 250: some providers offer the message
+/// that was put off first every time, so that the others starve.
 class Reception final : public server::MailHandler {
  public:
   Reception(const ReceptionOptions& options, History& history, const Guard& guard, deliver::Target& target,
-            journal::Journal& journal, BounceKeeper& bounces, FileOps& files, Clock& clock, Log& log);
+            journal::Journal& journal, BounceKeeper& bounces, Shelf* shelf, FileOps& files, Clock& clock, Log& log);
 
   net::Task<smtp::Reply> on_mail(const smtp::MailCommand& mail, const server::Hello& hello) override;
   net::Task<smtp::Reply> on_rcpt(const smtp::RcptCommand& rcpt) override;
@@ -83,46 +78,58 @@ class Reception final : public server::MailHandler {
   net::Task<smtp::Reply> on_end(const server::ContentEnd& end, server::Peer& peer) override;
   void on_answers_read() override;
   net::Task<> on_abandon() override;
-  /// The breaker, or the state directory is out of use.
+  /// The breaker, a budget is used up, or the state directory is out of use.
   bool has_had_enough() const override;
 
-  const Tally& tally() const { return tally_; }
-  /// Messages that got a final answer: 250, or a 5xx to one that was not refused before in this run.
-  std::uint64_t final_answers() const { return final_answers_; }
-  /// Whether any recipient, or message, was answered 4xx.
-  bool has_put_off() const { return has_put_off_; }
+  const Counter& counter() const { return counter_; }
   /// The breaker: the target has refused everything so far.
   bool is_target_at_fault() const;
+  /// The session has had its bytes, or its time.
+  bool is_budget_used_up() const;
   /// What could not be read or written of journal, bounces and copies: the state directory's trouble.
   const std::optional<Error>& state_error() const { return state_error_; }
 
  private:
   struct Message;
   struct Recipient;
+  struct Verdict;
 
+  // --- the envelope
   journal::Address address_of(const Recipient& recipient) const;
+  net::Task<smtp::Reply> ask_target(const smtp::MailCommand& mail);
+  net::Task<> decide_on(Recipient& recipient);
+  smtp::Reply said_of(const Recipient& recipient) const;
+  void note_refused_recipient(std::string path, const smtp::Reply& reply);
+
+  // --- the content
+  std::optional<smtp::Reply> begin_copy();
+  net::Task<std::optional<smtp::Reply>> begin_content();
+  net::Task<> give_up_content(const smtp::Reply& reply);
   net::Task<smtp::Reply> answer(const server::ContentEnd& end, server::Peer& peer);
+  net::Task<smtp::Reply> refuse_content(const smtp::Reply& reply);
   Result<void> match();
   net::Task<> ask_for_withheld();
-  net::Task<std::optional<smtp::Reply>> begin_content();
   net::Task<> pass_copy();
+
+  // --- the end
   net::Task<smtp::Reply> hand_over(server::Peer& peer);
   net::Task<Result<void>> intend();
   net::Task<> withdraw();
   net::Task<smtp::Reply> give_up_for(const Error& trouble);
   smtp::Reply no_room(const Error& trouble);
-  net::Task<smtp::Reply> settle();
-  smtp::Reply verdict(journal::Verdict& settled);
+  net::Task<smtp::Reply> settle(server::Peer& peer);
+  net::Task<Result<std::unique_ptr<Shelf::Place>>> put_on_shelf();
+  net::Task<smtp::Reply> write_down(Verdict& verdict, Shelf::Place* place);
+  Verdict verdict(bool keeps_here);
+  std::vector<smtp::Reply> each_answer(bool keeps_here) const;
   Result<void> keep_bounces();
-  void count(const smtp::Reply& reply);
 
-  net::Task<smtp::Reply> refuse_content(const smtp::Reply& reply);
-  void note_target_refusal(const smtp::Reply& reply);
-  std::string trace(const std::vector<smtp::Mailbox>& recipients);
-  void count_refusal(const smtp::Reply& reply, const std::string& fingerprint);
+  // --- the books
+  void count(const Verdict& verdict);
   void count_content_refusal(const smtp::Reply& reply);
-  void note_refused_recipient(std::string path, const smtp::Reply& reply);
   void count_recipients_refused();
+  smtp::Reply soft(smtp::Reply reply) const;
+  std::string trace(const std::vector<smtp::Mailbox>& recipients);
   void log_message(const smtp::Reply& reply, std::uint64_t size);
 
   const ReceptionOptions& options_;
@@ -131,14 +138,13 @@ class Reception final : public server::MailHandler {
   deliver::Target& target_;
   journal::Journal& journal_;
   BounceKeeper& bounces_;
+  Shelf* shelf_;  // null: the provider keeps what is put off
   FileOps& files_;
   Clock& clock_;
   Log& log_;
   std::unique_ptr<Message> message_;
-  Tally tally_;
-  std::uint64_t final_answers_ = 0;
+  Counter counter_;
   std::uint64_t sequence_ = 0;
-  bool has_put_off_ = false;
   std::optional<Error> state_error_;
 
  public:

@@ -27,6 +27,42 @@ bool is_of_the_web(std::string_view line) {
   return std::any_of(methods.begin(), methods.end(), [&](auto one) { return starts_with_ignoring_case(word, one); });
 }
 
+// How long a next piece of a message may take: silence ends it, and so does a trickle. Only the time that we wait for
+// the peer counts, not what the handler takes.
+class Pace {
+ public:
+  Pace(const MailSessionOptions& options, const net::Stream& stream)
+      : options_(options), stream_(stream), period_(std::max<Duration>(options.data, std::chrono::minutes(10))) {
+    begin();
+  }
+
+  TimePoint deadline() const {
+    const Duration left = is_enough() ? options_.data : std::min(options_.data, period_ - waited_);
+    return stream_.clock().now() + std::max(left, Duration::zero());
+  }
+
+  void has_waited(Duration time) {
+    waited_ += time;
+    if (waited_ >= period_ && is_enough()) begin();
+  }
+
+ private:
+  void begin() {
+    waited_ = Duration::zero();
+    had_ = stream_.received();
+  }
+  bool is_enough() const {
+    const auto seconds = static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(period_).count());
+    return stream_.received() - had_ >= options_.least_rate * seconds;
+  }
+
+  const MailSessionOptions& options_;
+  const net::Stream& stream_;
+  const Duration period_;
+  Duration waited_ = Duration::zero();
+  std::uint64_t had_ = 0;
+};
+
 class MailSession final : public Peer {
  public:
   MailSession(net::Stream stream, MailHandler& handler, const MailSessionOptions& options, Log& log, Stop& stop)
@@ -53,7 +89,15 @@ class MailSession final : public Peer {
     const auto looked = co_await channel_.stream().look_ahead();
     if (looked) co_return true;
     // Who has said QUIT may close without waiting for our 221.
-    co_return looked.error().code == Errc::closed&& has_said_quit(channel_.stream().buffered());
+    if (looked.error().code == Errc::closed && has_said_quit(channel_.stream().buffered())) co_return true;
+    gone_ = looked.error();
+    co_return false;
+  }
+
+  void reply_each(const std::vector<Reply>& replies) override {
+    if (!prdr_) return;
+    channel_.reply(Reply(353, "2.0.0 each recipient is answered for"));
+    for (const auto& one : replies) channel_.reply(one);
   }
 
  private:
@@ -185,12 +229,14 @@ class MailSession final : public Peer {
     lines.push_back(options_.offer.size == 0 ? "SIZE" : "SIZE " + std::to_string(options_.offer.size));
     if (options_.offer.smtputf8) lines.emplace_back("SMTPUTF8");
     if (options_.offer.dsn) lines.emplace_back("DSN");
+    if (options_.offer.prdr) lines.emplace_back("PRDR");
     return Reply(250, std::move(lines));
   }
 
   std::optional<Reply> objection(const smtp::MailCommand& mail) const {
     if (mail.body == smtp::BodyType::binary_mime) return Reply(555, "5.5.4 BINARYMIME is not offered here");
     if (mail.smtputf8 && !options_.offer.smtputf8) return Reply(555, "5.6.7 SMTPUTF8 is not offered here");
+    if (mail.prdr && !options_.offer.prdr) return Reply(555, "5.5.4 PRDR is not offered here");
     if (!mail.smtputf8 && mail.reverse_path.mailbox.needs_smtputf8()) {
       return Reply(553, "5.6.7 such an address needs SMTPUTF8");
     }
@@ -204,8 +250,9 @@ class MailSession final : public Peer {
     if (!hello_) co_return refuse(Reply(503, "5.5.1 EHLO first"));
     if (in_transaction_) co_return refuse(Reply(503, "5.5.1 a transaction is under way"));
     const auto parsed = smtp::parse_mail(command.argument, options_.bare_names);
-    const auto objected = parsed ? objection(*parsed) : std::optional(Reply(parsed.error().code, parsed.error().text));
+    auto objected = parsed ? objection(*parsed) : std::optional(Reply(parsed.error().code, parsed.error().text));
     if (objected) {
+      if (options_.soft_bounce) objected = smtp::softened(std::move(*objected));
       handler_.on_mail_refused(command.argument, *objected);
       co_return refuse(*objected);
     }
@@ -215,6 +262,7 @@ class MailSession final : public Peer {
     in_transaction_ = true;
     idle_commands_ = 0;
     smtputf8_ = parsed->smtputf8;
+    prdr_ = parsed->prdr;
     recipients_ = 0;
     ++transactions_;
   }
@@ -227,12 +275,17 @@ class MailSession final : public Peer {
       objected = Reply(parsed.error().code, parsed.error().text);
     } else if (!smtputf8_ && parsed->forward_path.mailbox.needs_smtputf8()) {
       objected = Reply(553, "5.6.7 such an address needs SMTPUTF8");
-    } else if (recipients_ >= options_.most_recipients) {
-      objected = Reply(452, "4.5.3 too many recipients; the others in another transaction, please");
     }
     if (objected) {
+      if (options_.soft_bounce) objected = smtp::softened(std::move(*objected));
       handler_.on_rcpt_refused(command.argument, *objected);
       co_return refuse(*objected);
+    }
+    if (recipients_ >= options_.most_recipients) {
+      // No fault of the peer's (RFC 5321 4.5.3.1.10), which counts nothing against it.
+      const Reply later(452, "4.5.3 too many recipients; the others in another transaction, please");
+      handler_.on_rcpt_refused(command.argument, later);
+      co_return channel_.reply(later);
     }
     const Reply reply = co_await handler_.on_rcpt(*parsed);
     channel_.reply(reply);
@@ -258,11 +311,16 @@ class MailSession final : public Peer {
 
   Task<> content() {
     smtp::DotDecoder decoder;
+    smtp::NewlineMender mender;
+    Pace pace(options_, channel_.stream());
     ContentEnd end;
     std::string piece;
+    std::string mended;
     for (bool ended = false; !ended;) {
       if (channel_.stream().buffered().empty()) {
-        const auto filled = co_await channel_.stream().fill(channel_.clock().now() + options_.data);
+        const TimePoint since = channel_.clock().now();
+        const auto filled = co_await channel_.stream().fill(pace.deadline());
+        pace.has_waited(channel_.clock().now() - since);
         if (!filled && filled.error().code == Errc::interrupted) continue;
         if (!filled) co_return end_by(filled.error());
       }
@@ -273,11 +331,18 @@ class MailSession final : public Peer {
       channel_.stream().consume(progress.consumed);
       ended = progress.ended;
       end.size += piece.size();
-      // From the first lone CR or LF on, nothing more goes to anybody: what a next hop would take it for is unknown
-      // (SMTP smuggling, CVE-2023-51764 and its kin).
-      if (!piece.empty() && !decoder.has_stray_newline()) co_await handler_.on_content(piece);
+      if (options_.mend_stray_newlines) {
+        mended.clear();
+        mender.mend(piece, mended);
+        piece.swap(mended);
+      } else if (decoder.has_stray_newline()) {
+        // From the first lone CR or LF on, nothing more goes to anybody: what a next hop would take it for is unknown
+        // (SMTP smuggling, CVE-2023-51764 and its kin).
+        continue;
+      }
+      if (!piece.empty()) co_await handler_.on_content(piece);
     }
-    end.has_stray_newline = decoder.has_stray_newline();
+    end.has_stray_newline = decoder.has_stray_newline() && !options_.mend_stray_newlines;
     const Reply reply = co_await handler_.on_end(end, *this);
     if (gone_) co_return end_by(*gone_);
     in_transaction_ = false;
@@ -346,6 +411,7 @@ class MailSession final : public Peer {
   bool is_first_ = true;
   bool in_transaction_ = false;
   bool smtputf8_ = false;
+  bool prdr_ = false;
   std::size_t recipients_ = 0;
   std::size_t transactions_ = 0;
   std::size_t errors_ = 0;

@@ -17,6 +17,7 @@ struct Offer {
   std::uint64_t size = 0;  ///< SIZE; 0: no fixed limit
   bool smtputf8 = false;
   bool dsn = false;
+  bool prdr = false;  ///< draft-hall-prdr
 };
 
 /// The peer, as far as a Received line tells of it.
@@ -38,6 +39,9 @@ class Peer {
   /// False: the line is cut, or ended without a QUIT, so that nobody will read the answer. A line that is cut in
   /// silence is not seen.
   virtual net::Task<bool> is_there() = 0;
+  /// A reply for each accepted recipient, in their order, where MAIL asked for PRDR. What on_end() gives is then said
+  /// of the message as a whole, behind them.
+  virtual void reply_each(const std::vector<smtp::Reply>& replies) = 0;
 };
 
 /// Who decides over mail. Each step gives the reply to its command; whatever it is, the session goes on. Nothing here
@@ -76,11 +80,16 @@ struct MailSessionOptions {
   Duration data = std::chrono::minutes(10);  ///< silence inside a transaction
   Duration silence = std::chrono::minutes(2);
   bool bare_names = false;               ///< a name without domain is an address too, as local programs give it
+  bool soft_bounce = false;              ///< what is refused here for good is refused for now (smtp::softened)
+  bool mend_stray_newlines = false;      ///< a lone CR or LF becomes a space, and is no reason to refuse
   std::size_t longest_line = 2048;       ///< more than RFC 5321 4.5.3.1.4 and all extensions ask for
   std::size_t most_recipients = 1000;    ///< accepted in one transaction; then 452 (RFC 5321 4.5.3.1.10)
   std::size_t most_errors = 100;         ///< bad commands before 421, between transactions
   bool limits_cut_transactions = false;  ///< most_errors also inside one: for callers who are no relay of others' mail
   std::size_t most_idle_commands = 100;  ///< NOOP, RSET, EHLO … from one transaction to the next, before 421
+  /// Octets a second. A message that comes more slowly, over ten minutes or `data` where that is longer, counts as one
+  /// that has stopped coming. 0: any.
+  std::uint64_t least_rate = 0;
 };
 
 /// How a session came to its end.

@@ -204,6 +204,11 @@ bool read_envid(MailCommand& mail, const std::optional<std::string>& value) {
   return is_envid(mail.envid);
 }
 
+bool read_prdr(MailCommand& mail, const std::optional<std::string>& value) {
+  mail.prdr = true;
+  return !value;
+}
+
 bool read_auth(MailCommand& mail, const std::optional<std::string>& value) {
   mail.auth = value.value_or("");
   return !mail.auth.empty();
@@ -219,13 +224,14 @@ bool read_orcpt(RcptCommand& rcpt, const std::optional<std::string>& value) {
   return is_orcpt(rcpt.orcpt);
 }
 
-constexpr std::array<ParameterRule<MailCommand>, 6> k_mail_parameters{{
+constexpr std::array<ParameterRule<MailCommand>, 7> k_mail_parameters{{
     {"SIZE", read_size},
     {"BODY", read_body},
     {"SMTPUTF8", read_smtputf8},
     {"RET", read_ret},
     {"ENVID", read_envid},
     {"AUTH", read_auth},
+    {"PRDR", read_prdr},
 }};
 
 constexpr std::array<ParameterRule<RcptCommand>, 2> k_rcpt_parameters{{

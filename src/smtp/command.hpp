@@ -66,6 +66,7 @@ struct MailCommand {
   std::string ret;        ///< RFC 3461: "FULL" or "HDRS"; empty without
   std::string envid;      ///< RFC 3461, xtext as written; empty without
   std::string auth;       ///< RFC 4954, as written: read so that it can be dropped
+  bool prdr = false;      ///< draft-hall-prdr: a reply per recipient to the content
 };
 
 /// RCPT TO:<…>.

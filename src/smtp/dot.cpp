@@ -65,6 +65,15 @@ DotDecoder::Progress DotDecoder::decode(std::string_view bytes, std::string& out
   return {at, false};
 }
 
+void NewlineMender::mend(std::string_view bytes, std::string& out) {
+  for (const char c : bytes) {
+    const bool is_newline = after_cr_ && c == '\n';
+    if (after_cr_) out += is_newline ? '\r' : ' ';
+    after_cr_ = c == '\r';
+    if (!after_cr_) out += c == '\n' && !is_newline ? ' ' : c;
+  }
+}
+
 void DotEncoder::encode(std::string_view bytes, std::string& out) {
   if (bytes.empty()) return;
   if (at_line_start_ && bytes.front() == '.') out += '.';

@@ -26,6 +26,18 @@ class DotDecoder {
   bool stray_ = false;
 };
 
+/// Puts a space in the place of each CR without LF and each LF without CR, in pieces of any size, so that no next hop
+/// can see a line end where there is none (Postfix: cleanup_replace_stray_cr_lf). The size stays the same. A message
+/// that ends in CRLF, as all from DotDecoder do, comes out whole.
+class NewlineMender {
+ public:
+  /// Appends to `out` what is certain of `bytes`, a next piece.
+  void mend(std::string_view bytes, std::string& out);
+
+ private:
+  bool after_cr_ = false;  // it is not in `out` yet
+};
+
 /// A message onto the wire: leading dots doubled. The message must have CRLF line ends only; the encoder adds none
 /// but a missing last one.
 class DotEncoder {

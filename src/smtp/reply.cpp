@@ -63,6 +63,16 @@ std::string Reply::joined() const {
   return out;
 }
 
+Reply softened(Reply reply) {
+  if (!reply.is_permanent()) return reply;
+  const bool has_enhanced = reply.enhanced().has_value();
+  reply.code -= 100;
+  for (auto& line : reply.lines) {
+    if (has_enhanced && line.starts_with("5.")) line.front() = '4';
+  }
+  return reply;
+}
+
 std::string format(const Reply& reply) {
   if (reply.lines.empty()) return one_line(reply.code, ' ', {});
   std::string out;

@@ -39,6 +39,9 @@ struct Reply {
   friend bool operator==(const Reply&, const Reply&) = default;
 };
 
+/// A refusal for good as one for now, its enhanced code too (soft_bounce); any other reply as it is.
+Reply softened(Reply reply);
+
 /// The bytes of a reply. Control characters in the text become '?', and a line is cut at 510 bytes: whatever a text
 /// was taken from, it stays one line.
 std::string format(const Reply& reply);

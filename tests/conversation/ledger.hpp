@@ -32,6 +32,13 @@ struct Delivery {
   std::map<std::string, std::size_t> answered;  ///< for whom a 250 to the provider stands on it, and on which connection
 };
 
+/// A message that we keep for the target.
+struct Kept {
+  std::string reverse_path;                             ///< "<…>"
+  std::vector<std::pair<std::string, int>> recipients;  ///< "<…>", and what the target said
+  std::string content;                                  ///< our trace in front
+};
+
 /// Whether at least one recipient of it was taken.
 bool is_taken(const Delivery& delivery);
 /// What follows our Received field, which the content must begin with; no value where it does not.
@@ -68,6 +75,7 @@ class Ledger {
     std::deque<std::string> commands_;
     Transaction* current_ = nullptr;
     bool asked_ = false;
+    bool quit_waited_ = false;  // the last command was said once all before it were answered
     bool turned_ = false;
     bool greeted_ = false;
     bool in_content_ = false;
@@ -97,6 +105,7 @@ class Ledger {
 
   /// On disk, as far as this test has one.
   std::vector<receive::BounceRecord> bounces;
+  std::vector<Kept> kept;
   std::vector<std::string> violations;
 
   std::deque<Transaction> transactions;
@@ -112,9 +121,10 @@ class Ledger {
   void check_acceptance(const Transaction& transaction, std::size_t connection);
   bool covers(const Delivery& delivery, const Transaction& transaction, const std::string& recipient,
               std::size_t connection) const;
+  bool is_kept(const Transaction& transaction, const std::string& recipient) const;
   bool has_bounce(const std::string& recipient) const;
 
-  std::vector<bool> quit_;  // per connection: the provider said QUIT, and was answered
+  std::vector<bool> quit_;  // per connection: the provider had all its answers, said QUIT, and was answered
 };
 
 }  // namespace odmr::conversation

@@ -52,6 +52,45 @@ class BounceShelf final : public receive::BounceKeeper {
   bool is_full_;
 };
 
+class KeptPlace final : public receive::Shelf::Place {
+ public:
+  KeptPlace(Ledger& ledger, Kept kept) : ledger_(ledger), kept_(std::move(kept)) {}
+  const std::string& id() const override { return id_; }
+  Task<Result<void>> commit() override {
+    ledger_.kept.push_back(kept_);
+    co_return Result<void>();
+  }
+
+ private:
+  Ledger& ledger_;
+  Kept kept_;
+  std::string id_ = "a-kept-one";
+};
+
+class MailShelf final : public receive::Shelf {
+ public:
+  MailShelf(Ledger& ledger, bool is_full) : ledger_(ledger), is_full_(is_full) {}
+  Task<Result<std::unique_ptr<Place>>> put(const receive::KeptMessage& message, receive::Copy& content) override {
+    if (is_full_) co_return fail(Errc::no_space, "kept: no space left on device");
+    Kept kept{"<" + message.mail.reverse_path.text() + ">", {}, message.trace};
+    for (const auto& [rcpt, reply] : message.recipients) {
+      kept.recipients.emplace_back("<" + rcpt.forward_path.mailbox.text() + ">", reply.code);
+    }
+    std::vector<char> piece(100);
+    for (;;) {
+      const auto count = content.read(piece);
+      if (!count) co_return fail(count.error());
+      if (*count == 0) break;
+      kept.content.append(piece.data(), *count);
+    }
+    co_return std::make_unique<KeptPlace>(ledger_, std::move(kept));
+  }
+
+ private:
+  Ledger& ledger_;
+  bool is_full_;
+};
+
 std::vector<std::string> split_at(const std::string& text, char separator) {
   std::istringstream in(text);
   std::vector<std::string> out;
@@ -67,6 +106,9 @@ class Settings {
     return found == values_.end() ? otherwise : found->second;
   }
   bool has(const std::string& key) const { return values_.count(key) > 0; }
+  std::size_t number(const std::string& key, std::size_t otherwise) const {
+    return has(key) ? std::stoul(get(key, {})) : otherwise;
+  }
   void set_duration(const std::string& key, Duration& duration) const {
     if (has(key)) duration = read_duration(get(key, {}));
   }
@@ -93,6 +135,24 @@ std::shared_ptr<const client::Login> login_of(const Settings& settings, const st
   return login;
 }
 
+app::LimitSettings limits_of(const Settings& settings) {
+  app::LimitSettings limits;
+  limits.reply.line = settings.number("reply_line", limits.reply.line);
+  limits.reply.lines = settings.number("reply_lines", limits.reply.lines);
+  limits.reply.total = settings.number("reply_size", limits.reply.total);
+  limits.command_line = settings.number("command_line", limits.command_line);
+  limits.recipients = settings.number("recipients", limits.recipients);
+  limits.message_size = settings.number("message_size", 0);
+  limits.hops = settings.number("hops", limits.hops);
+  limits.errors = settings.number("errors", limits.errors);
+  limits.idle_commands = settings.number("idle_commands", limits.idle_commands);
+  limits.data_rate = settings.number("data_rate", limits.data_rate);
+  limits.session_size = settings.number("session_size", 0);
+  limits.header_size = settings.number("header_size", limits.header_size);
+  if (settings.has("session_time")) limits.session_time = read_duration(settings.get("session_time", {}));
+  return limits;
+}
+
 client::Server server_of(const Settings& settings, const app::TimeoutSettings& timeouts, const std::string& prefix) {
   client::Server server;
   server.hostname = "mail.customer.example";
@@ -101,6 +161,7 @@ client::Server server_of(const Settings& settings, const app::TimeoutSettings& t
   server.patience.connect = timeouts.connect;
   server.patience.command = timeouts.command;
   server.patience.silence = timeouts.command;
+  server.reply_limits = limits_of(settings).reply;
   return server;
 }
 
@@ -137,6 +198,10 @@ app::FetchPlan plan_of(const Settings& settings) {
   }
   plan.atrn_all = settings.get("atrn_all", "no") == "yes";
   plan.max_sessions = std::stoul(settings.get("max_sessions", "1000"));
+  plan.soft_bounce = settings.get("soft_bounce", "no") == "yes";
+  plan.breaker = settings.number("breaker", 5);
+  plan.mend_stray_newlines = settings.get("stray_newlines", "reject") == "fix";
+  plan.limits = limits_of(settings);
   const bool lmtp = settings.get("target", "smtp") == "lmtp";
   plan.target.kind = lmtp ? deliver::TargetOptions::Kind::lmtp : deliver::TargetOptions::Kind::smtp;
   plan.target.hostname = plan.hostname;
@@ -247,8 +312,10 @@ class StageNetwork final : public net::Network {
 };
 
 Task<> run_fetch(const app::FetchPlan& plan, net::Network& network, journal::Journal& journal,
-                 receive::BounceKeeper& bounces, Log& log, Stop& stop, app::SessionReport& report) {
-  report = co_await app::fetch(plan, network, system_files(), journal, bounces, nullptr, app::OnProgress(), log, stop);
+                 receive::BounceKeeper& bounces, receive::Shelf* shelf, Log& log, Stop& stop,
+                 app::SessionReport& report) {
+  const app::Books books{system_files(), journal, bounces, shelf};
+  report = co_await app::fetch(plan, network, books, nullptr, app::OnProgress(), log, stop);
 }
 
 Task<> wait_for_actors(Scene& scene) {
@@ -256,6 +323,19 @@ Task<> wait_for_actors(Scene& scene) {
     co_await sleep(scene.simulation, std::chrono::minutes(1));
   }
   if (scene.acting > 0) scene.ledger.violations.emplace_back("a line was left open");
+}
+
+void compare_kept(const Expectation& expected, const Ledger& ledger, std::vector<std::string>& mismatches) {
+  std::vector<std::string> kept;
+  for (const auto& one : ledger.kept) {
+    for (const auto& [recipient, code] : one.recipients) {
+      kept.push_back(one.reverse_path + " " + recipient + " " + std::to_string(code));
+    }
+  }
+  if (kept == expected.kept) return;
+  std::string all;
+  for (const auto& one : kept) all += "; " + one;
+  mismatches.push_back("kept: " + std::to_string(expected.kept.size()) + " were due, there are" + all);
 }
 
 void compare_bounces(const Expectation& expected, const Ledger& ledger, std::vector<std::string>& mismatches) {
@@ -295,6 +375,7 @@ class Comparison {
       say_unless(std::regex_search(performance_.log, pattern), "the log has no such line as was due");
     }
     compare_bounces(expected_, performance_.ledger, performance_.mismatches);
+    compare_kept(expected_, performance_.ledger, performance_.mismatches);
   }
 
  private:
@@ -388,6 +469,8 @@ Performance perform(const Transcript& transcript, const Variation& variation) {
   scene.lenient = variation.lenient;
   scene.lmtp = settings.get("target", "smtp") == "lmtp";
   BounceShelf bounces(performance.ledger, settings.get("bounces", "kept") == "full");
+  MailShelf shelf(performance.ledger, settings.get("shelf", "empty") == "full");
+  const bool keeps_deferred = settings.get("deferred", "provider") == "here";
   const app::FetchPlan plan = plan_of(settings);
   StageNetwork network(transcript, variation, scene);
 
@@ -396,7 +479,8 @@ Performance perform(const Transcript& transcript, const Variation& variation) {
   if (!journal) throw std::runtime_error(journal.error().text);
 
   const TimePoint begin = simulation.now();
-  performance.ended = simulation.run(run_fetch(plan, network, **journal, bounces, log, stop, performance.report));
+  performance.ended = simulation.run(run_fetch(plan, network, **journal, bounces, keeps_deferred ? &shelf : nullptr,
+                                                log, stop, performance.report));
   performance.took = simulation.now() - begin;
   simulation.run(wait_for_actors(scene));
   network.note_traffic(performance);

@@ -191,6 +191,8 @@ bool take_expectation(Expectation& expectation, const std::string& verb, const s
     expectation.auth = argument;
   else if (verb == "text")
     expectation.text = std::regex(argument);
+  else if (verb == "kept")
+    expectation.kept.push_back(argument);
   else if (verb == "bounce")
     expectation.bounces.push_back(argument);
   else if (verb == "logged")

@@ -65,6 +65,7 @@ struct Expectation {
   std::optional<std::string> tls;
   std::optional<std::string> auth;
   std::optional<std::regex> text;
+  std::vector<std::string> kept;     ///< likewise
   std::vector<std::string> bounces;  ///< "REVERSE-PATH RECIPIENT CODE", each in turn
   std::vector<std::regex> logged;
 };

@@ -1,0 +1,48 @@
+#include "receive/tally.hpp"
+
+namespace odmr::receive {
+
+namespace {
+
+// Beyond that a refusal counts as one that was heard before: the provider is asked once less, and nothing grows.
+constexpr std::size_t k_most_remembered = 10000;
+
+}  // namespace
+
+void Counter::taken(std::uint64_t recipients, std::uint64_t bytes, bool put_off) {
+  history_.has_taken = true;
+  ++tally_.messages;
+  tally_.recipients += recipients;
+  tally_.bytes += bytes;
+  has_put_off_ = has_put_off_ || put_off;
+  if (!put_off) ++final_answers_;
+}
+
+void Counter::duplicate() {
+  ++tally_.duplicates;
+  ++final_answers_;
+}
+
+void Counter::kept() {
+  ++tally_.deferred;
+  has_put_off_ = has_kept_ = true;
+  ++final_answers_;
+}
+
+void Counter::refused(const smtp::Reply& reply, const std::string& fingerprint) {
+  if (reply.is_transient()) {
+    ++tally_.deferred;
+    has_put_off_ = true;
+    return;
+  }
+  ++tally_.rejected;
+  if (history_.refused.size() >= k_most_remembered) return;
+  const bool is_new = history_.refused.insert(fingerprint).second;
+  if (is_new) ++final_answers_;
+}
+
+void Counter::refused_by_target(const smtp::Reply& reply) {
+  if (reply.is_permanent() && !history_.has_taken) ++history_.refused_first;
+}
+
+}  // namespace odmr::receive

@@ -1,0 +1,62 @@
+#pragma once
+
+#include <cstdint>
+#include <set>
+#include <string>
+
+#include "smtp/reply.hpp"
+
+namespace odmr::receive {
+
+/// What came in, as `--json` counts it: `messages` were newly taken for at least one recipient; of the others each is
+/// in exactly one of the last three.
+struct Tally {
+  std::uint64_t messages = 0;
+  std::uint64_t recipients = 0;
+  std::uint64_t bytes = 0;  ///< as RFC 1870 counts, without our own lines
+  std::uint64_t rejected = 0;
+  std::uint64_t deferred = 0;
+  std::uint64_t duplicates = 0;
+};
+
+/// What a session remembers from one of its connections to the next.
+struct History {
+  std::set<std::string> refused;  ///< digests of what was refused for good, so many as fit
+  bool has_taken = false;         ///< the target has taken a message
+  std::size_t refused_first = 0;  ///< messages that it refused for good before it took one
+  std::uint64_t bytes = 0;        ///< of content, whatever became of it
+};
+
+/// Counts the messages of one connection.
+class Counter {
+ public:
+  explicit Counter(History& history) : history_(history) {}
+
+  /// Newly taken for so many recipients; `put_off`: others of the same message hear 4xx.
+  void taken(std::uint64_t recipients, std::uint64_t bytes, bool put_off);
+  void duplicate();
+  /// We keep it, and the provider does not.
+  void kept();
+  /// A refusal of the whole message. `fingerprint` tells it from others: one that was refused for good before in this
+  /// session is no new answer.
+  void refused(const smtp::Reply& reply, const std::string& fingerprint);
+  /// The target's refusal, which may be its own fault (breaker).
+  void refused_by_target(const smtp::Reply& reply);
+  void put_off_recipient() { has_put_off_ = true; }
+
+  const Tally& tally() const { return tally_; }
+  /// Messages that got a final answer: 250, or a 5xx to one that was not refused before in this session.
+  std::uint64_t final_answers() const { return final_answers_; }
+  /// Whether any recipient, or message, was put off.
+  bool has_put_off() const { return has_put_off_; }
+  bool has_kept() const { return has_kept_; }
+
+ private:
+  History& history_;
+  Tally tally_;
+  std::uint64_t final_answers_ = 0;
+  bool has_put_off_ = false;
+  bool has_kept_ = false;
+};
+
+}  // namespace odmr::receive
