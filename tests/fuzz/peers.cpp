@@ -34,7 +34,9 @@ void flush_text(Script& script, std::string& text) {
 Input read_input(std::string_view bytes) {
   Input input;
   if (bytes.size() < 2) return input;
-  input.segment = static_cast<std::size_t>(static_cast<unsigned char>(bytes[0])) % 64 + 1;
+  // One byte each finds most: half of all inputs come so.
+  const std::size_t size = static_cast<unsigned char>(bytes[0]);
+  input.segment = size % 2 == 0 ? 1 : size / 2 + 1;
   input.flags = static_cast<std::uint8_t>(bytes[1]);
   input.scripts.emplace_back();
   std::string text;
@@ -234,6 +236,18 @@ Task<> Host::attend(net::MemoryLine line) {
   for (bool more = true; more;) {
     more = co_await fill();
   }
+}
+
+Task<Result<net::Stream>> Hosts::connect(const net::Endpoint& /*endpoint*/, Duration /*patience*/, Stop& /*stop*/) {
+  const std::size_t number = first_ + hosts_.size();
+  net::Faults faults;
+  faults.largest_read = segment_;
+  auto line = net::memory_line(simulation_, "127.0.0.1:25", "us", faults);
+  auto ours = std::move(line.first);
+  hosts_.emplace_back(simulation_, number < input_.scripts.size() ? input_.scripts[number] : Script(), lmtp_,
+                      (input_.flags & 2U) == 0);
+  simulation_.start(hosts_.back().attend(std::move(line)));
+  co_return net::Stream(std::move(ours), simulation_);
 }
 
 // --- what we may say

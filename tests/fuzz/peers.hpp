@@ -104,6 +104,25 @@ class Host {
   std::vector<Message> messages_;
 };
 
+/// A network of hosts: the scripts from number `first` on are those of its connections, in their order. Flag 2: they do
+/// not offer PIPELINING.
+class Hosts final : public net::Network {
+ public:
+  Hosts(net::Simulation& simulation, const Input& input, std::size_t first, std::size_t segment, bool lmtp)
+      : simulation_(simulation), input_(input), first_(first), segment_(segment), lmtp_(lmtp) {}
+  Clock& clock() override { return simulation_; }
+  net::Task<Result<net::Stream>> connect(const net::Endpoint& endpoint, Duration patience, Stop& stop) override;
+  const std::deque<Host>& all() const { return hosts_; }
+
+ private:
+  net::Simulation& simulation_;
+  const Input& input_;
+  std::size_t first_;
+  std::size_t segment_;
+  bool lmtp_;
+  std::deque<Host> hosts_;
+};
+
 /// A log that remembers, for secrets to be looked for.
 class Remembering final : public Log {
  public:
