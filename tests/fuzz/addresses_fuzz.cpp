@@ -60,9 +60,9 @@ void check_message(const std::string& message) {
   completion.from = mail::named_address(message.substr(0, 100), "a@b.example");
   completion.message_id = "<1@b.example>";
   completion.remove_bcc = true;
-  fuzz::require(completion.from.find_first_of("\r\n") == std::string::npos ||
-                    completion.from.find("\r\n ") != std::string::npos,
-                "a name makes no field");
+  fuzz::require(
+      completion.from.find_first_of("\r\n") == std::string::npos || completion.from.find("\r\n ") != std::string::npos,
+      "a name makes no field");
   const auto once = mail::completed(message, completion);
   check_line_ends(once);
   fuzz::require(mail::completed(once, completion) == once, "twice is once");

@@ -1,6 +1,6 @@
 // odmr's whole session with a provider that may say anything, from the greeting to the turned line and on to further
-// connections: it ends; the password is in nothing that goes out in clear text, nor in the log at trace level; where TLS
-// is required, nothing but EHLO, STARTTLS and QUIT goes out before it; and segments make no difference.
+// connections: it ends; the password is in nothing that goes out in clear text, nor in the log at trace level; where
+// TLS is required, nothing but EHLO, STARTTLS and QUIT goes out before it; and segments make no difference.
 //
 // Scripts: the provider's first connection, the target's, the provider's further ones. Flags: 1 the target is LMTP; 4
 // TLS is required; 8 all mechanisms may log in (their nonces are chance: nothing is compared then).

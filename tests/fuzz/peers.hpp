@@ -74,7 +74,9 @@ class Host {
   const std::string& heard() const { return heard_; }
   /// The same without the beginning of a message that was never finished: how much of it went out before we knew that
   /// it would not be depends on how it came in.
-  std::string_view settled() const { return std::string_view(heard_).substr(0, content_begin_.value_or(heard_.size())); }
+  std::string_view settled() const {
+    return std::string_view(heard_).substr(0, content_begin_.value_or(heard_.size()));
+  }
   /// Whether it has kept to the protocol: what it noted of messages means nothing otherwise.
   bool is_in_step() const { return in_step_; }
   const std::vector<Message>& messages() const { return messages_; }

@@ -2,7 +2,6 @@
 // file as it is; a message written,
 // damaged at one place and read.
 
-
 #include "input.hpp"
 #include "queue/note.hpp"
 #include "spool/message_file.hpp"
@@ -47,8 +46,9 @@ std::optional<Message> read(OneFile file) {
 
 void check_note(std::string_view text) {
   if (const auto note = queue::parse_note(text)) {
-    const auto again = queue::parse_note(queue::text_of(*note));
-    fuzz::require(again.has_value() && *again == *note, "a note is read as it was written");
+    const auto written = queue::text_of(*note);  // without controls
+    const auto again = queue::parse_note(written);
+    fuzz::require(again.has_value() && queue::text_of(*again) == written, "a note is read as it was written");
   }
   fuzz::require(queue::one_line(text).find_first_of("\r\n") == std::string::npos, "one line");
   (void)queue::reply_from(text);

@@ -1,5 +1,5 @@
-// The SMTP server for local programs, with one that may say anything: the session ends, what is in the queue is what was
-// finished and answered 250, to the byte behind our header fields, and segments make no difference.
+// The SMTP server for local programs, with one that may say anything: the session ends, what is in the queue is what
+// was finished and answered 250, to the byte behind our header fields, and segments make no difference.
 
 #include <algorithm>
 
