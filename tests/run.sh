@@ -143,6 +143,13 @@ with_real_programs() {
     counted 'faults' tests/faults/run "${choice[@]}"
 }
 
+# Each target for a minute with --full; otherwise for what CI has left.
+fuzzing() {
+    local minutes=0.25
+    [ $mode = full ] && minutes=1
+    JOBS=$jobs counted 'fuzzing' tests/fuzz/run "$minutes"
+}
+
 heading 'what the tests need'
 if packaging/install-deps --tests --lint >"$log" 2>&1; then
     printf 'is there\n'
@@ -158,6 +165,7 @@ if [ $mode = fast ]; then
     counted 'lint' tests/lint --fast
 else
     with_real_programs
+    fuzzing
     counted 'lint' tests/lint "${lint[@]}"
 fi
 heading 'all done'

@@ -45,7 +45,9 @@ net::Task<Result<void>> Session::send(std::string_view line, Visibility visibili
 }
 
 net::Task<Result<smtp::Reply>> Session::ask(std::string_view line, Duration patience, Visibility visibility) {
-  // What has come already answers nothing: the conversation is out of step, or somebody put a reply in.
+  // What has come already answers nothing: the conversation is out of step, or somebody put a reply in. It is looked
+  // for, since it need not have come in one segment with the reply before. That the line is gone shows below.
+  static_cast<void>(co_await stream_.look_ahead());
   if (!stream_.buffered().empty()) {
     auto unasked = co_await read_reply(std::chrono::seconds(1));
     if (!unasked || unasked->code == 421) co_return unasked;
