@@ -1,10 +1,13 @@
 #include "app/confinement.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <system_error>
 
+#include "app/run_as.hpp"
 #include "base/own_program.hpp"
 #include "net/tls.hpp"
 
@@ -158,6 +161,16 @@ void make_maildirs(const Settings& settings) {
   };
   make(settings.deliver);
   for (const auto& provider : settings.providers) make(provider.deliver);
+}
+
+Result<void> become_configured(const std::optional<confine::User>& run_as, Log& log) {
+  if (const auto user = to_become(run_as)) return confine::become(*user);
+  if (::geteuid() == 0) {
+    log.info("runs as root: run_as in the configuration would name a user with fewer rights");
+  } else if (run_as && run_as->id != ::geteuid()) {
+    log.info("run_as means nothing here: only root can become somebody else", {{"run_as", run_as->name}});
+  }
+  return {};
 }
 
 void shut_in(const Rules& rules, Log& log) {

@@ -28,6 +28,10 @@ std::vector<confine::Command> commands_of(const Settings& settings);
 /// wanted.
 void make_maildirs(const Settings& settings);
 
+/// As root: becomes the user of `run_as`, for good. One line says where root stays root, or where `run_as` names
+/// somebody we cannot become. Errors: those of confine::become().
+Result<void> become_configured(const std::optional<confine::User>& run_as, Log& log);
+
 /// Shuts the process in. One line says where the kernel cannot; that is no reason not to work.
 void shut_in(const confine::Rules& rules, Log& log);
 

@@ -60,14 +60,4 @@ Result<void> become_user_of(const std::string& directory, const std::optional<co
   return confine::become(*user);
 }
 
-Result<void> become_configured(const std::optional<confine::User>& run_as, Log& log) {
-  if (const auto user = to_become(run_as)) return confine::become(*user);
-  if (::geteuid() == 0) {
-    log.info("runs as root: run_as in the configuration would name a user with fewer rights");
-  } else if (run_as && run_as->id != ::geteuid()) {
-    log.info("run_as means nothing here: only root can become somebody else", {{"run_as", run_as->name}});
-  }
-  return {};
-}
-
 }  // namespace odmr::app

@@ -3,7 +3,6 @@
 #include <optional>
 #include <string>
 
-#include "base/log.hpp"
 #include "config/document.hpp"
 #include "confine/user.hpp"
 
@@ -22,9 +21,5 @@ Result<void> give_directory(const std::string& directory, const confine::User& u
 /// As root: becomes the user of `run_as` or, where there is no such key, the owner of the directory, for good. For a
 /// program that only puts something there. Errors: those of give_directory() and confine::become().
 Result<void> become_user_of(const std::string& directory, const std::optional<confine::User>& run_as);
-
-/// As root: becomes the user of `run_as`, for good. One line says where root stays root, or where `run_as` names
-/// somebody we cannot become. Errors: those of confine::become().
-Result<void> become_configured(const std::optional<confine::User>& run_as, Log& log);
 
 }  // namespace odmr::app
