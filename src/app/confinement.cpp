@@ -32,8 +32,10 @@ void add_what_links_lead_to(const std::string& directory, Rules& rules) {
   for (fs::directory_iterator entry(directory, error), end; !error && entry != end; entry.increment(error)) {
     std::error_code unknown;
     if (!entry->is_symlink(unknown)) continue;
-    const auto target = fs::canonical(entry->path(), unknown);
-    if (!unknown && !is_below(target.string(), rules.readable)) rules.readable.push_back(target.string());
+    const auto link = fs::read_symlink(entry->path(), unknown);
+    if (unknown || !link.has_parent_path()) continue;  // there are hundreds that name their neighbours
+    const auto target = (fs::path(directory) / link).lexically_normal().string();
+    if (!is_below(target, rules.readable)) rules.readable.push_back(target);
   }
 }
 

@@ -10,6 +10,7 @@ import threading
 from harness import held, wait, wire
 from harness.messages import Ledger
 from harness.process import Child
+from harness.process import run as run_command
 from harness.programs import HOSTNAME, binary, copy_for_everybody
 from harness.provider import PASSWORD
 from harness.runner import check, equal, none
@@ -39,6 +40,7 @@ def register(suite):
     suite.case("confined/odmr-7bit/nobody")(seven_bit)
     suite.case("confined/direct/nobody")(direct)
     suite.case("confined/test-mail/nobody")(test_mail)
+    suite.case("confined/trust-by-a-link-to-elsewhere")(trust_elsewhere)
     suite.case("confined/state-dir-of-another")(foreign_state_dir)
     suite.case("confined/maildir-not-his")(foreign_maildir)
     suite.case("confined/unknown-user")(unknown_user)
@@ -113,9 +115,6 @@ def submit(bench, run_as):
     """A message into the queue, and the socket goes with the process."""
     customer = bench.customer(bench.sink()).send_through(bench.host())
     customer.top["run_as"] = run_as
-    if run_as:
-        # Who is to remove the socket has to own its folder: as with /run/odmr, it is made for him.
-        customer.tables["submit"] = {}
     submission = bench.submission(customer)
     check_confined(submission.child.pid, run_as)
     letters = away([bench.maker.make()])
@@ -267,6 +266,24 @@ def test_mail(bench):
     customer.top["run_as"] = "nobody"
     equal(customer.run("probe", "--test-mail", "friend@elsewhere.example").status, 0, "exit status")
     check(host.deliveries(1)[0].reverse_path.startswith("nobody@"), "not sent as nobody")
+
+
+def trust_elsewhere(bench):
+    """A certificate that the hashed trust store has a link to, out of all that may be read, is read late all the
+    same."""
+    store = bench.path("store")
+    os.makedirs(store)
+    digest = run_command(["openssl", "x509", "-noout", "-hash", "-in", bench.authority.ca_file]).decode().strip()
+    os.symlink(bench.authority.ca_file, os.path.join(store, digest + ".0"))
+    letters = [bench.maker.make()]
+    isp = bench.provider(letters, tls="starttls", certificate=bench.authority.good())
+    sink = bench.sink()
+    customer = bench.customer(sink, isp).verify_with(bench.authority)
+    customer.isp["ca_file"] = None
+    equal(customer.run().session()["outcome"], "tls", "outcome without that trust store")
+    result = customer.run(env={"SSL_CERT_DIR": store})
+    equal((result.status, result.session()["outcome"]), (0, "fetched"), "exit status, outcome")
+    none(Ledger(letters).problems(sink.deliveries(1)))
 
 
 def foreign_state_dir(bench):
