@@ -45,10 +45,11 @@ std::uint64_t count_waiting(const Settings& settings) {
   return static_cast<std::uint64_t>(std::count_if(names->begin(), names->end(), spool::Store::is_id));
 }
 
-Outbound::Outbound(const Settings& settings, bool all, net::Network& network, net::Worker& disk, OnProgress on_progress,
-                   Log& log, Stop& stop)
+Outbound::Outbound(const Settings& settings, bool all, Keyring& keyring, net::Network& network, net::Worker& disk,
+                   OnProgress on_progress, Log& log, Stop& stop)
     : settings_(settings),
       outbound_(*settings.outbound),
+      keyring_(keyring),
       network_(network),
       disk_(disk),
       on_progress_(std::move(on_progress)),
@@ -92,7 +93,7 @@ Result<void> Outbound::look() {
 // Only when there is something to send: secrets may have to be asked for.
 Task<bool> Outbound::load() {
   if (!options_) {
-    auto options = plan_flush(settings_);
+    auto options = plan_flush(settings_, keyring_);
     if (!options) {
       co_await cannot_send(Outcome::config, "[outbound]: " + options.error().text);
       co_return false;
@@ -180,7 +181,7 @@ Task<> Outbound::tell_senders() {
   const auto due = queue_->has_notices_due(all_);
   if (!due) co_return end(Outcome::state, due.error().text);
   if (!*due) co_return;
-  const auto target = plan_target(settings_, settings_.deliver);
+  const auto target = plan_target(settings_, settings_.deliver, keyring_);
   if (!target) co_return end(Outcome::config, "[deliver]: " + target.error().text);
   NoticeOptions options;
   options.all = all_;

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "app/fetch.hpp"
+#include "app/keyring.hpp"
 #include "app/settings.hpp"
 #include "net/worker.hpp"
 #include "queue/queue.hpp"
@@ -24,8 +25,8 @@ class Outbound final : public BeforeTurn {
 
   /// For settings with [outbound]. `all`: also what is not due yet. The lock of the state directory is the caller's
   /// business, and that all of this outlives the tasks.
-  Outbound(const Settings& settings, bool all, net::Network& network, net::Worker& disk, OnProgress on_progress,
-           Log& log, Stop& stop);
+  Outbound(const Settings& settings, bool all, Keyring& keyring, net::Network& network, net::Worker& disk,
+           OnProgress on_progress, Log& log, Stop& stop);
   ~Outbound() override;
 
   /// Opens and repairs the queue. False: report() says why. What sending needs (secrets, trust) is loaded when there is
@@ -68,6 +69,7 @@ class Outbound final : public BeforeTurn {
 
   const Settings& settings_;
   const OutboundSettings& outbound_;
+  Keyring& keyring_;
   net::Network& network_;
   net::Worker& disk_;
   OnProgress on_progress_;

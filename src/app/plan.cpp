@@ -10,14 +10,8 @@ namespace odmr::app {
 
 namespace {
 
-using client::TlsPolicy;
-
-Result<std::shared_ptr<net::TlsContext>> tls_context(const TlsSettings& tls) {
-  if (tls.policy == TlsPolicy::none) return std::shared_ptr<net::TlsContext>();
-  return net::TlsContext::client(net::TlsClientOptions{tls.ca_file, tls.pins, tls.client_certificate, tls.client_key});
-}
-
-Result<std::shared_ptr<const client::Login>> load_login(const LoginSettings& settings, const TlsSettings& tls) {
+Result<std::shared_ptr<const client::Login>> load_login(const LoginSettings& settings, const TlsSettings& tls,
+                                                        Keyring& keyring) {
   const bool has_certificate = !tls.client_certificate.empty();
   if (settings.user.empty() && !has_certificate) return std::shared_ptr<const client::Login>();
   auto login = std::make_shared<client::Login>();
@@ -25,7 +19,7 @@ Result<std::shared_ptr<const client::Login>> load_login(const LoginSettings& set
   login->filter = settings.filter;
   login->has_client_certificate = has_certificate;
   if (settings.password) {
-    auto secret = config::load(*settings.password);
+    auto secret = keyring.password(*settings.password);
     if (!secret) return fail(secret.error());
     login->password = std::move(*secret);
   }
@@ -33,15 +27,15 @@ Result<std::shared_ptr<const client::Login>> load_login(const LoginSettings& set
 }
 
 Result<client::Server> server_of(const Settings& settings, const net::Endpoint& endpoint, const TlsSettings& tls,
-                                 const LoginSettings& login) {
+                                 const LoginSettings& login, Keyring& keyring) {
   client::Server server;
   server.endpoint = endpoint;
   server.hostname = settings.hostname;
   server.tls = tls.policy;
-  auto context = tls_context(tls);
+  auto context = keyring.context(tls);
   if (!context) return fail(context.error());
   server.tls_context = std::move(*context);
-  auto loaded = load_login(login, tls);
+  auto loaded = load_login(login, tls, keyring);
   if (!loaded) return fail(loaded.error());
   server.login = std::move(*loaded);
   server.patience.connect = settings.timeouts.connect;
@@ -53,19 +47,19 @@ Result<client::Server> server_of(const Settings& settings, const net::Endpoint& 
 
 }  // namespace
 
-Result<FetchPlan> plan_fetch(const Settings& settings, const ProviderSettings& provider) {
+Result<FetchPlan> plan_fetch(const Settings& settings, const ProviderSettings& provider, Keyring& keyring) {
   FetchPlan plan;
   plan.provider = provider.name;
   plan.session_id = net::hex(net::random_octets(6));
   plan.scratch_directory = settings.state_dir;
   plan.hostname = settings.hostname;
-  auto server = server_of(settings, provider.endpoint, provider.tls, provider.login);
+  auto server = server_of(settings, provider.endpoint, provider.tls, provider.login, keyring);
   if (!server) return fail(server.error());
   plan.server = std::move(*server);
   plan.domains = provider.domains;
   plan.atrn_all = provider.atrn_all;
   plan.max_sessions = provider.max_sessions;
-  auto target = plan_target(settings, provider.deliver);
+  auto target = plan_target(settings, provider.deliver, keyring);
   if (!target) return fail(target.error());
   plan.target = std::move(*target);
   plan.timeouts = settings.timeouts;
@@ -77,14 +71,14 @@ Result<FetchPlan> plan_fetch(const Settings& settings, const ProviderSettings& p
   return plan;
 }
 
-Result<deliver::TargetOptions> plan_target(const Settings& settings, const DeliverSettings& deliver) {
+Result<deliver::TargetOptions> plan_target(const Settings& settings, const DeliverSettings& deliver, Keyring& keyring) {
   deliver::TargetOptions target;
   target.kind = deliver.kind;
   target.directory = deliver.directory;
   target.hostname = settings.hostname;
   target.final = settings.timeouts.final;
   if (deliver.kind == deliver::TargetOptions::Kind::maildir) return target;
-  auto server = server_of(settings, deliver.endpoint, deliver.tls, deliver.login);
+  auto server = server_of(settings, deliver.endpoint, deliver.tls, deliver.login, keyring);
   if (!server) return fail(server.error());
   target.server = std::move(*server);
   target.server.patience.silence = settings.timeouts.target;
@@ -92,17 +86,17 @@ Result<deliver::TargetOptions> plan_target(const Settings& settings, const Deliv
   return target;
 }
 
-Result<send::FlushOptions> plan_flush(const Settings& settings) {
+Result<send::FlushOptions> plan_flush(const Settings& settings, Keyring& keyring) {
   const auto& outbound = *settings.outbound;
   send::FlushOptions options;
   if (outbound.to == OutboundSettings::To::smart_host) {
-    auto server = server_of(settings, outbound.endpoint, outbound.tls, outbound.login);
+    auto server = server_of(settings, outbound.endpoint, outbound.tls, outbound.login, keyring);
     if (!server) return fail(server.error());
     options.server = std::move(*server);
   }
   if (outbound.pop_before_smtp) {
     const auto& pop = *outbound.pop_before_smtp;
-    auto server = server_of(settings, pop.endpoint, pop.tls, pop.login);
+    auto server = server_of(settings, pop.endpoint, pop.tls, pop.login, keyring);
     if (!server) return fail(server.error());
     options.pop_before_smtp = send::PopBeforeSmtp{std::move(*server)};
   }

@@ -1,17 +1,19 @@
 #pragma once
 
 #include "app/fetch.hpp"
+#include "app/keyring.hpp"
 
 namespace odmr::app {
 
-/// Makes a session's plan from its settings: reads trust, certificates and secrets, which may run a configured command.
+/// Makes a session's plan from its settings: takes trust, certificates and secrets from the keyring, which
+/// may read files, and run a configured command.
 /// Error: what stands in the way, with the file it concerns.
-Result<FetchPlan> plan_fetch(const Settings& settings, const ProviderSettings& provider);
+Result<FetchPlan> plan_fetch(const Settings& settings, const ProviderSettings& provider, Keyring& keyring);
 
-/// The flush's options, secrets and trust loaded, likewise.
-Result<send::FlushOptions> plan_flush(const Settings& settings);
+/// The flush's options, likewise.
+Result<send::FlushOptions> plan_flush(const Settings& settings, Keyring& keyring);
 
 /// A local target, likewise.
-Result<deliver::TargetOptions> plan_target(const Settings& settings, const DeliverSettings& deliver);
+Result<deliver::TargetOptions> plan_target(const Settings& settings, const DeliverSettings& deliver, Keyring& keyring);
 
 }  // namespace odmr::app

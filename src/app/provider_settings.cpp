@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <map>
 
+#include "app/run_as.hpp"
 #include "base/ascii.hpp"
 #include "smtp/path.hpp"
 
@@ -159,6 +160,7 @@ DaemonSettings read_daemon_settings(config::Document& document, Depth depth) {
   const Table root = document.root();
   DaemonSettings settings;
   settings.spool = root.path("spool").value_or("/var/spool/odmrd");
+  settings.run_as = read_run_as(root);
   settings.session.hostname = root.text("hostname", default_hostname());
   if (!smtp::is_ehlo_name(settings.session.hostname)) {
     root.fault("hostname", "\"" + settings.session.hostname +

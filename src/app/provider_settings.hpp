@@ -34,6 +34,7 @@ struct CustomerSettings {
 /// odmrd.toml
 struct DaemonSettings {
   std::string spool;
+  std::optional<confine::User> run_as;  ///< whom root becomes
   LogSettings log;
   Duration stop_grace = std::chrono::seconds(10);
   std::uint64_t max_connections = 500;

@@ -6,10 +6,12 @@
 #include <utility>
 
 #include "app/bounces.hpp"
+#include "app/confinement.hpp"
 #include "app/foreign_queue.hpp"
 #include "app/kept_mail.hpp"
 #include "app/outbound.hpp"
 #include "app/plan.hpp"
+#include "app/run_as.hpp"
 #include "app/signal_stop.hpp"
 #include "app/state_dir.hpp"
 #include "net/digest.hpp"
@@ -39,11 +41,13 @@ SessionReport report_without_connection(const std::optional<std::string>& provid
 
 class Run {
  public:
-  Run(const Settings& settings, const RunOptions& options, RunObserver& observer, Log& log)
+  Run(const Settings& settings, const RunOptions& options, config::RunCommand command, RunObserver& observer, Log& log)
       : settings_(settings),
         options_(options),
         observer_(observer),
         log_(log),
+        command_(std::move(command)),
+        keyring_(command_),
         network_(loop_),
         disk_(net::make_worker()),
         commands_(net::make_worker()),
@@ -54,6 +58,8 @@ class Run {
   Outcome run() {
     if (!lock()) return worst_;
     if (!options_.send_only) plan_fetches();
+    read_ahead();
+    if (!shut_in()) return worst_;
     if (!plans_.empty() && !open_journal()) plans_.clear();
     if (settings_.outbound && !options_.receive_only) prepare_outbound();
     if (!settings_.outbound && !options_.receive_only) warn_of_mail_that_waits();
@@ -105,9 +111,11 @@ class Run {
 
   KeptMail::Targets ways_of_kept_mail() const {
     KeptMail::Targets ways;
-    for (const auto& plan : plans_) ways[plan->provider] = {plan->target, plan->soft_bounce, plan->breaker};
-    const auto target = plan_target(settings_, settings_.deliver);
-    if (target) ways[""] = {*target, settings_.deliver.soft_bounce, settings_.deliver.breaker};
+    for (const auto& plan : plans_) {
+      const KeptMail::Way way{plan->target, plan->soft_bounce, plan->breaker};
+      ways.emplace(std::string(), way);
+      ways[plan->provider] = way;
+    }
     return ways;
   }
 
@@ -124,7 +132,7 @@ class Run {
   void plan_fetches() {
     for (const auto& provider : settings_.providers) {
       if (!is_named(options_.providers, provider.name)) continue;
-      auto plan = plan_fetch(settings_, provider);
+      auto plan = plan_fetch(settings_, provider, keyring_);
       if (plan) {
         warn_without_tls(plan->server.tls, provider.name);
         plans_.push_back(std::make_unique<FetchPlan>(std::move(*plan)));
@@ -136,9 +144,30 @@ class Run {
     }
   }
 
+  // What may be needed later, and cannot be read then.
+  void read_ahead() {
+    keyring_.read_ahead(settings_.deliver.tls, settings_.deliver.login);
+    for (const auto& provider : settings_.providers) keyring_.read_ahead(provider.tls, provider.login);
+    if (!settings_.outbound) return;
+    keyring_.read_ahead(settings_.outbound->tls, settings_.outbound->login);
+    const auto& pop = settings_.outbound->pop_before_smtp;
+    if (pop) keyring_.read_ahead(pop->tls, pop->login);
+  }
+
+  // No thread has begun yet, and no peer has said a word.
+  bool shut_in() {
+    if (const auto done = become_configured(settings_.run_as, log_); !done) {
+      cannot_begin(Outcome::config, "run_as: " + done.error().text);
+      return false;
+    }
+    make_maildirs(settings_);
+    app::shut_in(rules_for_run(settings_), log_);
+    return true;
+  }
+
   void prepare_outbound() {
     Outbound::OnProgress on_progress = [this](const send::FlushTally& tally) { observer_.on_sending(tally); };
-    outbound_.emplace(settings_, options_.retry_all, network_, *disk_, std::move(on_progress), log_, stop_);
+    outbound_.emplace(settings_, options_.retry_all, keyring_, network_, *disk_, std::move(on_progress), log_, stop_);
     if (settings_.outbound->to == OutboundSettings::To::smart_host)
       warn_without_tls(settings_.outbound->tls.policy, "outbound");
   }
@@ -229,7 +258,7 @@ class Run {
   Task<> send_without_turn() {
     for (const auto& provider : settings_.providers) {
       if (!outbound_->goes_over(provider.name) || is_fetched(provider.name)) continue;
-      const auto plan = plan_fetch(settings_, provider);
+      const auto plan = plan_fetch(settings_, provider, keyring_);
       if (plan)
         co_await outbound_->speak_alone(*plan);
       else
@@ -242,7 +271,8 @@ class Run {
   }
 
   Task<> flush_other_queue() {
-    const auto flushed = co_await flush_foreign_queue(*settings_.command, *commands_, network_.clock(), log_, stop_);
+    const auto flushed =
+        co_await flush_foreign_queue(*settings_.command, command_, *commands_, network_.clock(), log_, stop_);
     if (flushed) co_return;
     log_.error("[outbound] command: " + flushed.error().text);
     worst_ = worst(worst_, Outcome::deferred);
@@ -264,6 +294,8 @@ class Run {
   const RunOptions& options_;
   RunObserver& observer_;
   Log& log_;
+  config::RunCommand command_;
+  Keyring keyring_;
   asio::io_context loop_{1};
   net::SystemNetwork network_;
   std::unique_ptr<net::Worker> disk_;
@@ -285,7 +317,11 @@ class Run {
 
 Outcome run(const Settings& settings, const RunOptions& options, RunObserver& observer, Log& log) {
   // Never destroyed: a resolver's thread that waits for a dead name server would hold up the end.
-  auto* run = new Run(settings, options, observer, log);
+  auto* helper = new Result<confine::Helper>(confine::Helper::start(commands_of(settings)));
+  config::RunCommand command = [helper](const confine::Command& argv, Duration patience) {
+    return *helper ? (*helper)->output_of(argv, patience) : fail(helper->error());
+  };
+  auto* run = new Run(settings, options, std::move(command), observer, log);
   return run->run();
 }
 

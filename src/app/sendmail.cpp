@@ -4,8 +4,8 @@
 
 #include <array>
 
-#include "app/owner.hpp"
 #include "app/places.hpp"
+#include "app/run_as.hpp"
 #include "queue/attributes.hpp"
 #include "queue/intake.hpp"
 #include "submit/hand_in.hpp"
@@ -29,7 +29,7 @@ tl::unexpected<SendmailFailure> not_stored(const Error& error) {
 }
 
 Sent<spool::Store> open_queue(const SubmissionPlace& place, FileOps& files) {
-  auto ready = become_owner_of(place.state_dir);
+  auto ready = become_user_of(place.state_dir, place.run_as);
   if (!ready) return failed(EX_NOPERM, ready.error().text);
   ready = make_state_dir(place.state_dir, place.state_dir_is_default);
   if (!ready) return not_stored(ready.error());

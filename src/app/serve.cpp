@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "app/attendance.hpp"
+#include "app/confinement.hpp"
+#include "app/run_as.hpp"
 #include "base/outcome.hpp"
 #include "net/system_network.hpp"
 #include "spool/lock.hpp"
@@ -23,7 +25,7 @@ class Daemon {
         clock_(loop_),
         attendance_(loop_, clock_, settings.stop_grace, settings.max_connections, log) {}
 
-  Result<void> listen(const std::function<void(const std::string&)>& on_listening) {
+  Result<void> listen() {
     for (const auto& one : settings_.listeners) {
       provider::Door door{one.tls, nullptr};
       if (one.tls != provider::DoorTls::none) {
@@ -36,11 +38,11 @@ class Daemon {
       listeners_.push_back(std::move(*listener));
       doors_.push_back(std::move(door));
     }
-    for (const auto& listener : listeners_) on_listening(listener->address());
     return {};
   }
 
-  void run() {
+  void run(const std::function<void(const std::string&)>& on_listening) {
+    for (const auto& listener : listeners_) on_listening(listener->address());
     const std::string too_many = "421 4.3.2 " + settings_.session.hostname + " has too many connections\r\n";
     for (std::size_t i = 0; i < doors_.size(); ++i) {
       const provider::Door& door = doors_[i];
@@ -75,6 +77,13 @@ int serve(const DaemonSettings& settings, const std::function<void(const std::st
   std::signal(SIGPIPE, SIG_IGN);  // whoever reads our stdout may go
   const auto customers = customers_with_secrets(settings);
   if (!customers) return unusable(log, "the configuration cannot be used", customers.error(), Outcome::config);
+  const auto user = to_become(settings.run_as);
+  if (user) {
+    if (const auto given = give_directory(settings.spool, *user); !given)
+      return unusable(log, "the spool cannot be used", given.error(), Outcome::state);
+  }
+  auto acting = confine::ActingAs::begin(user);
+  if (!acting) return unusable(log, "the configuration cannot be used", acting.error(), Outcome::config);
   const auto made = provider::open_folder(settings.spool, provider::Folder::held);
   if (!made) return unusable(log, "the spool cannot be used", made.error(), Outcome::state);
   const auto lock = spool::DirectoryLock::take(settings.spool);
@@ -88,12 +97,17 @@ int serve(const DaemonSettings& settings, const std::function<void(const std::st
   static_cast<void>(held->refresh());
 
   Daemon daemon(settings, *customers, *held, log);
-  const auto listening = daemon.listen(on_listening);
+  acting->end();  // certificates, and ports below 1024, are root's
+  const auto listening = daemon.listen();
   if (!listening) {
     const bool is_config = listening.error().code == Errc::malformed || listening.error().code == Errc::tls;
     return unusable(log, "cannot listen", listening.error(), is_config ? Outcome::config : Outcome::unavailable);
   }
-  daemon.run();
+  if (const auto done = become_configured(settings.run_as, log); !done) {
+    return unusable(log, "the configuration cannot be used", done.error(), Outcome::config);
+  }
+  shut_in(rules_for_serve(settings), log);
+  daemon.run(on_listening);
   log.info("stopped");
   return 0;
 }

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "app/places.hpp"
+#include "app/run_as.hpp"
 #include "base/ascii.hpp"
 #include "smtp/path.hpp"
 
@@ -474,6 +475,7 @@ Settings read_settings(config::Document& document) {
   Settings settings;
   settings.state_dir = root.path("state_dir").value_or(default_state_dir());
   settings.state_dir_is_default = !root.has("state_dir");
+  settings.run_as = read_run_as(root);
   settings.hostname = read_hostname(root);
   settings.stop_grace = root.duration("stop_grace", settings.stop_grace, {Duration::zero(), std::chrono::hours(24)});
   settings.log = read_log(root.table("log"));

@@ -11,6 +11,7 @@
 #include "client/open.hpp"
 #include "config/document.hpp"
 #include "config/secret.hpp"
+#include "confine/user.hpp"
 #include "deliver/target.hpp"
 #include "smtp/reply.hpp"
 
@@ -132,7 +133,8 @@ LogSettings read_log(const config::Table& log);
 /// odmr.toml
 struct Settings {
   std::string state_dir;
-  bool state_dir_is_default = false;  ///< then its parents are made too, where they are missing
+  bool state_dir_is_default = false;    ///< then its parents are made too, where they are missing
+  std::optional<confine::User> run_as;  ///< whom root becomes
   std::string hostname;
   Duration stop_grace = std::chrono::minutes(10);
   LogSettings log;

@@ -1,6 +1,7 @@
 #include "app/state_dir.hpp"
 
 #include "app/owner.hpp"
+#include "app/run_as.hpp"
 #include "spool/store.hpp"
 
 namespace odmr::app {
@@ -10,29 +11,42 @@ namespace {
 // What a bounce record may need (receive::BounceRecord), and more.
 constexpr std::uint64_t k_least_space = 128 * 1024;
 
-}  // namespace
+// What root makes in another's directory its owner could not work with.
+Result<void> refuse_root(const std::string& state_dir) {
+  const auto other = other_owner_of(state_dir);
+  if (!other) return fail(other.error());
+  if (!*other) return {};
+  const std::string user = std::to_string((*other)->user);
+  return fail(Errc::denied, state_dir + " belongs to user " + user +
+                                "; name that user in run_as, or run this as that user: sudo -u '#" + user +
+                                "' odmr run");
+}
 
 // Whether bounces could be kept shows now, before there is one.
-Result<spool::DirectoryLock> take_state_dir(const Settings& settings) {
-  if (const auto made = make_state_dir(settings.state_dir, settings.state_dir_is_default); !made) {
-    return fail(made.error());
-  }
-  // What root makes there its owner could not work with.
-  const auto other = other_owner_of(settings.state_dir);
-  if (!other) return fail(other.error());
-  if (*other) {
-    const std::string user = std::to_string((*other)->user);
-    return fail(Errc::denied, settings.state_dir + " belongs to user " + user + "; run this as that user: sudo -u '#" +
-                                  user + "' odmr run");
-  }
-  auto taken = spool::DirectoryLock::take(settings.state_dir);
+Result<spool::DirectoryLock> take(const std::string& state_dir) {
+  auto taken = spool::DirectoryLock::take(state_dir);
   if (!taken) return taken;
-  const auto store = spool::Store::in(settings.state_dir + "/bounces");
+  const auto store = spool::Store::in(state_dir + "/bounces");
   if (!store) return fail(store.error());
-  const auto space = free_space(settings.state_dir);
+  const auto space = free_space(state_dir);
   if (!space) return fail(space.error());
-  if (*space < k_least_space) return fail(Errc::no_space, settings.state_dir + ": the disk is full");
+  if (*space < k_least_space) return fail(Errc::no_space, state_dir + ": the disk is full");
   return taken;
+}
+
+}  // namespace
+
+Result<spool::DirectoryLock> take_state_dir(const Settings& settings) {
+  const auto user = to_become(settings.run_as);
+  const auto ready = user ? give_directory(settings.state_dir, *user)
+                          : make_state_dir(settings.state_dir, settings.state_dir_is_default);
+  if (!ready) return fail(ready.error());
+  if (!user) {
+    if (const auto ours = refuse_root(settings.state_dir); !ours) return fail(ours.error());
+  }
+  const auto acting = confine::ActingAs::begin(user);
+  if (!acting) return fail(acting.error());
+  return take(settings.state_dir);
 }
 
 }  // namespace odmr::app

@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "app/places.hpp"
+#include "app/run_as.hpp"
 #include "base/ascii.hpp"
 #include "config/document.hpp"
 
@@ -36,6 +37,7 @@ std::string environment(const char* name) {
 struct Part {
   std::string state_dir;
   bool state_dir_is_default = false;
+  std::optional<confine::User> run_as;
   std::string hostname;
   std::vector<std::string> listen;
   std::uint64_t max_size = 0;
@@ -43,7 +45,8 @@ struct Part {
 };
 
 bool is_needed(const config::Fault& fault) {
-  constexpr std::array<const char*, 5> keys{"state_dir", "hostname", "submit", "submit.listen", "submit.max_size"};
+  constexpr std::array<const char*, 6> keys{"state_dir", "run_as",        "hostname",
+                                            "submit",    "submit.listen", "submit.max_size"};
   return std::any_of(keys.begin(), keys.end(), [&](const char* key) { return fault.key == key; });
 }
 
@@ -56,6 +59,8 @@ Found<Part> read_part(const std::string& file) {
   const bool is_ours = file != k_system_configuration || geteuid() == 0;
   part.state_dir = root.path("state_dir").value_or(is_ours ? default_state_dir() : k_system_state_dir);
   part.state_dir_is_default = !root.has("state_dir");
+  // Nobody else becomes anybody, and looking for users takes its time.
+  if (geteuid() == 0) part.run_as = read_run_as(root);
   part.hostname = read_hostname(root);
   const auto submit = root.table("submit");
   part.listen = submit.text_or_texts("listen").value_or(std::vector<std::string>{k_submit_socket});
@@ -118,6 +123,7 @@ tl::expected<SubmissionPlace, SubmissionPlaceError> find_submission_place(const 
   }
   place.state_dir = part->state_dir;
   place.state_dir_is_default = part->state_dir_is_default;
+  place.run_as = part->run_as;
   place.max_size = part->max_size;
   return place;
 }

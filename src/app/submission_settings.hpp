@@ -1,10 +1,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/error.hpp"
+#include "confine/user.hpp"
 
 namespace odmr::app {
 
@@ -15,6 +17,7 @@ struct SubmissionPlace {
   /// Of the queue, where it is that. There it need not be yet.
   std::string state_dir;
   bool state_dir_is_default = false;
+  std::optional<confine::User> run_as;  ///< whom root becomes; read for root alone
   /// Ours; empty where no configuration can be read: the server's then.
   std::string hostname;
   std::uint64_t max_size = 0;  ///< 0: the server knows

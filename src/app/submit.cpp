@@ -9,8 +9,10 @@
 #include <utility>
 
 #include "app/attendance.hpp"
+#include "app/confinement.hpp"
 #include "app/owner.hpp"
 #include "app/plan.hpp"
+#include "app/run_as.hpp"
 #include "app/state_dir.hpp"
 #include "base/outcome.hpp"
 #include "net/digest.hpp"
@@ -49,7 +51,8 @@ Result<deliver::TargetOptions> plan_direct(const Settings& settings) {
   if (outbound->pop_before_smtp || !outbound->from.empty() || outbound->convert_8bit) {
     return no_smart_host("pop_before_smtp, from and convert_8bit in [outbound] need the queue");
   }
-  auto flush = plan_flush(settings);
+  Keyring keyring;
+  auto flush = plan_flush(settings, keyring);
   if (!flush) return fail(flush.error());
   deliver::TargetOptions target;
   target.role = deliver::TargetOptions::Role::smart_host;
@@ -97,15 +100,24 @@ class SubmitServer {
     return {};
   }
 
-  /// As root: the owner of the state directory, for good. He will have to remove the sockets.
-  Result<void> become_owner() {
-    const auto owner = other_owner_of(settings_.state_dir);
-    if (!owner) return fail(owner.error());
-    if (!*owner) return {};
-    for (const auto& listener : listeners_) {
-      if (auto given = listener->give_to((*owner)->user, (*owner)->group); !given) return given;
+  /// As root: the configured user, for good, or without one the owner of the state directory where mail is stored.
+  Result<void> become_user(bool direct) {
+    if (const auto user = to_become(settings_.run_as)) {
+      if (auto given = direct ? Result<void>() : give_directory(settings_.state_dir, *user); !given) return given;
+      if (auto given = give_sockets_to(user->id, user->group); !given) return given;
+      return confine::become(*user);
     }
+    const auto owner = direct ? Result<std::optional<Owner>>() : other_owner_of(settings_.state_dir);
+    if (!owner) return fail(owner.error());
+    if (!*owner) return become_configured(settings_.run_as, log_);
+    if (auto given = give_sockets_to((*owner)->user, (*owner)->group); !given) return given;
     return become_owner_of(settings_.state_dir);
+  }
+
+  void shut_in(bool direct) {
+    std::vector<std::string> sockets;
+    for (const auto& listener : listeners_) sockets.push_back(listener->address());
+    app::shut_in(rules_for_submit(settings_, direct, sockets), log_);
   }
 
   Result<void> open_queue() {
@@ -143,6 +155,14 @@ class SubmitServer {
   }
 
  private:
+  // He will have to remove them.
+  Result<void> give_sockets_to(uid_t user, gid_t group) {
+    for (const auto& listener : listeners_) {
+      if (auto given = listener->give_to(user, group); !given) return given;
+    }
+    return {};
+  }
+
   Attendance::Session session() {
     return
         [this](net::Stream stream, std::uint64_t number, Log& log) { return attend(std::move(stream), number, log); };
@@ -271,12 +291,14 @@ int submit(const Settings& settings, const SubmitRunOptions& options,
   if (options.direct) {
     const auto planned = server->go_direct();
     if (!planned) return unusable(log, "the configuration cannot be used", planned.error(), Outcome::config);
-  } else {
-    const auto owned = server->become_owner();
-    if (!owned) return unusable(log, "the queue cannot be used", owned.error(), Outcome::state);
+  }
+  const auto owned = server->become_user(options.direct);
+  if (!owned) return unusable(log, "the queue cannot be used", owned.error(), Outcome::state);
+  if (!options.direct) {
     const auto opened = server->open_queue();
     if (!opened) return unusable(log, "the queue cannot be used", opened.error(), Outcome::state);
   }
+  server->shut_in(options.direct);
   if (options.stdio) return server->serve_one();
   server->serve(on_listening);
   log.info("stopped");

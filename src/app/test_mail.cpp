@@ -9,7 +9,9 @@
 #include <optional>
 #include <utility>
 
+#include "app/confinement.hpp"
 #include "app/plan.hpp"
+#include "app/run_as.hpp"
 #include "app/signal_stop.hpp"
 #include "mail/received.hpp"
 #include "net/digest.hpp"
@@ -74,6 +76,11 @@ class TestMail {
       failed("configuration", server.error().text, Outcome::config);
       return result_;
     }
+    if (const auto done = become_configured(settings_.run_as, log_); !done) {
+      failed("configuration", "run_as: " + done.error().text, Outcome::config);
+      return result_;
+    }
+    shut_in(rules_for_test_mail(settings_), log_);
     asio::co_spawn(loop_, send(*server), [this](const std::exception_ptr& problem) {
       signals_.forget();
       if (problem) std::rethrow_exception(problem);
@@ -85,14 +92,14 @@ class TestMail {
  private:
   Result<client::Server> way_out() {
     if (settings_.outbound->to == OutboundSettings::To::smart_host) {
-      auto options = plan_flush(settings_);
+      auto options = plan_flush(settings_, keyring_);
       if (!options) return fail(options.error());
       patience_ = options->patience;
       return std::move(options->server);
     }
     for (const auto& provider : settings_.providers) {
       if (provider.name != settings_.outbound->provider) continue;
-      auto plan = plan_fetch(settings_, provider);
+      auto plan = plan_fetch(settings_, provider, keyring_);
       if (!plan) return fail(plan.error());
       return std::move(plan->server);
     }
@@ -195,6 +202,7 @@ class TestMail {
   std::string recipient_;
   const std::function<void(const TestStep&)>& on_step_;
   Log& log_;
+  Keyring keyring_;
   asio::io_context loop_{1};
   net::SystemNetwork network_;
   Stop stop_;

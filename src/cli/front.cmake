@@ -5,10 +5,11 @@
 option(ODMR_FIND_MAIN_IN_BUILD_TREE "odmr looks for odmr-main also where it was built" ON)
 
 set(front_sources
-  app/local_message.cpp app/owner.cpp app/places.cpp app/sendmail.cpp app/sendmail_options.cpp
+  app/local_message.cpp app/owner.cpp app/places.cpp app/run_as.cpp app/sendmail.cpp app/sendmail_options.cpp
   app/submission_settings.cpp
   base/ascii.cpp base/error.cpp base/file.cpp base/outcome.cpp base/own_program.cpp base/random.cpp base/secret.cpp
   cli/front.cpp cli/process.cpp
+  confine/user.cpp
   config/document.cpp config/file.cpp config/table.cpp config/toml.cpp config/units.cpp
   mail/addresses.cpp mail/fields.cpp mail/header.cpp mail/line_ends.cpp mail/received.cpp mail/submission.cpp
   queue/intake.cpp queue/needs.cpp
@@ -18,7 +19,7 @@ set(front_sources
 list(TRANSFORM front_sources PREPEND ${CMAKE_SOURCE_DIR}/src/)
 
 add_executable(odmr ${front_sources})
-foreach(room app base cli config mail queue smtp spool submit)
+foreach(room app base cli config confine mail queue smtp spool submit)
   target_include_directories(odmr PRIVATE ${CMAKE_BINARY_DIR}/rooms/${room})
 endforeach()
 # Without std::locale, which fmt and toml++ ask for where a number has thousands to separate or a fraction: a third of the

@@ -7,6 +7,7 @@
 
 #include "app/enqueue.hpp"
 #include "app/held.hpp"
+#include "app/run_as.hpp"
 #include "app/serve.hpp"
 #include "base/ascii.hpp"
 #include "base/outcome.hpp"
@@ -78,6 +79,10 @@ int serve(const Options& options) {
 int enqueue(const Options& options) {
   const auto settings = app::load_daemon_settings(options.config, app::Depth::keys);
   if (!settings) return report_faults(settings.error());
+  if (const auto done = app::become_user_of(settings->spool, settings->run_as); !done) {
+    complain(done.error().text);
+    return exit_status(Outcome::unavailable);
+  }
   const auto enqueued =
       app::enqueue(*settings, options.sender, options.recipients, STDIN_FILENO, std::chrono::system_clock::now());
   if (!enqueued) {
@@ -193,6 +198,8 @@ using SpoolCommand = int (*)(const Options& options, const std::string& spool);
 int on_spool(const Options& options, SpoolCommand command) {
   const auto settings = app::load_daemon_settings(options.config, app::Depth::keys);
   if (!settings) return report_faults(settings.error());
+  if (const auto done = app::become_user_of(settings->spool, settings->run_as); !done)
+    return spool_failure(done.error());
   return command(options, settings->spool);
 }
 

@@ -5,7 +5,6 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "base/child.hpp"
 #include "config/file.hpp"
 
 namespace odmr::config {
@@ -62,8 +61,8 @@ Result<Secret> from_credential(const std::string& name) {
   return from_file(std::string(directory) + "/" + name, Rules::none);
 }
 
-Result<Secret> from_command(const std::vector<std::string>& argv, Duration patience) {
-  auto output = output_of(argv, patience);
+Result<Secret> from_command(const std::vector<std::string>& argv, Duration patience, const RunCommand& run) {
+  auto output = run(argv, patience);
   if (!output) return about("password_command", output.error());
   auto secret = first_line(*output);
   wipe(*output);
@@ -119,10 +118,10 @@ std::optional<SecretSource> read_secret_source(const Table& table) {
   return source_in(table);
 }
 
-Result<Secret> load(const SecretSource& source, Duration patience) {
+Result<Secret> load(const SecretSource& source, Duration patience, const RunCommand& run) {
   return std::visit(
       Overloaded{[](const SecretSource::File& file) { return from_file(file.path, Rules::strict); },
-                 [&](const SecretSource::Command& command) { return from_command(command.argv, patience); },
+                 [&](const SecretSource::Command& command) { return from_command(command.argv, patience, run); },
                  [](const SecretSource::Credential& credential) { return from_credential(credential.name); },
                  [](const SecretSource::Inline& secret) { return Result<Secret>(Secret(secret->text())); }},
       source.from);

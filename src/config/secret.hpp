@@ -1,11 +1,13 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <variant>
 #include <vector>
 
+#include "base/child.hpp"
 #include "base/secret.hpp"
 #include "config/document.hpp"
 
@@ -31,10 +33,14 @@ struct SecretSource {
 /// nothing but the configuration. Faults: two of them; an inline one in a configuration file that others may read.
 std::optional<SecretSource> read_secret_source(const Table& table);
 
+/// How a command comes to its output: as output_of() has it.
+using RunCommand = std::function<Result<std::string>(const std::vector<std::string>& argv, Duration patience)>;
+
 /// The secret: the first line, without its line end, of what the source gives. `patience` is for a command.
 /// Errors: denied for a file that others have a right to; malformed for an empty secret or one that holds a NUL; those
 /// of reading a file and of output_of().
-Result<Secret> load(const SecretSource& source, Duration patience = std::chrono::minutes(1));
+Result<Secret> load(const SecretSource& source, Duration patience = std::chrono::minutes(1),
+                    const RunCommand& run = output_of);
 
 /// What can be said about the source without running a command: load() for all others, its value thrown away.
 Result<void> verify(const SecretSource& source);

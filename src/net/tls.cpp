@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 
 #include "base/ascii.hpp"
 #include "net/digest.hpp"
@@ -181,6 +182,19 @@ Result<std::shared_ptr<TlsContext>> TlsContext::server(const TlsServerOptions& o
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
   }
   return std::make_shared<TlsContext>(std::move(impl));
+}
+
+std::vector<std::string> trust_directories() {
+  // As X509_LOOKUP_hash_dir() has it.
+  const char* named = std::getenv(X509_get_default_cert_dir_env());
+  std::string_view rest = named == nullptr ? X509_get_default_cert_dir() : named;
+  std::vector<std::string> directories;
+  while (!rest.empty()) {
+    const auto end = std::min(rest.find(':'), rest.size());
+    if (end > 0) directories.emplace_back(rest.substr(0, end));
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+  }
+  return directories;
 }
 
 Result<std::string> parse_pin(std::string_view text) {

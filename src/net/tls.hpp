@@ -52,6 +52,9 @@ class TlsContext {
   std::unique_ptr<Impl> impl_;
 };
 
+/// Where the system's trust store is, and is looked at when a certificate is verified: hashed directories.
+std::vector<std::string> trust_directories();
+
 /// A pin as the configuration writes it: "sha256:" and 64 hex digits or base64 of 32 octets. Gives the 32 octets.
 Result<std::string> parse_pin(std::string_view text);
 /// "sha256:BASE64".

@@ -75,7 +75,9 @@ struct Office {
 // As app::run() has it.
 net::Task<> run_once(Office& office, bool all, std::optional<app::SessionReport>& report) {
   app::Outbound::OnProgress nobody;
-  app::Outbound outbound(office.settings, all, office.host, *office.disk, std::move(nobody), office.log, office.stop);
+  app::Keyring keyring;
+  app::Outbound outbound(office.settings, all, keyring, office.host, *office.disk, std::move(nobody), office.log,
+                         office.stop);
   const bool is_ready = co_await outbound.prepare();
   if (is_ready) {
     co_await outbound.send();

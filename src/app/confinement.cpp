@@ -1,0 +1,189 @@
+#include "app/confinement.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <system_error>
+
+#include "app/run_as.hpp"
+#include "base/own_program.hpp"
+#include "net/tls.hpp"
+
+namespace odmr::app {
+
+namespace {
+
+namespace fs = std::filesystem;
+using confine::Command;
+using confine::Rules;
+
+constexpr std::uint16_t k_domain = 53;  // DNS over TCP, for long answers
+
+bool is_below(const std::string& path, const std::vector<std::string>& directories) {
+  return std::any_of(directories.begin(), directories.end(),
+                     [&](const std::string& one) { return path == one || path.starts_with(one + "/"); });
+}
+
+// Where the links of a directory lead, out of what may be read anyway: a certificate of one's own, say.
+void add_what_links_lead_to(const std::string& directory, Rules& rules) {
+  std::error_code error;
+  for (fs::directory_iterator entry(directory, error), end; !error && entry != end; entry.increment(error)) {
+    std::error_code unknown;
+    if (!entry->is_symlink(unknown)) continue;
+    const auto link = fs::read_symlink(entry->path(), unknown);
+    if (unknown || !link.has_parent_path()) continue;  // there are hundreds that name their neighbours
+    const auto target = (fs::path(directory) / link).lexically_normal().string();
+    if (!is_below(target, rules.readable)) rules.readable.push_back(target);
+  }
+}
+
+void add_trust_store(Rules& rules) {
+  for (const auto& directory : net::trust_directories()) {
+    rules.readable.push_back(directory);
+    add_what_links_lead_to(directory, rules);
+  }
+}
+
+// A dialled line writes a new one, mostly beside where the old one is.
+void add_resolver(Rules& rules) {
+  std::error_code unknown;
+  const auto file = fs::canonical("/etc/resolv.conf", unknown);
+  if (!unknown) rules.readable.push_back(file.parent_path().string());
+}
+
+// Names of hosts and users, the time of day, libraries: what the C library reads whenever it likes.
+Rules rules_for_all() {
+  Rules rules;
+  rules.readable = {"/etc",    "/usr", "/lib",         "/lib32",      "/lib64",
+                    "/libx32", "/run", "/dev/urandom", "/dev/random", "/dev/null"};
+  add_resolver(rules);
+  return rules;
+}
+
+// A Unix socket needs no rule: who may connect there, its own rights say.
+void add_port(const net::Endpoint& endpoint, Rules& rules) {
+  if (endpoint.socket_path.empty() && endpoint.port != 0) rules.connectable.push_back(endpoint.port);
+}
+
+void add_target(const DeliverSettings& deliver, Rules& rules) {
+  if (deliver.kind == deliver::TargetOptions::Kind::maildir)
+    rules.writable.push_back(deliver.directory);
+  else
+    add_port(deliver.endpoint, rules);
+}
+
+void add_smart_host(const OutboundSettings& outbound, Rules& rules) {
+  if (outbound.to == OutboundSettings::To::smart_host) add_port(outbound.endpoint, rules);
+  if (outbound.pop_before_smtp) add_port(outbound.pop_before_smtp->endpoint, rules);
+}
+
+void add_conversion(Rules& rules) {
+  const auto program = own_program("odmr-7bit");
+  if (!program) return;  // that is said when it is needed
+  rules.executable.push_back(*program);
+  rules.executable.push_back(confine::program_interpreter());
+}
+
+void add_command(const LoginSettings& login, std::vector<Command>& commands) {
+  if (!login.password) return;
+  const auto* command = std::get_if<config::SecretSource::Command>(&login.password->from);
+  if (command != nullptr) commands.push_back(command->argv);
+}
+
+}  // namespace
+
+Rules rules_for_run(const Settings& settings) {
+  Rules rules = rules_for_all();
+  add_trust_store(rules);
+  rules.writable.push_back(settings.state_dir);
+  rules.connectable.push_back(k_domain);
+  add_target(settings.deliver, rules);
+  for (const auto& provider : settings.providers) {
+    add_port(provider.endpoint, rules);
+    add_target(provider.deliver, rules);
+  }
+  if (settings.outbound) add_smart_host(*settings.outbound, rules);
+  if (settings.outbound && settings.outbound->convert_8bit) add_conversion(rules);
+  return rules;
+}
+
+Rules rules_for_submit(const Settings& settings, bool direct, const std::vector<std::string>& sockets) {
+  Rules rules = rules_for_all();
+  for (const auto& socket : sockets) {
+    if (socket.starts_with('/')) rules.removable.push_back(fs::path(socket).parent_path().string());
+  }
+  rules.connectable.push_back(k_domain);
+  if (direct && settings.outbound) {
+    add_trust_store(rules);
+    add_smart_host(*settings.outbound, rules);
+  } else if (!direct) {
+    rules.writable.push_back(settings.state_dir);
+  }
+  return rules;
+}
+
+Rules rules_for_test_mail(const Settings& settings) {
+  Rules rules = rules_for_all();
+  add_trust_store(rules);
+  rules.connectable.push_back(k_domain);
+  if (settings.outbound) add_smart_host(*settings.outbound, rules);
+  for (const auto& provider : settings.providers) add_port(provider.endpoint, rules);
+  return rules;
+}
+
+Rules rules_for_serve(const DaemonSettings& settings) {
+  Rules rules = rules_for_all();
+  rules.writable.push_back(settings.spool);
+  return rules;
+}
+
+std::vector<Command> commands_of(const Settings& settings) {
+  std::vector<Command> commands;
+  add_command(settings.deliver.login, commands);
+  for (const auto& provider : settings.providers) {
+    add_command(provider.login, commands);
+    add_command(provider.deliver.login, commands);
+  }
+  if (settings.outbound) {
+    add_command(settings.outbound->login, commands);
+    if (settings.outbound->pop_before_smtp) add_command(settings.outbound->pop_before_smtp->login, commands);
+  }
+  if (settings.command) {
+    commands.push_back(settings.command->command);
+    if (!settings.command->is_empty.empty()) commands.push_back(settings.command->is_empty);
+  }
+  return commands;
+}
+
+void make_maildirs(const Settings& settings) {
+  const auto make = [](const DeliverSettings& deliver) {
+    if (deliver.kind == deliver::TargetOptions::Kind::maildir) (void)system_files().make_dir(deliver.directory, 0700);
+  };
+  make(settings.deliver);
+  for (const auto& provider : settings.providers) make(provider.deliver);
+}
+
+Result<void> become_configured(const std::optional<confine::User>& run_as, Log& log) {
+  if (const auto user = to_become(run_as)) return confine::become(*user);
+  if (::geteuid() == 0) {
+    log.info("runs as root: run_as in the configuration would name a user with fewer rights");
+  } else if (run_as && run_as->id != ::geteuid()) {
+    log.info("run_as means nothing here: only root can become somebody else", {{"run_as", run_as->name}});
+  }
+  return {};
+}
+
+void shut_in(const Rules& rules, Log& log) {
+  const auto confined = confine::shut_in(rules);
+  if (!confined) {
+    log.warn("the process could not be confined", {{"why", confined.error().text}});
+  } else if (!confined->of_files) {
+    log.info("this kernel does not confine the process to its own files", {{"why", confined->why_not}});
+  } else {
+    log.debug("confined", {{"connections", confined->of_connections ? "to configured ports" : "no"}});
+  }
+}
+
+}  // namespace odmr::app

@@ -1,0 +1,194 @@
+#include "confine/helper.hpp"
+
+#include <fcntl.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <optional>
+#include <utility>
+
+#include "base/child.hpp"
+#include "base/secret.hpp"
+
+namespace odmr::confine {
+
+namespace {
+
+// What is asked: with it travels the end of a pipe, for the answer.
+struct Question {
+  std::uint64_t command = 0;
+  Duration patience{};
+};
+
+// The answer is a byte, k_good or the Errc, and the output or the error's text.
+constexpr unsigned char k_good = 255;
+constexpr std::size_t k_longest_answer = std::size_t{128} * 1024;  // output_of() gives 64 KiB at most
+
+union Ancillary {
+  cmsghdr header;
+  std::array<char, CMSG_SPACE(sizeof(int))> space;
+};
+
+bool send_question(int line, const Question& question, int answer) {
+  iovec piece{const_cast<Question*>(&question), sizeof question};
+  Ancillary ancillary{};
+  msghdr message{};
+  message.msg_iov = &piece;
+  message.msg_iovlen = 1;
+  message.msg_control = &ancillary;
+  message.msg_controllen = sizeof ancillary.space;
+  cmsghdr* passed = CMSG_FIRSTHDR(&message);
+  passed->cmsg_level = SOL_SOCKET;
+  passed->cmsg_type = SCM_RIGHTS;
+  passed->cmsg_len = CMSG_LEN(sizeof answer);
+  std::memcpy(CMSG_DATA(passed), &answer, sizeof answer);
+  ssize_t sent = -1;
+  do {
+    sent = ::sendmsg(line, &message, MSG_NOSIGNAL);
+  } while (sent < 0 && errno == EINTR);
+  return sent == static_cast<ssize_t>(sizeof question);
+}
+
+struct Asked {
+  Question question;
+  Descriptor answer;
+};
+
+// No value once nobody is there any more who could ask.
+std::optional<Asked> receive_question(int line) {
+  Asked asked;
+  iovec piece{&asked.question, sizeof asked.question};
+  Ancillary ancillary{};
+  msghdr message{};
+  message.msg_iov = &piece;
+  message.msg_iovlen = 1;
+  message.msg_control = &ancillary;
+  message.msg_controllen = sizeof ancillary.space;
+  ssize_t got = -1;
+  do {
+    got = ::recvmsg(line, &message, MSG_CMSG_CLOEXEC);
+  } while (got < 0 && errno == EINTR);
+  const cmsghdr* passed = got == static_cast<ssize_t>(sizeof asked.question) ? CMSG_FIRSTHDR(&message) : nullptr;
+  if (passed == nullptr || passed->cmsg_type != SCM_RIGHTS) return std::nullopt;
+  int answer = -1;
+  std::memcpy(&answer, CMSG_DATA(passed), sizeof answer);
+  asked.answer = Descriptor(answer);
+  return asked;
+}
+
+// --- in the helper
+
+void answer(const Command& command, Duration patience, int to) {
+  auto output = output_of(command, patience);
+  const char first = static_cast<char>(output ? k_good : static_cast<unsigned char>(output.error().code));
+  // Who asked may have gone; then nobody wants it.
+  if (!system_files().write(to, std::string_view(&first, 1))) return;
+  static_cast<void>(system_files().write(to, output ? *output : output.error().text));
+  if (output) wipe(*output);
+}
+
+// Our own output, and every file that was open when we were forked, locks among them, is the main process's alone.
+void let_go_of_files(int line) {
+  const Descriptor nothing(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  ::dup2(nothing.get(), STDIN_FILENO);
+  ::dup2(nothing.get(), STDOUT_FILENO);
+  if (line > STDERR_FILENO + 1) ::close_range(STDERR_FILENO + 1, static_cast<unsigned>(line) - 1, 0);
+  ::close_range(static_cast<unsigned>(line) + 1, ~0U, 0);
+}
+
+[[noreturn]] void serve(const std::vector<Command>& commands, int line) {
+  ::prctl(PR_SET_NAME, "odmr-commands");
+  // Signals for the whole group are for the main process to follow; its end is ours.
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGCHLD}) ::signal(signal, SIG_IGN);
+  let_go_of_files(line);
+  while (const auto asked = receive_question(line)) {
+    if (asked->question.command >= commands.size()) continue;
+    if (::fork() != 0) continue;
+    ::signal(SIGCHLD, SIG_DFL);
+    answer(commands[asked->question.command], asked->question.patience, asked->answer.get());
+    ::_exit(0);
+  }
+  ::_exit(0);
+}
+
+// --- with us
+
+Result<std::string> understand(std::string& answer) {
+  if (answer.empty()) return fail(Errc::io, "the helper that runs commands is gone");
+  const auto first = static_cast<unsigned char>(answer.front());
+  std::string text = answer.substr(1);
+  wipe(answer);
+  if (first == k_good) return text;
+  return fail(static_cast<Errc>(first), std::move(text));
+}
+
+Result<std::string> read_answer(int pipe) {
+  std::string bytes(k_longest_answer, '\0');
+  std::size_t used = 0;
+  while (used < bytes.size()) {
+    const auto count = system_files().read(pipe, bytes.data() + used, bytes.size() - used);
+    if (!count) return fail(count.error());
+    if (*count == 0) break;
+    used += *count;
+  }
+  bytes.resize(used);
+  return understand(bytes);
+}
+
+}  // namespace
+
+Helper::Helper(std::vector<Command> commands, Descriptor line, pid_t process)
+    : commands_(std::move(commands)), line_(std::move(line)), process_(process) {}
+
+Helper::Helper(Helper&& other) noexcept
+    : commands_(std::move(other.commands_)),
+      line_(std::move(other.line_)),
+      process_(std::exchange(other.process_, -1)) {}
+
+Helper::~Helper() {
+  line_.reset();
+  if (process_ <= 0) return;
+  while (::waitpid(process_, nullptr, 0) < 0 && errno == EINTR) {
+  }
+}
+
+Result<Helper> Helper::start(std::vector<Command> commands) {
+  if (commands.empty()) return Helper({}, Descriptor(), -1);
+  std::array<int, 2> ends{};
+  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) != 0) {
+    return fail(system_error(errno, "a helper for commands"));
+  }
+  Descriptor ours(ends[0]);
+  const Descriptor theirs(ends[1]);
+  const pid_t process = ::fork();
+  if (process < 0) return fail(system_error(errno, "a helper for commands"));
+  if (process == 0) serve(commands, theirs.get());
+  return Helper(std::move(commands), std::move(ours), process);
+}
+
+Result<void> Helper::ask(std::size_t command, Duration patience, int answer) const {
+  if (send_question(line_.get(), Question{command, patience}, answer)) return {};
+  return fail(system_error(errno, "the helper that runs commands"));
+}
+
+Result<std::string> Helper::output_of(const Command& command, Duration patience) const {
+  const auto found = std::find(commands_.begin(), commands_.end(), command);
+  if (found == commands_.end()) return fail(Errc::not_found, "the command is not one that was configured");
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return fail(system_error(errno, command.front()));
+  const Descriptor reading(ends[0]);
+  Descriptor writing(ends[1]);
+  const auto asked = ask(static_cast<std::size_t>(found - commands_.begin()), patience, writing.get());
+  writing.reset();
+  if (!asked) return fail(asked.error());
+  return read_answer(reading.get());
+}
+
+}  // namespace odmr::confine
