@@ -12,6 +12,7 @@ namespace odmr::receive {
 
 using net::Task;
 using smtp::Reply;
+using RefusedBy = journal::RecipientReceipt::By;
 
 namespace {
 
@@ -46,6 +47,8 @@ struct Reception::Message {
   std::uint64_t bytes = 0;
   std::optional<Copy> copy;  // where a recipient is withheld
   bool is_looping = false;
+  bool is_handed_over = false;  // the target has had its say
+  journal::MessageReceipt receipt;
 
   std::vector<smtp::Mailbox> asked_for() const {
     std::vector<smtp::Mailbox> found;
@@ -79,6 +82,20 @@ std::string comparable(const smtp::Mailbox& mailbox) {
   return same.text();
 }
 
+void finish_receipt(journal::MessageReceipt& receipt, const std::string& connection, const Reply& reply, WallTime now) {
+  using Fate = journal::MessageReceipt::Fate;
+  const bool is_new = std::any_of(receipt.recipients.begin(), receipt.recipients.end(), [](const auto& one) {
+    return one.by == journal::RecipientReceipt::By::target && one.reply.starts_with('2');
+  });
+  receipt.connection = connection;
+  receipt.reply = reply.joined();
+  receipt.time = now;
+  receipt.fate = reply.is_transient()   ? Fate::put_off
+                 : !reply.is_positive() ? Fate::refused
+                 : is_new               ? Fate::received
+                                        : Fate::duplicate;
+}
+
 }  // namespace
 
 Reception::Reception(const ReceptionOptions& options, History& history, const Guard& guard, deliver::Target& target,
@@ -96,6 +113,7 @@ Reception::Reception(const ReceptionOptions& options, History& history, const Gu
 Reception::~Reception() = default;
 
 Task<Reply> Reception::on_mail(const smtp::MailCommand& mail, const server::Hello& hello) {
+  co_await journal_.relieve();
   message_ = std::make_unique<Message>();
   message_->mail = mail;
   message_->reverse_path = mail.reverse_path.is_null ? "<>" : comparable(mail.reverse_path.mailbox);
@@ -114,7 +132,7 @@ Task<Reply> Reception::on_mail(const smtp::MailCommand& mail, const server::Hell
 Task<Reply> Reception::on_rcpt(const smtp::RcptCommand& rcpt) {
   std::optional<Reply> objection = guard_.objection(rcpt.forward_path);
   if (objection) {
-    note_refused_recipient(rcpt.forward_path.text(), *objection);
+    note_refused_recipient(rcpt.forward_path.text(), *objection, RefusedBy::guard);
     co_return std::move(*objection);
   }
   Recipient recipient{rcpt, comparable(rcpt.forward_path.mailbox)};
@@ -132,7 +150,7 @@ Task<Reply> Reception::on_rcpt(const smtp::RcptCommand& rcpt) {
   if (reply.is_positive())
     message_->recipients.push_back(std::move(recipient));
   else
-    note_refused_recipient(rcpt.forward_path.text(), reply);
+    note_refused_recipient(rcpt.forward_path.text(), reply, may_be_had ? RefusedBy::target : RefusedBy::guard);
   co_return reply;
 }
 
@@ -140,22 +158,27 @@ journal::Address Reception::address_of(const Recipient& recipient) const {
   return {options_.provider, message_->reverse_path, recipient.name};
 }
 
-void Reception::note_refused_recipient(std::string path, const Reply& reply) {
+void Reception::note_refused_recipient(std::string path, const Reply& reply, RefusedBy by) {
   has_put_off_ = has_put_off_ || reply.is_transient();
   log_.info("recipient refused", {{"id", message_->id},
                                   {"reverse_path", message_->mail.reverse_path.text()},
                                   {"recipient", path},
                                   {"reply", reply.joined()}});
+  message_->receipt.add_refused(path, by, reply.joined());
   message_->refused.emplace_back(std::move(path), reply);
 }
 
 void Reception::on_rcpt_refused(std::string_view argument, const Reply& reply) {
-  note_refused_recipient(std::string(argument), reply);
+  note_refused_recipient(std::string(argument), reply, RefusedBy::guard);
 }
 
 void Reception::on_mail_refused(std::string_view argument, const Reply& reply) {
   count_refusal(reply, net::sha256("MAIL " + std::string(argument)));
   log_.info("message refused", {{"mail", std::string(argument)}, {"reply", reply.joined()}});
+  journal::MessageReceipt receipt;
+  receipt.reverse_path = argument;
+  finish_receipt(receipt, options_.connection, reply, clock_.wall());
+  journal_.note(std::move(receipt));
 }
 
 std::string Reception::trace(const std::vector<smtp::Mailbox>& recipients) {
@@ -312,6 +335,7 @@ Task<Reply> Reception::hand_over(server::Peer& peer) {
       co_return Reply(451, "4.4.2 the line broke before the message was handed over");
     }
     const auto replies = co_await target_.finish();
+    message_->is_handed_over = true;
     auto reply = replies.begin();
     for (auto& one : message_->recipients) {
       if (one.is_asked_for() && reply != replies.end()) one.reply = *reply++;
@@ -503,6 +527,7 @@ void Reception::count_recipients_refused() {
     if (reply.is_transient()) counted = &reply;
   }
   count_refusal(*counted, net::sha256(fingerprint));
+  note_receipt(*counted, 0);
 }
 
 Task<> Reception::on_abandon() {
@@ -525,6 +550,24 @@ void Reception::log_message(const Reply& reply, std::uint64_t size) {
              {"recipients", std::to_string(message_->recipients.size())},
              {"bytes", std::to_string(size)},
              {"reply", reply.joined()}});
+  note_receipt(reply, size);
+}
+
+// What came of the message, for who asks later.
+void Reception::note_receipt(const Reply& reply, std::uint64_t size) {
+  journal::MessageReceipt& receipt = message_->receipt;
+  receipt.id = message_->id;
+  receipt.reverse_path = message_->reverse_path;
+  receipt.size = size;
+  receipt.digest = message_->digest;
+  for (const auto& one : message_->recipients) {
+    using By = journal::RecipientReceipt::By;
+    const bool is_accepted_alone = one.reply.is_positive() && !message_->is_handed_over;
+    const By by = one.had ? By::journal : is_accepted_alone ? By::accepted : By::target;
+    receipt.recipients.push_back({one.name, by, one.had ? std::string() : one.reply.joined()});
+  }
+  finish_receipt(receipt, options_.connection, reply, clock_.wall());
+  journal_.note(std::move(receipt));
 }
 
 }  // namespace odmr::receive

@@ -121,9 +121,10 @@ class Reception final : public server::MailHandler {
   std::string trace(const std::vector<smtp::Mailbox>& recipients);
   void count_refusal(const smtp::Reply& reply, const std::string& fingerprint);
   void count_content_refusal(const smtp::Reply& reply);
-  void note_refused_recipient(std::string path, const smtp::Reply& reply);
+  void note_refused_recipient(std::string path, const smtp::Reply& reply, journal::RecipientReceipt::By by);
   void count_recipients_refused();
   void log_message(const smtp::Reply& reply, std::uint64_t size);
+  void note_receipt(const smtp::Reply& reply, std::uint64_t size);
 
   const ReceptionOptions& options_;
   History& history_;
