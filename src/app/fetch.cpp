@@ -13,6 +13,26 @@ namespace {
 using net::Task;
 using server::SessionEnd;
 
+journal::SessionReceipt receipt_of(const SessionReport& report) {
+  return {report.session, report.provider.value_or(std::string()), report.started, std::nullopt};
+}
+
+journal::SessionReceipt ended_receipt_of(const SessionReport& report, WallTime now) {
+  auto receipt = receipt_of(report);
+  auto& end = receipt.end.emplace();
+  end.time = now;
+  end.outcome = report.outcome;
+  end.text = report.text;
+  end.connections = report.connections;
+  end.messages = report.received.messages;
+  end.recipients = report.received.recipients;
+  end.bytes = report.received.bytes;
+  end.rejected = report.received.rejected;
+  end.deferred = report.received.deferred;
+  end.duplicates = report.received.duplicates;
+  return receipt;
+}
+
 class Fetch {
  public:
   Fetch(const FetchPlan& plan, net::Network& network, const Books& books, BeforeTurn* before_turn,
@@ -34,9 +54,13 @@ class Fetch {
 
   Task<SessionReport> run() {
     const TimePoint begin = network_.clock().now();
+    books_.journal.note(receipt_of(report_));
+    co_await keep_receipts();
     co_await all_groups();
     co_await target_->close();
     report_.seconds = std::chrono::duration<double>(network_.clock().now() - begin).count();
+    books_.journal.note(ended_receipt_of(report_, network_.clock().wall()));
+    co_await keep_receipts();
     co_return std::move(report_);
   }
 
@@ -46,6 +70,12 @@ class Fetch {
     bool turned = false;
     bool brought_mail = false;  // some message got a final answer
   };
+
+  // That this session was, also where it is cut off in the middle. Without a sync; the log tells where it fails.
+  Task<> keep_receipts() {
+    const auto kept = co_await books_.journal.flush();
+    static_cast<void>(kept);
+  }
 
   Task<> all_groups() {
     // RFC 5321 4.5.3.1.4: a list of domains longer than a command line takes several ATRN, and so several sessions.
@@ -97,6 +127,7 @@ class Fetch {
       const auto said = co_await std::exchange(before_turn_, nullptr)->speak(*session);
       // Whatever became of the outbound mail, the mail that waits there is fetched: on a new connection if need be.
       if (!said) {
+        note_connection_over("given up before ATRN: " + said.error().text);
         auto again = co_await reach(is_follow_up);
         session.reset();
         if (again) session.emplace(std::move(*again));
@@ -106,6 +137,7 @@ class Fetch {
     auto turned = co_await turn::turn_round(std::move(*session), domains, plan_.timeouts.atrn, stop_);
     const auto& reply = turned ? std::optional(turned->reply) : turned.error().reply;
     if (reply && !report_.reply) report_.reply = reply->joined();
+    if (reply) connection_.reply = reply->joined();
     if (!turned) {
       not_turned(turned.error().outcome, turned.error().text, turned.error().interrupted, is_follow_up);
       co_return std::nullopt;
@@ -115,7 +147,9 @@ class Fetch {
 
   // A conversation that is logged in.
   Task<std::optional<client::Session>> reach(bool is_follow_up) {
-    auto opened = co_await client::open(network_, plan_.server, log_, stop_);
+    begin_connection();
+    const client::OnStep on_step = [this](client::Step step, const std::string& text) { note_step(step, text); };
+    auto opened = co_await client::open(network_, plan_.server, log_, stop_, &on_step);
     const bool is_connected = opened || opened.error().step != client::Step::connect;
     if (is_connected) ++report_.connections;
     if (!opened) {
@@ -133,7 +167,31 @@ class Fetch {
     if (!report_.auth && !mechanism.empty()) report_.auth = mechanism;
   }
 
+  void begin_connection() {
+    const std::uint64_t number = connection_.number + 1;
+    connection_ = journal::ConnectionReceipt();
+    connection_.session = plan_.session_id;
+    connection_.number = number;
+    connection_.started = network_.clock().wall();
+  }
+
+  void note_step(client::Step step, const std::string& text) {
+    if (step == client::Step::connect) connection_.address = text;
+    if (step == client::Step::greeting) connection_.greeting = text;
+    if (step == client::Step::auth) connection_.mechanism = text;
+    if (step != client::Step::tls) return;
+    connection_.tls = text;
+    connection_.verified = plan_.server.tls_context->verification();
+  }
+
+  void note_connection_over(const std::string& how) {
+    connection_.how = how;
+    connection_.ended = network_.clock().wall();
+    books_.journal.note(connection_);
+  }
+
   void not_turned(Outcome outcome, const std::string& text, bool interrupted, bool is_follow_up) {
+    note_connection_over(interrupted ? "stopped by a signal" : text);
     if (interrupted) {
       end(Outcome::unavailable, "stopped by a signal");
     } else if (is_follow_up) {
@@ -155,6 +213,8 @@ class Fetch {
     options.on_progress = [this](const receive::Tally& tally, std::uint64_t bytes) {
       if (on_progress_) on_progress_(sum(report_.received, tally), bytes);
     };
+    connection_.name = options.connection;
+    books_.journal.note(connection_);
     options.max_hops = plan_.limits.hops;
     options.max_size = plan_.limits.message_size;
     options.header_looked_at = plan_.limits.header_size;
@@ -168,6 +228,7 @@ class Fetch {
     const auto session_options = mail_session_options();
     const auto ended = co_await server::serve_mail(std::move(turned.stream), reception, session_options, log_, stop_);
     judge(ended, reception, is_follow_up);
+    note_connection_over(ended.inside_transaction ? ended.text + ", inside a message" : ended.text);
     // The next connection must not take new mail for what this one has certainly told of.
     const auto flushed = co_await books_.journal.flush();
     if (!flushed) end(Outcome::state, "the journal cannot be written: " + flushed.error().text);
@@ -270,6 +331,7 @@ class Fetch {
   bool is_target_down_ = false;
   bool is_budget_used_up_ = false;
   SessionReport report_;
+  journal::ConnectionReceipt connection_;  // the one in hand
 };
 
 }  // namespace

@@ -17,6 +17,7 @@ tl::expected<QueuePlace, std::vector<std::string>> find_queue(const std::string&
   place.state_dir = root.path("state_dir").value_or(default_state_dir());
   place.log = read_log(root.table("log"));
   place.can_send = root.table("outbound").has("to");
+  for (const auto& provider : root.tables("provider")) place.providers.push_back(provider.name());
   for (const auto& fault : document->faults()) {
     if (fault.key == "state_dir") return tl::unexpected(std::vector<std::string>{fault.render()});
   }

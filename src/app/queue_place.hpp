@@ -8,11 +8,13 @@
 
 namespace odmr::app {
 
-/// Where the outbound queue is: all that a list of it, and work on it by hand, needs of the configuration.
+/// Where the outbound queue and the journal are: all that a list of them, and work on them by hand, needs of the
+/// configuration.
 struct QueuePlace {
   std::string state_dir;
   LogSettings log;
-  bool can_send = false;  ///< there is an [outbound] with `to`
+  bool can_send = false;               ///< there is an [outbound] with `to`
+  std::vector<std::string> providers;  ///< by name, in the order of the file
 };
 
 /// Of the configuration only that is read, and only where the state directory is at fault it is refused: a secret that

@@ -8,6 +8,7 @@
 #include "app/bounces.hpp"
 #include "app/confinement.hpp"
 #include "app/foreign_queue.hpp"
+#include "app/journal_place.hpp"
 #include "app/kept_mail.hpp"
 #include "app/outbound.hpp"
 #include "app/plan.hpp"
@@ -89,7 +90,9 @@ class Run {
   // Without it nobody would know what a broken line left in doubt.
   bool open_journal() {
     journal::JournalOptions options;
-    options.path = settings_.state_dir + "/journal.db";
+    options.path = journal_in(settings_.state_dir);
+    options.duplicate_window = settings_.journal.duplicate_window;
+    options.receipts = settings_.journal.receipts;
     auto opened = journal::Journal::open(options, loop_.get_executor(), *disk_, network_.clock(), log_);
     if (opened) journal_ = std::move(*opened);
     const auto kept = opened ? open_kept_mail() : Result<void>(fail(opened.error()));

@@ -439,6 +439,16 @@ void read_submit(const Table& table, Settings& settings) {
   }
 }
 
+JournalSettings read_journal(const Table& table) {
+  JournalSettings journal;
+  // RFC 5321 4.5.4.1: who sends goes on trying for four or five days; what is forgotten before comes twice.
+  journal.duplicate_window = table.duration("duplicate_window", journal.duplicate_window,
+                                            {std::chrono::hours(1), std::chrono::hours(24 * 365)});
+  journal.receipts =
+      table.duration("receipts", journal.receipts, {std::chrono::hours(1), std::chrono::hours(24 * 3650)});
+  return journal;
+}
+
 // Tables of the contract whose work is still to come: they are checked, so that a configuration stays good.
 std::vector<std::string> read_what_is_to_come(const Table& root) {
   std::vector<std::string> unused;
@@ -497,6 +507,7 @@ Settings read_settings(config::Document& document) {
   if (!has_own) settings.deliver = settings.providers.front().deliver;
   read_outbound(outbound, settings);
   read_submit(root.table("submit"), settings);
+  settings.journal = read_journal(root.table("journal"));
   settings.unused = read_what_is_to_come(root);
   return settings;
 }

@@ -97,6 +97,12 @@ struct SubmitSettings {
   std::uint64_t max_size = k_max_submission;
 };
 
+/// [journal]
+struct JournalSettings {
+  Duration duplicate_window = std::chrono::hours(7 * 24);
+  Duration receipts = std::chrono::hours(90 * 24);
+};
+
 /// [timeouts]
 struct TimeoutSettings {
   Duration connect = std::chrono::seconds(30);
@@ -146,6 +152,7 @@ struct Settings {
   std::optional<CommandSettings> command;
   Order order = Order::side_by_side;
   SubmitSettings submit;
+  JournalSettings journal;
   std::vector<std::string> unused;  ///< tables that are understood, and that this version does nothing with
 };
 

@@ -10,11 +10,13 @@
 #include "app/submit.hpp"
 #include "base/ascii.hpp"
 #include "cli/common_options.hpp"
+#include "cli/journal_command.hpp"
 #include "cli/probe_command.hpp"
 #include "cli/process.hpp"
 #include "cli/progress.hpp"
 #include "cli/queue_command.hpp"
 #include "cli/render.hpp"
+#include "cli/status_command.hpp"
 #include "net/digest.hpp"
 
 namespace odmr::cli {
@@ -158,6 +160,36 @@ CLI::App* add_queue(CLI::App& program, QueueOptions& options) {
   return queue;
 }
 
+CLI::App* add_status(CLI::App& program, StatusOptions& options) {
+  auto* status = program.add_subcommand("status", "show how it stands with each provider, or what a session did");
+  auto* session = status->add_option("--session", options.session, "what came in it: its id, or enough of it");
+  session->type_name("ID");
+  auto* max_age = status->add_option("--max-age", options.max_age, "exit 75 when the last good session is older");
+  max_age->type_name("DURATION")->excludes(session);
+  return status;
+}
+
+CLI::App* add_journal(CLI::App& program, JournalOptions& options) {
+  using Action = JournalOptions::Action;
+  auto* journal = program.add_subcommand("journal", "look at what may be offered again, and work on it");
+  journal->require_subcommand(0, 1);
+  journal->fallthrough();
+  const auto add = [&](const char* name, Action action, const char* text) {
+    auto* command = journal->add_subcommand(name, text)->fallthrough();
+    command->callback([&options, action] { options.action = action; });
+    return command;
+  };
+  auto* list = add("list", Action::list, "list who has which message (the default)");
+  list->add_option("--provider", options.provider, "of this provider alone")->type_name("NAME");
+  add("show", Action::show, "show entries in full")->add_option("ID", options.ids, "as listed")->required();
+  auto* forget = add("forget", Action::forget, "forget entries: what is offered again is delivered again");
+  auto* ids = forget->add_option("ID", options.ids, "as listed");
+  auto* provider = forget->add_option("--provider", options.provider, "every entry of this provider")->excludes(ids);
+  provider->type_name("NAME");
+  forget->add_flag("--all", options.all, "every entry")->excludes(ids)->excludes(provider);
+  return journal;
+}
+
 CLI::App* add_probe(CLI::App& program, ProbeOptions& options) {
   auto* probe = program.add_subcommand("probe", "send a test message, and say how each step went");
   probe->add_option("--test-mail", options.test_mail, "whom to send it to")->type_name("ADDRESS")->required();
@@ -212,11 +244,15 @@ int main(int argc, char** argv) {
   QueueOptions queue_options;
   ProbeOptions probe_options;
   SubmitOptions submit_options;
+  StatusOptions status_options;
+  JournalOptions journal_options;
   add_common(program, options);
 
   add_run(program, options.run);
   auto* check_command = program.add_subcommand("check", "find every fault in the configuration; connects to nothing");
   auto* queue = add_queue(program, queue_options);
+  auto* status = add_status(program, status_options);
+  auto* journal = add_journal(program, journal_options);
   auto* probe = add_probe(program, probe_options);
   auto* submit_command = add_submit(program, submit_options.run);
   program.add_subcommand("sendmail", "take a message from standard input, as sendmail(1) does");
@@ -230,6 +266,21 @@ int main(int argc, char** argv) {
       return k_exit_usage;
     }
     return queue_command(queue_options);
+  }
+  if (status->parsed()) {
+    static_cast<CommonOptions&>(status_options) = options;
+    return status_command(status_options);
+  }
+  if (journal->parsed()) {
+    static_cast<CommonOptions&>(journal_options) = options;
+    const bool names_none = journal_options.ids.empty() && journal_options.provider.empty() && !journal_options.all;
+    if (journal_options.action == JournalOptions::Action::forget && names_none) {
+      print_line(stderr,
+                 "odmr: name the entries by their ID (as \"odmr journal\" lists them), or say --provider or "
+                 "--all");
+      return k_exit_usage;
+    }
+    return journal_command(journal_options);
   }
   if (probe->parsed()) {
     static_cast<CommonOptions&>(probe_options) = options;

@@ -6,6 +6,8 @@
 #include <cerrno>
 #include <utility>
 
+#include "base/ascii.hpp"
+
 namespace odmr::db {
 
 namespace {
@@ -13,6 +15,7 @@ namespace {
 constexpr int k_patience_ms = 5000;
 constexpr int k_pause_ms = 10;
 constexpr int k_long_log = 1000;  // pages: four megabytes
+constexpr const char* k_newer = "a newer version of this program has made it";
 
 Errc code_for(sqlite3* database, int result) {
   switch (result & 0xff) {
@@ -136,8 +139,8 @@ void Database::Close::operator()(sqlite3* database) const {
 
 Result<Database> Database::connect(const std::string& path, int flags) {
   sqlite3* opened = nullptr;
-  const int result =
-      sqlite3_open_v2(path.c_str(), &opened, flags | SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, nullptr);
+  if ((flags & SQLITE_OPEN_READONLY) == 0) flags |= SQLITE_OPEN_READWRITE;
+  const int result = sqlite3_open_v2(path.c_str(), &opened, flags | SQLITE_OPEN_NOMUTEX, nullptr);
   Database database(opened);
   if (result != SQLITE_OK) return failed(opened, result);
   sqlite3_extended_result_codes(opened, 1);
@@ -159,6 +162,49 @@ Result<Database> Database::in_memory(const Schema& schema) {
   if (!database) return database;
   if (auto ready = database->prepare_for_use(); !ready) return fail(ready.error());
   if (auto ensured = database->ensure(schema); !ensured) return fail(ensured.error());
+  return database;
+}
+
+namespace {
+
+// "file:" and the path, in which only the letters that mean nothing there stand for themselves.
+std::string immutable_uri(const std::string& path) {
+  std::string uri = "file:";
+  for (const char c : path) {
+    if (is_alnum(c) || c == '/' || c == '.' || c == '-' || c == '_') {
+      uri += c;
+    } else {
+      constexpr const char* k_digits = "0123456789ABCDEF";
+      const auto byte = static_cast<unsigned char>(c);
+      uri += {'%', k_digits[byte >> 4U], k_digits[byte & 0xfU]};
+    }
+  }
+  return uri + "?immutable=1";
+}
+
+}  // namespace
+
+Result<Database> Database::open_to_read(const std::string& path, const Schema& schema) {
+  if (::access(path.c_str(), R_OK) != 0) return fail(system_error(errno, path));
+  auto database = connect(path, SQLITE_OPEN_READONLY);
+  if (!database) return database;
+  auto version = database->number("PRAGMA user_version");
+  // Without its log, which nobody may make who may not write there, the file is all that there is, and at rest.
+  const bool is_at_rest = ::access((path + "-wal").c_str(), F_OK) != 0;
+  if (!version && is_at_rest && version.error().code != Errc::malformed) {
+    database = connect(immutable_uri(path), SQLITE_OPEN_READONLY | SQLITE_OPEN_URI);
+    if (!database) return database;
+    version = database->number("PRAGMA user_version");
+  }
+  if (!version) return fail(version.error());
+  if (*version < schema.version) {
+    database = database->copy_in_memory();
+    if (!database) return database;
+    if (auto ensured = database->ensure(schema); !ensured) return fail(ensured.error());
+    return database;
+  }
+  if (*version > schema.version) return fail(Errc::denied, k_newer);
+  if (auto ready = database->prepare_for_use(); !ready) return fail(ready.error());
   return database;
 }
 
@@ -219,7 +265,7 @@ Result<void> Database::make_or_upgrade(const Schema& schema, std::int64_t versio
   if (version < 1 || schema.upgrades.empty()) {
     return fail(Errc::malformed, "the database is of another version or program");
   }
-  if (version > schema.version) return fail(Errc::denied, "a newer version of this program has made it");
+  if (version > schema.version) return fail(Errc::denied, k_newer);
   for (const char* step : schema.upgrades.subspan(static_cast<std::size_t>(version - 1))) {
     if (auto climbed = run(step); !climbed) return climbed;
   }

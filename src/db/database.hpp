@@ -92,6 +92,9 @@ class Database {
   /// Opens it, and makes it when it is missing or empty.
   static Result<Database> open(const std::string& path, const Schema& schema);
   static Result<Database> in_memory(const Schema& schema);
+  /// For reading alone, also by who may not write there. One of an older version is read as a copy in memory, brought
+  /// up to this one.
+  static Result<Database> open_to_read(const std::string& path, const Schema& schema);
 
   Result<Statement> prepare(std::string_view sql);
   /// SQL without parameters and rows.

@@ -2,14 +2,15 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
 #include <utility>
+
+#include "journal/stored_time.hpp"
 
 namespace odmr::journal {
 
 namespace {
 
-constexpr db::Schema k_schema{1, R"(
+constexpr const char* k_entries = R"(
   CREATE TABLE entry(
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     provider TEXT NOT NULL,
@@ -20,24 +21,26 @@ constexpr db::Schema k_schema{1, R"(
     connection TEXT NOT NULL,
     answer INTEGER NOT NULL,
     fate INTEGER NOT NULL,
-    kept TEXT NOT NULL DEFAULT '',
-    time INTEGER NOT NULL) STRICT;
+    time INTEGER NOT NULL,
+    kept TEXT NOT NULL DEFAULT '') STRICT;
   CREATE INDEX entry_address ON entry(provider, recipient, reverse_path);
   CREATE INDEX entry_connection ON entry(connection);
-)"};
+)";
+
+constexpr const char* k_kept = "ALTER TABLE entry ADD COLUMN kept TEXT NOT NULL DEFAULT '';";
+
+// 1: the entries. 2: mail that is kept here, and the receipts.
+db::Schema schema() {
+  static const std::string sql = std::string(k_entries) + ReceiptBook::tables();
+  static const std::string to_2 = std::string(k_kept) + ReceiptBook::tables();
+  static const std::array<const char*, 1> upgrades{to_2.c_str()};
+  return {2, sql.c_str(), upgrades};
+}
 
 // What the provider may offer again: it was told 4xx, or it was told 2xx and perhaps has not read it. While the
 // connection that it was told so on lives, it has not lost that answer: the same bytes again are another message.
 constexpr const char* k_open =
     " provider = ?1 AND recipient = ?2 AND reverse_path = ?3 AND (answer = 2 OR answer = 1 AND connection <> ?4) ";
-
-std::int64_t to_number(WallTime time) {
-  return std::chrono::duration_cast<std::chrono::microseconds>(time.time_since_epoch()).count();
-}
-
-WallTime to_time(std::int64_t number) {
-  return WallTime(std::chrono::duration_cast<WallTime::duration>(std::chrono::microseconds(number)));
-}
 
 Result<void> done(const Result<std::uint64_t>& run) {
   if (!run) return fail(run.error());
@@ -48,7 +51,8 @@ Result<void> done(const Result<std::uint64_t>& run) {
 
 struct Book::Statements {
   db::Statement may_be_had, find, put, settle, forget, forget_answered, date_now, forget_older, forget_provider;
-  db::Statement kept, kept_is_there, forget_kept, in_doubt, entries;
+  db::Statement kept, kept_is_there, forget_kept, forget_all, in_doubt, entries, entry;
+  std::optional<ReceiptBook> receipts;
 
   Result<void> prepare(db::Database& database);
 };
@@ -56,7 +60,7 @@ struct Book::Statements {
 Result<void> Book::Statements::prepare(db::Database& database) {
   const std::string all_columns =
       "SELECT id, provider, reverse_path, recipient, digest, size, connection, answer, fate, kept, time FROM entry ";
-  const std::array<std::pair<db::Statement*, std::string>, 14> all{{
+  const std::array<std::pair<db::Statement*, std::string>, 16> all{{
       {&may_be_had, "SELECT EXISTS(SELECT 1 FROM entry WHERE" + std::string(k_open) + ")"},
       {&find, "SELECT id FROM entry WHERE" + std::string(k_open) + "AND digest = CAST(?5 AS BLOB) ORDER BY id"},
       {&put, R"(INSERT INTO entry(provider, reverse_path, recipient, digest, size, connection, answer, fate, time)
@@ -72,14 +76,19 @@ Result<void> Book::Statements::prepare(db::Database& database) {
       {&kept, "SELECT DISTINCT kept FROM entry WHERE kept <> ''"},
       {&kept_is_there, "UPDATE entry SET kept = '' WHERE kept = ?"},
       {&forget_kept, "DELETE FROM entry WHERE kept = ?"},
+      {&forget_all, "DELETE FROM entry"},
       {&in_doubt, all_columns + "WHERE answer = 0 ORDER BY id"},
       {&entries, all_columns + "WHERE id > ? ORDER BY id LIMIT ?"},
+      {&entry, all_columns + "WHERE id = ?"},
   }};
   for (const auto& [statement, sql] : all) {
     auto ready = database.prepare(sql);
     if (!ready) return fail(ready.error());
     *statement = std::move(*ready);
   }
+  auto receipt_book = ReceiptBook::over(database);
+  if (!receipt_book) return fail(receipt_book.error());
+  receipts.emplace(std::move(*receipt_book));
   return {};
 }
 
@@ -90,11 +99,15 @@ Book& Book::operator=(Book&&) noexcept = default;
 Book::~Book() = default;
 
 Result<Book> Book::open(const std::string& path) {
-  return over(db::Database::open(path, k_schema));
+  return over(db::Database::open(path, schema()));
+}
+
+Result<Book> Book::open_to_read(const std::string& path) {
+  return over(db::Database::open_to_read(path, schema()));
 }
 
 Result<Book> Book::in_memory() {
-  return over(db::Database::in_memory(k_schema));
+  return over(db::Database::in_memory(schema()));
 }
 
 Result<Book> Book::over(Result<db::Database> database) {
@@ -171,6 +184,17 @@ Result<std::vector<std::string>> Book::kept() {
   }
 }
 
+Result<std::optional<Entry>> Book::entry(EntryId id) {
+  auto found = all_of(statements_->entry.rows({id}));
+  if (!found) return fail(found.error());
+  if (found->empty()) return std::nullopt;
+  return std::move(found->front());
+}
+
+ReceiptBook& Book::receipts() {
+  return *statements_->receipts;
+}
+
 // --- writing
 
 Result<Book::Page> Book::begin(bool synced) {
@@ -225,6 +249,18 @@ Result<bool> Book::Page::forget(EntryId id) {
 
 Result<std::uint64_t> Book::Page::forget_provider(const std::string& provider) {
   return statements_->forget_provider.run({provider});
+}
+
+Result<std::uint64_t> Book::Page::forget_all() {
+  return statements_->forget_all.run();
+}
+
+Result<void> Book::Page::keep(const std::vector<Receipt>& receipts) {
+  return statements_->receipts->keep(receipts);
+}
+
+Result<bool> Book::Page::forget_receipts(WallTime before) {
+  return statements_->receipts->forget_piece(before);
 }
 
 }  // namespace odmr::journal

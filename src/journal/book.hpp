@@ -7,6 +7,7 @@
 
 #include "db/database.hpp"
 #include "journal/entry.hpp"
+#include "journal/receipt_book.hpp"
 
 namespace odmr::journal {
 
@@ -16,6 +17,8 @@ class Book {
  public:
   static Result<Book> open(const std::string& path);
   static Result<Book> in_memory();
+  /// For reading alone, as db::Database::open_to_read: all but begin().
+  static Result<Book> open_to_read(const std::string& path);
   Book(Book&&) noexcept;
   Book& operator=(Book&&) noexcept;
   ~Book();
@@ -41,6 +44,9 @@ class Book {
   Result<std::vector<Entry>> in_doubt();
   /// In the order in which they were written, behind `after`, at most `most`.
   Result<std::vector<Entry>> entries(EntryId after, std::uint64_t most);
+  Result<std::optional<Entry>> entry(EntryId id);
+  /// What came of sessions, for reading; Page writes it.
+  ReceiptBook& receipts();
 
   /// Under which ids we keep messages of which it is not known whether they got there.
   Result<std::vector<std::string>> kept();
@@ -72,6 +78,11 @@ class Book::Page {
   Result<void> settle_kept(const std::string& id, bool is_there);
   Result<bool> forget(EntryId id);
   Result<std::uint64_t> forget_provider(const std::string& provider);
+  Result<std::uint64_t> forget_all();
+
+  /// As ReceiptBook::keep() and forget_piece().
+  Result<void> keep(const std::vector<Receipt>& receipts);
+  Result<bool> forget_receipts(WallTime before);
 
   Result<void> commit() { return transaction_.commit(); }
 

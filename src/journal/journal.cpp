@@ -19,6 +19,11 @@ struct Journal::Job {
 
 namespace {
 
+// Of receipts, in memory.
+constexpr std::size_t k_much = std::size_t{256} * 1024;
+// So many pieces are dropped when the journal is opened; what is left goes when sessions begin.
+constexpr int k_pieces_at_open = 20;
+
 Result<void> put_aside(const std::string& path, const std::string& aside) {
   for (const char* part : {"", "-wal", "-shm"}) {
     if (std::rename((path + part).c_str(), (aside + part).c_str()) != 0 && errno != ENOENT) {
@@ -83,7 +88,24 @@ Result<void> Journal::tidy() {
   const WallTime now = clock_.wall();
   const auto window = std::chrono::duration_cast<WallTime::duration>(options_.duplicate_window);
   if (auto old = page->forget_older_than(now - window, now); !old) return fail(old.error());
-  return page->commit();
+  if (auto committed = page->commit(); !committed) return committed;
+  return tidy_receipts();
+}
+
+WallTime Journal::oldest_receipt() const {
+  return clock_.wall() - std::chrono::duration_cast<WallTime::duration>(options_.receipts);
+}
+
+Result<void> Journal::tidy_receipts() {
+  for (int piece = 0; piece < k_pieces_at_open; ++piece) {
+    auto page = writer_.begin(false);
+    if (!page) return fail(page.error());
+    const auto dropped = page->forget_receipts(oldest_receipt());
+    if (!dropped) return fail(dropped.error());
+    if (!*dropped) return {};
+    if (auto committed = page->commit(); !committed) return committed;
+  }
+  return {};
 }
 
 // RFC 1047: nobody can close this window; who looks for the cause of a double shall find it.
@@ -142,6 +164,18 @@ void Journal::answers_read(const std::string& connection) {
   if (std::find(read_.begin(), read_.end(), connection) == read_.end()) read_.push_back(connection);
 }
 
+void Journal::note(Receipt receipt) {
+  trim_texts(receipt);
+  noted_weight_ += weight(receipt);
+  noted_.push_back(std::move(receipt));
+}
+
+Task<> Journal::relieve() {
+  if (noted_weight_ < k_much) co_return;
+  const auto written = co_await flush();
+  static_cast<void>(written);  // who writes next finds the same
+}
+
 Task<Result<void>> Journal::flush() {
   Job job;
   co_return co_await write(job);
@@ -158,24 +192,31 @@ Task<Result<void>> Journal::write(Job& job) {
     is_writing_ = true;
     const auto batch = std::exchange(waiting_, {});
     const auto read = std::exchange(read_, {});
-    std::function<void()> work = [&] { write_batch(batch, read); };
+    const auto noted = std::exchange(noted_, {});
+    noted_weight_ = 0;
+    std::function<void()> work = [&] { write_batch(batch, read, noted); };
     co_await disk_.run(std::move(work));
+    if (not_kept_) log_.warn("receipts are lost", {{"why", not_kept_->text}});
+    not_kept_.reset();
     is_writing_ = false;
     changed_.wake();
   }
   co_return *job.result;
 }
 
-void Journal::write_batch(const std::vector<Job*>& batch, const std::vector<std::string>& read) {
+void Journal::write_batch(const std::vector<Job*>& batch, const std::vector<std::string>& read,
+                          const std::vector<Receipt>& noted) {
   const bool synced = std::any_of(batch.begin(), batch.end(),
                                   [](const Job* job) { return job->verdict != nullptr && !job->verdict->had.empty(); });
-  const auto written = write_page(batch, read, synced);
+  const auto written = write_page(batch, read, noted, synced);
+  if (!written && !noted.empty()) not_kept_ = written.error();
   for (Job* job : batch) job->result = written;
   // Once in some hundred messages.
   if (written && writer_.wants_checkpoint()) static_cast<void>(db::Database::checkpoint(options_.path));
 }
 
-Result<void> Journal::write_page(const std::vector<Job*>& batch, const std::vector<std::string>& read, bool synced) {
+Result<void> Journal::write_page(const std::vector<Job*>& batch, const std::vector<std::string>& read,
+                                 const std::vector<Receipt>& noted, bool synced) {
   const WallTime now = clock_.wall();
   auto page = writer_.begin(synced);
   if (!page) return fail(page.error());
@@ -192,7 +233,21 @@ Result<void> Journal::write_page(const std::vector<Job*>& batch, const std::vect
     if (job->verdict == nullptr) continue;
     if (auto settled = page->settle(*job->verdict, now); !settled) return settled;
   }
+  if (auto kept = keep(*page, noted); !kept) not_kept_ = kept.error();
   return page->commit();
+}
+
+Result<void> Journal::keep(Book::Page& page, const std::vector<Receipt>& noted) {
+  if (noted.empty()) return {};
+  if (auto kept = page.keep(noted); !kept) return kept;
+  const bool is_session = std::any_of(noted.begin(), noted.end(), [](const Receipt& one) {
+    const auto* session = std::get_if<SessionReceipt>(&one);
+    return session != nullptr && !session->end;
+  });
+  if (!is_session) return {};
+  const auto dropped = page.forget_receipts(oldest_receipt());
+  if (!dropped) return fail(dropped.error());
+  return {};
 }
 
 }  // namespace odmr::journal

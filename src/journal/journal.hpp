@@ -16,6 +16,7 @@ namespace odmr::journal {
 struct JournalOptions {
   std::string path;
   Duration duplicate_window = std::chrono::hours(7 * 24);  ///< how long an entry waits to be offered again
+  Duration receipts = std::chrono::hours(90 * 24);         ///< how long they are kept
 };
 
 /// What recipients have, so that nobody gets it twice. Reading is done at once, on the loop; writing on a thread of its
@@ -48,8 +49,15 @@ class Journal {
   net::Task<Result<void>> settle(const Verdict& verdict);
   /// The provider has read all answers so far on this connection. Written with the next of the above, or by flush().
   void answers_read(const std::string& connection);
-  /// What answers_read() was told is in the book.
+  /// For those who ask later what came. Written with the next of the above, or by flush(), never synced for its own
+  /// sake; where that fails it is lost, which is said in the log and harms nobody else.
+  void note(Receipt receipt);
+  /// Writes what was noted if that has become much: for who notes without writing anything else.
+  net::Task<> relieve();
+  /// What answers_read() and note() were told is in the book.
   net::Task<Result<void>> flush();
+  /// For reading.
+  ReceiptBook& receipts() { return reader().receipts(); }
 
  private:
   struct Job;
@@ -59,10 +67,15 @@ class Journal {
   Book& reader() { return reader_ ? *reader_ : writer_; }
   static Result<Book> open_book(const std::string& path, Clock& clock, Log& log);
   Result<void> tidy();
+  Result<void> tidy_receipts();
+  WallTime oldest_receipt() const;
   void tell_doubts(const std::vector<Entry>& in_doubt);
   net::Task<Result<void>> write(Job& job);
-  void write_batch(const std::vector<Job*>& batch, const std::vector<std::string>& read);
-  Result<void> write_page(const std::vector<Job*>& batch, const std::vector<std::string>& read, bool synced);
+  void write_batch(const std::vector<Job*>& batch, const std::vector<std::string>& read,
+                   const std::vector<Receipt>& noted);
+  Result<void> write_page(const std::vector<Job*>& batch, const std::vector<std::string>& read,
+                          const std::vector<Receipt>& noted, bool synced);
+  Result<void> keep(Book::Page& page, const std::vector<Receipt>& noted);
 
   const JournalOptions options_;
   Book writer_;                 // the disk's thread has it
@@ -72,6 +85,9 @@ class Journal {
   Log& log_;
   std::vector<Job*> waiting_;
   std::vector<std::string> read_;  // connections
+  std::vector<Receipt> noted_;
+  std::size_t noted_weight_ = 0;
+  std::optional<Error> not_kept_;  // why the receipts of the last batch were lost
   bool is_writing_ = false;
   net::Wakeup changed_;
 };

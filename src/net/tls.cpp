@@ -143,6 +143,11 @@ std::string common_name_of(X509* certificate) {
 TlsContext::TlsContext(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 TlsContext::~TlsContext() = default;
 
+std::string TlsContext::verification() const {
+  if (impl_->pins_alone) return "pin";
+  return impl_->pins.empty() ? "chain" : "chain and pin";
+}
+
 Result<std::shared_ptr<TlsContext>> TlsContext::client(const TlsClientOptions& options) {
   ERR_clear_error();
   auto impl = std::make_unique<Impl>(SSL_CTX_new(TLS_client_method()));

@@ -41,6 +41,9 @@ class TlsContext {
   static Result<std::shared_ptr<TlsContext>> client(const TlsClientOptions& options);
   static Result<std::shared_ptr<TlsContext>> server(const TlsServerOptions& options);
 
+  /// How a client knows the server: "chain", "pin" or "chain and pin".
+  std::string verification() const;
+
   class Impl;  // of OpenSSL, known to tls.cpp and tls_transport.cpp
   explicit TlsContext(std::unique_ptr<Impl> impl);
   ~TlsContext();

@@ -12,6 +12,7 @@ namespace odmr::receive {
 
 using net::Task;
 using smtp::Reply;
+using RefusedBy = journal::RecipientReceipt::By;
 
 namespace {
 
@@ -66,8 +67,10 @@ struct Reception::Message {
   std::uint64_t bytes = 0;
   bool is_bounce_kept = false;
   bool is_streaming = false;      // to the target
+  bool is_handed_over = false;    // the target has had its say
   std::optional<Copy> copy;       // where a recipient is withheld, or we may have to keep the message
   std::optional<Reply> hopeless;  // why nothing of the rest is looked at
+  journal::MessageReceipt receipt;
 
   explicit Message(std::size_t header_kept) : header(header_kept) {}
 
@@ -107,6 +110,23 @@ std::string comparable(const smtp::Mailbox& mailbox) {
   return same.text();
 }
 
+void finish_receipt(journal::MessageReceipt& receipt, const std::string& connection, const Reply& reply, WallTime now) {
+  using Fate = journal::MessageReceipt::Fate;
+  const auto has_target_said = [&receipt](char digit) {
+    return std::any_of(receipt.recipients.begin(), receipt.recipients.end(), [digit](const auto& one) {
+      return one.by == journal::RecipientReceipt::By::target && one.reply.starts_with(digit);
+    });
+  };
+  receipt.connection = connection;
+  receipt.reply = reply.joined();
+  receipt.time = now;
+  receipt.fate = reply.is_transient()   ? Fate::put_off
+                 : !reply.is_positive() ? Fate::refused
+                 : has_target_said('2') ? Fate::received
+                 : has_target_said('4') ? Fate::kept_here
+                                        : Fate::duplicate;
+}
+
 }  // namespace
 
 Reception::Reception(const ReceptionOptions& options, History& history, const Guard& guard, deliver::Target& target,
@@ -133,6 +153,7 @@ Reply Reception::soft(Reply reply) const {
 // --- the envelope
 
 Task<Reply> Reception::on_mail(const smtp::MailCommand& mail, const server::Hello& hello) {
+  co_await journal_.relieve();
   message_ = std::make_unique<Message>(options_.header_looked_at);
   message_->mail = mail;
   message_->reverse_path = mail.reverse_path.is_null ? "<>" : comparable(mail.reverse_path.mailbox);
@@ -160,7 +181,7 @@ Task<Reply> Reception::ask_target(const smtp::MailCommand& mail) {
 Task<Reply> Reception::on_rcpt(const smtp::RcptCommand& rcpt) {
   if (auto objection = guard_.objection(rcpt.forward_path)) {
     Reply refusal = soft(std::move(*objection));
-    note_refused_recipient(rcpt.forward_path.text(), refusal);
+    note_refused_recipient(rcpt.forward_path.text(), refusal, RefusedBy::guard);
     co_return refusal;
   }
   Recipient recipient{rcpt, message_->recipients.size(), comparable(rcpt.forward_path.mailbox)};
@@ -169,7 +190,7 @@ Task<Reply> Reception::on_rcpt(const smtp::RcptCommand& rcpt) {
   if (reply.is_positive())
     message_->recipients.push_back(std::move(recipient));
   else
-    note_refused_recipient(rcpt.forward_path.text(), reply);
+    note_refused_recipient(rcpt.forward_path.text(), reply, state_error_ ? RefusedBy::guard : RefusedBy::target);
   co_return reply;
 }
 
@@ -201,24 +222,29 @@ journal::Address Reception::address_of(const Recipient& recipient) const {
   return {options_.provider, message_->reverse_path, recipient.name};
 }
 
-void Reception::note_refused_recipient(std::string path, const Reply& reply) {
+void Reception::note_refused_recipient(std::string path, const Reply& reply, RefusedBy by) {
   if (reply.is_transient()) counter_.put_off_recipient();
   log_.info("recipient refused", {{"id", message_->id},
                                   {"reverse_path", message_->mail.reverse_path.text()},
                                   {"recipient", path},
                                   {"reply", reply.joined()}});
+  message_->receipt.add_refused(path, by, reply.joined());
   auto& refused = message_->refused;
   if (refused.count++ == 0 || reply.is_transient()) refused.counted = reply;
   refused.paths.update(path + '\0');
 }
 
 void Reception::on_rcpt_refused(std::string_view argument, const Reply& reply) {
-  note_refused_recipient(std::string(argument), reply);
+  note_refused_recipient(std::string(argument), reply, RefusedBy::guard);
 }
 
 void Reception::on_mail_refused(std::string_view argument, const Reply& reply) {
   counter_.refused(reply, net::sha256("MAIL " + std::string(argument)));
   log_.info("message refused", {{"mail", std::string(argument)}, {"reply", reply.joined()}});
+  journal::MessageReceipt receipt;
+  receipt.reverse_path = argument;
+  finish_receipt(receipt, options_.connection, reply, clock_.wall());
+  journal_.note(std::move(receipt));
 }
 
 std::string Reception::trace(const std::vector<smtp::Mailbox>& recipients) {
@@ -402,6 +428,7 @@ Task<Reply> Reception::hand_over(server::Peer& peer) {
     co_await target_.abandon();
   } else {
     const auto replies = co_await target_.finish();
+    message_->is_handed_over = true;
     auto reply = replies.begin();
     for (auto& one : message_->recipients) {
       if (one.is_asked_for() && reply != replies.end()) one.reply = soft(*reply++);
@@ -634,6 +661,7 @@ void Reception::count_recipients_refused() {
   if (refused.count == 0 || !message_->recipients.empty()) return;
   const std::string fingerprint = "RCPT " + message_->mail.reverse_path.text() + '\0' + refused.paths.finish();
   counter_.refused(refused.counted, net::sha256(fingerprint));
+  note_receipt(refused.counted, 0);
 }
 
 Task<> Reception::on_abandon() {
@@ -657,6 +685,25 @@ void Reception::log_message(const Reply& reply, std::uint64_t size) {
              {"recipients", std::to_string(recipients.size())},
              {"bytes", std::to_string(size)},
              {"reply", reply.joined()}});
+  note_receipt(reply, size);
+}
+
+// What came of the message, for who asks later.
+void Reception::note_receipt(const Reply& reply, std::uint64_t size) {
+  journal::MessageReceipt& receipt = message_->receipt;
+  receipt.id = message_->id;
+  receipt.reverse_path = message_->reverse_path;
+  receipt.size = size;
+  receipt.digest = message_->digest;
+  for (const auto& one : message_->recipients) {
+    using By = journal::RecipientReceipt::By;
+    const bool is_unheard = one.is_withheld_still() || (one.reply.is_positive() && !message_->is_handed_over);
+    const By by = one.had ? By::journal : is_unheard ? By::accepted : By::target;
+    const bool has_reply = !one.had && !one.is_withheld_still();
+    receipt.recipients.push_back({one.name, by, has_reply ? one.reply.joined() : std::string()});
+  }
+  finish_receipt(receipt, options_.connection, reply, clock_.wall());
+  journal_.note(std::move(receipt));
 }
 
 }  // namespace odmr::receive

@@ -99,7 +99,7 @@ class Reception final : public server::MailHandler {
   net::Task<smtp::Reply> ask_target(const smtp::MailCommand& mail);
   net::Task<> decide_on(Recipient& recipient);
   smtp::Reply said_of(const Recipient& recipient) const;
-  void note_refused_recipient(std::string path, const smtp::Reply& reply);
+  void note_refused_recipient(std::string path, const smtp::Reply& reply, journal::RecipientReceipt::By by);
 
   // --- the content
   std::optional<smtp::Reply> begin_copy();
@@ -131,6 +131,7 @@ class Reception final : public server::MailHandler {
   smtp::Reply soft(smtp::Reply reply) const;
   std::string trace(const std::vector<smtp::Mailbox>& recipients);
   void log_message(const smtp::Reply& reply, std::uint64_t size);
+  void note_receipt(const smtp::Reply& reply, std::uint64_t size);
 
   const ReceptionOptions& options_;
   History& history_;

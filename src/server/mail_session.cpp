@@ -295,7 +295,11 @@ class MailSession final : public Peer {
   Task<> data(const smtp::Command& command) {
     if (!command.argument.empty()) co_return refuse(Reply(501, "5.5.4 DATA takes no argument"));
     if (!in_transaction_) co_return refuse(Reply(503, "5.5.1 MAIL first"));
-    if (recipients_ == 0) co_return refuse(Reply(554, "5.5.1 no valid recipients"));
+    if (recipients_ == 0) {
+      // With nobody to go to the transaction is over: who says MAIL next, without RSET, means another message.
+      refuse(Reply(554, "5.5.1 no valid recipients"));
+      co_return co_await abandon();
+    }
     const auto refused = co_await handler_.on_data();
     if (refused) {
       // Nothing that was accepted counts any more: a second DATA has nobody to go to.

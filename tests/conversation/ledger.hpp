@@ -29,7 +29,8 @@ struct Delivery {
   bool complete = false;                ///< the target has seen the final dot
   bool lmtp = false;
   std::vector<int> replies;  ///< what it said to that
-  std::map<std::string, std::size_t> answered;  ///< for whom a 250 to the provider stands on it, and on which connection
+  std::map<std::string, std::size_t>
+      answered;  ///< for whom a 250 to the provider stands on it, and on which connection
 };
 
 /// A message that we keep for the target.

@@ -69,7 +69,7 @@ struct World {
   bool lmtp = false;
   bool lines_break = false;
   bool target_line_breaks = false;  ///< too: then what it took and could not tell of comes twice (RFC 1047)
-  bool is_moody = false;  ///< the target
+  bool is_moody = false;            ///< the target
   receive::Shelf* shelf = nullptr;
 };
 

@@ -338,6 +338,22 @@ void compare_kept(const Expectation& expected, const Ledger& ledger, std::vector
   mismatches.push_back("kept: " + std::to_string(expected.kept.size()) + " were due, there are" + all);
 }
 
+// Throws where the journal cannot be read.
+Receipts receipts_in(journal::Journal& journal) {
+  journal::ReceiptBook& book = journal.receipts();
+  Receipts receipts;
+  receipts.sessions = book.sessions_named("", 10).value();
+  for (const auto& session : receipts.sessions) {
+    const auto connections = book.connections(session.id, 0, 1000).value();
+    for (const auto& connection : connections) {
+      receipts.connections.push_back(connection);
+      const auto lines = book.messages(connection.name, 0, 1000).value();
+      for (const auto& line : lines) receipts.messages.push_back(line.message);
+    }
+  }
+  return receipts;
+}
+
 void compare_bounces(const Expectation& expected, const Ledger& ledger, std::vector<std::string>& mismatches) {
   std::vector<std::string> kept;
   for (const auto& record : ledger.bounces) {
@@ -479,9 +495,10 @@ Performance perform(const Transcript& transcript, const Variation& variation) {
   if (!journal) throw std::runtime_error(journal.error().text);
 
   const TimePoint begin = simulation.now();
-  performance.ended = simulation.run(run_fetch(plan, network, **journal, bounces, keeps_deferred ? &shelf : nullptr,
-                                                log, stop, performance.report));
+  performance.ended = simulation.run(
+      run_fetch(plan, network, **journal, bounces, keeps_deferred ? &shelf : nullptr, log, stop, performance.report));
   performance.took = simulation.now() - begin;
+  performance.receipts = receipts_in(**journal);
   simulation.run(wait_for_actors(scene));
   network.note_traffic(performance);
   if (variation.lenient) return performance;

@@ -33,11 +33,19 @@ struct Variation {
   std::string text() const;
 };
 
+/// What the journal has of the session afterwards.
+struct Receipts {
+  std::vector<journal::SessionReceipt> sessions;
+  std::vector<journal::ConnectionReceipt> connections;
+  std::vector<journal::MessageReceipt> messages;
+};
+
 /// What a run came to.
 struct Performance {
   bool ended = false;  ///< the session, by itself
   Duration took{};
   app::SessionReport report;
+  Receipts receipts;
   std::vector<std::string> mismatches;  ///< with the transcript
   std::map<LineName, net::Traffic> traffic;
   std::map<LineName, std::string> input;  ///< what each peer said to us

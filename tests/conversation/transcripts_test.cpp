@@ -16,6 +16,43 @@ namespace {
 constexpr std::size_t k_most_splits = 600;     // of one line; at fewer bytes every place is tried
 constexpr std::size_t k_most_tls_splits = 60;  // the same under TLS, where most bytes are the handshake's
 
+// The receipts say what the report says, whatever failed on the lines: each message that was counted has its own.
+std::string faults_of_receipts(const Performance& performance) {
+  const auto& report = performance.report;
+  const auto& receipts = performance.receipts;
+  if (receipts.sessions.size() != 1) return "there is no receipt of the session\n";
+  const auto& end = receipts.sessions.front().end;
+  if (!end) return "the session's receipt has no end\n";
+  if (end->outcome != report.outcome || end->text != report.text.substr(0, journal::k_longest_text)) {
+    return "the receipt has another outcome\n";
+  }
+  std::string faults;
+  const auto& received = report.received;
+  // One that was withdrawn because the line had gone has a receipt, and is none that anybody was answered for.
+  const auto answered =
+      static_cast<std::uint64_t>(std::count_if(receipts.messages.begin(), receipts.messages.end(), [](const auto& one) {
+        return !one.reply.starts_with("451 4.4.2 the line broke");
+      }));
+  if (answered != received.messages + received.rejected + received.deferred + received.duplicates) {
+    faults += std::to_string(answered) + " messages have receipts\n";
+  }
+  std::uint64_t bytes = 0;
+  for (const auto& message : receipts.messages) {
+    const bool is_taken = std::any_of(message.recipients.begin(), message.recipients.end(), [](const auto& one) {
+      return one.by == journal::RecipientReceipt::By::target && one.reply.starts_with('2');
+    });
+    if (is_taken) bytes += message.size;
+  }
+  if (bytes != received.bytes) faults += "the receipts have " + std::to_string(bytes) + " bytes\n";
+  const auto made = static_cast<std::uint64_t>(std::count_if(receipts.connections.begin(), receipts.connections.end(),
+                                                             [](const auto& one) { return !one.address.empty(); }));
+  if (made != report.connections) faults += std::to_string(made) + " connections have receipts\n";
+  const bool all_ended = std::all_of(receipts.connections.begin(), receipts.connections.end(),
+                                     [](const auto& one) { return one.ended && !one.how.empty(); });
+  if (!all_ended) faults += "a connection's receipt has no end\n";
+  return faults;
+}
+
 // What is wrong with a run, for people; empty when nothing is.
 std::string faults_of(const Transcript& transcript, const Performance& performance) {
   std::string faults;
@@ -26,7 +63,7 @@ std::string faults_of(const Transcript& transcript, const Performance& performan
   for (const auto& one : unspeakable(transcript)) {
     if (performance.log.find(one) != std::string::npos) faults += "the log shows \"" + one + "\"\n";
   }
-  return faults;
+  return faults + faults_of_receipts(performance);
 }
 
 // What must hold of a session whatever fails in it, and what of one that went as it should.
@@ -35,7 +72,8 @@ std::string faults_of_counts(const Performance& performance) {
   const std::uint64_t taken = performance.ledger.taken();
   const std::uint64_t accepted = performance.ledger.accepted();
   if (received.messages > taken) return "more messages were counted than the target took\n";
-  if (received.messages + received.duplicates < accepted) return "fewer messages were counted than the provider heard 250 for\n";
+  if (received.messages + received.duplicates < accepted)
+    return "fewer messages were counted than the provider heard 250 for\n";
   return {};
 }
 

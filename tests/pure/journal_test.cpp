@@ -92,7 +92,7 @@ TEST_CASE("journal: equal messages are counted, and a match moves its entry", "[
   CHECK(find(book, "s-2", k_digest, {*found}) == second.front());
   auto page = book.begin(true);
   REQUIRE(page);
-  REQUIRE(page->settle({"s-2", Answer::accepted, {{*found, Fate::delivered}}, {}}, k_now));
+  REQUIRE(page->settle({"s-2", Answer::accepted, {{*found, Fate::delivered}}, {}, {}}, k_now));
   REQUIRE(page->commit());
   CHECK(find(book, "s-2") == second.front());
   CHECK(find(book, "s-3") == first.front());
@@ -115,10 +115,10 @@ TEST_CASE("journal: what was intended and came to nothing is gone, and what nobo
   Book book = new_book();
   auto page = book.begin(false);
   REQUIRE(page);
-  const auto ids = page->intend({"isp", "<>", {"bob@customer.example", "carol@customer.example"}, k_digest, 5, "s-1"},
-                                k_now);
+  const auto ids =
+      page->intend({"isp", "<>", {"bob@customer.example", "carol@customer.example"}, k_digest, 5, "s-1"}, k_now);
   REQUIRE(ids);
-  REQUIRE(page->settle({"s-1", Answer::accepted, {}, {ids->front()}}, k_now));
+  REQUIRE(page->settle({"s-1", Answer::accepted, {}, {}, {ids->front()}}, k_now));
   REQUIRE(page->commit());
   const auto doubts = book.in_doubt();
   REQUIRE(doubts);
@@ -138,7 +138,8 @@ TEST_CASE("journal: a page that is not committed leaves nothing", "[journal]") {
   CHECK(count(book) == 0);
 }
 
-TEST_CASE("journal: what is older than the window goes, and a clock that was ahead keeps nothing for ever", "[journal]") {
+TEST_CASE("journal: what is older than the window goes, and a clock that was ahead keeps nothing for ever",
+          "[journal]") {
   Book book = new_book();
   const auto week = std::chrono::hours(7 * 24);
   had(book, "s-1", Answer::accepted, {"old@customer.example"}, k_digest, k_now - week - std::chrono::hours(1));

@@ -47,7 +47,7 @@ SendmailOptions parsed(const std::string& text) {
 // A queue of its own, and standard input from a file.
 struct Mailer {
   TemporaryDirectory directory;
-  app::SubmissionPlace place{"", directory / "state", false, "mail.example.org", 0};
+  app::SubmissionPlace place{"", directory / "state", false, std::nullopt, "mail.example.org", 0};
 
   app::Sent<> send(const std::string& call, const std::string& message) const {
     test::write_file(directory / "in", message);
@@ -300,7 +300,7 @@ TEST_CASE("sendmail: too large a message", "[sendmail]") {
 
 TEST_CASE("sendmail: nobody at the socket is for later, and says what to do", "[sendmail]") {
   Mailer mailer;
-  mailer.place = {mailer.directory / "none", "", false, "", 0};
+  mailer.place = {mailer.directory / "none", "", false, std::nullopt, "", 0};
   const auto sent = mailer.send("sendmail root", "Subject: x\n\n");
   CHECK(exit_of(sent) == EX_TEMPFAIL);
   CHECK(sent.error().text.find("odmr submit") != std::string::npos);

@@ -1,0 +1,455 @@
+#include "journal/receipt_book.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "journal/stored_time.hpp"
+
+namespace odmr::journal {
+
+namespace {
+
+// What is dropped at a time.
+constexpr std::int64_t k_messages_in_piece = 1000;
+constexpr int k_sessions_in_piece = 100;
+
+constexpr const char* k_tables = R"(
+  CREATE TABLE session(
+    number INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    provider TEXT NOT NULL,
+    started INTEGER NOT NULL,
+    ended INTEGER,
+    outcome TEXT,
+    is_good INTEGER,
+    text TEXT,
+    connections INTEGER,
+    messages INTEGER,
+    recipients INTEGER,
+    bytes INTEGER,
+    rejected INTEGER,
+    deferred INTEGER,
+    duplicates INTEGER) STRICT;
+  CREATE INDEX session_provider ON session(provider, number);
+  CREATE INDEX session_started ON session(started);
+  CREATE TABLE connection(
+    number INTEGER PRIMARY KEY,
+    session TEXT NOT NULL,
+    place INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    started INTEGER NOT NULL,
+    ended INTEGER,
+    address TEXT NOT NULL,
+    tls TEXT NOT NULL,
+    verified TEXT NOT NULL,
+    mechanism TEXT NOT NULL,
+    greeting TEXT NOT NULL,
+    reply TEXT NOT NULL,
+    how TEXT NOT NULL,
+    UNIQUE(session, place)) STRICT;
+  CREATE TABLE message(
+    number INTEGER PRIMARY KEY,
+    connection TEXT NOT NULL,
+    id TEXT NOT NULL,
+    reverse_path TEXT NOT NULL,
+    unlisted INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    digest BLOB NOT NULL,
+    reply TEXT NOT NULL,
+    fate INTEGER NOT NULL,
+    time INTEGER NOT NULL) STRICT;
+  CREATE INDEX message_connection ON message(connection);
+  CREATE TABLE recipient(
+    number INTEGER PRIMARY KEY,
+    message INTEGER NOT NULL,
+    address TEXT NOT NULL,
+    said_by INTEGER NOT NULL,
+    reply TEXT NOT NULL) STRICT;
+  CREATE INDEX recipient_message ON recipient(message);
+)";
+
+Result<void> done(const Result<std::uint64_t>& run) {
+  if (!run) return fail(run.error());
+  return {};
+}
+
+// What the first row has in its first column.
+Result<std::optional<std::int64_t>> number_in(Result<db::Rows> rows) {
+  if (!rows) return fail(rows.error());
+  const auto is_there = rows->next();
+  if (!is_there) return fail(is_there.error());
+  if (!*is_there) return std::nullopt;
+  return rows->number(0);
+}
+
+Result<std::optional<std::string>> text_in(Result<db::Rows> rows) {
+  if (!rows) return fail(rows.error());
+  const auto is_there = rows->next();
+  if (!is_there) return fail(is_there.error());
+  if (!*is_there) return std::nullopt;
+  return std::string(rows->text(0));
+}
+
+template <class Value, class Read>
+Result<std::vector<Value>> all_of(Result<db::Rows> rows, const Read& read) {
+  if (!rows) return fail(rows.error());
+  std::vector<Value> found;
+  for (;;) {
+    const auto is_there = rows->next();
+    if (!is_there) return fail(is_there.error());
+    if (!*is_there) return found;
+    found.push_back(read(*rows));
+  }
+}
+
+std::uint64_t count_in(const db::Rows& rows, int column) {
+  return static_cast<std::uint64_t>(rows.number(column));
+}
+
+std::int64_t number(std::uint64_t count) {
+  return static_cast<std::int64_t>(count);
+}
+
+Outcome outcome_named(std::string_view word) {
+  for (int i = 0; i <= static_cast<int>(Outcome::bug); ++i) {
+    if (name(static_cast<Outcome>(i)) == word) return static_cast<Outcome>(i);
+  }
+  return Outcome::bug;
+}
+
+constexpr const char* k_session_columns =
+    "SELECT id, provider, started, ended, outcome, text, connections, messages, recipients, bytes, rejected, "
+    "deferred, duplicates FROM session ";
+
+SessionReceipt session_in(const db::Rows& rows) {
+  SessionReceipt session;
+  session.id = rows.text(0);
+  session.provider = rows.text(1);
+  session.started = to_time(rows.number(2));
+  if (rows.is_null(3)) return session;
+  SessionReceipt::End& end = session.end.emplace();
+  end.time = to_time(rows.number(3));
+  end.outcome = outcome_named(rows.text(4));
+  end.text = rows.text(5);
+  end.connections = count_in(rows, 6);
+  end.messages = count_in(rows, 7);
+  end.recipients = count_in(rows, 8);
+  end.bytes = count_in(rows, 9);
+  end.rejected = count_in(rows, 10);
+  end.deferred = count_in(rows, 11);
+  end.duplicates = count_in(rows, 12);
+  return session;
+}
+
+ConnectionReceipt connection_in(const db::Rows& rows) {
+  ConnectionReceipt connection;
+  connection.session = rows.text(0);
+  connection.number = count_in(rows, 1);
+  connection.name = rows.text(2);
+  connection.started = to_time(rows.number(3));
+  if (!rows.is_null(4)) connection.ended = to_time(rows.number(4));
+  connection.address = rows.text(5);
+  connection.tls = rows.text(6);
+  connection.verified = rows.text(7);
+  connection.mechanism = rows.text(8);
+  connection.greeting = rows.text(9);
+  connection.reply = rows.text(10);
+  connection.how = rows.text(11);
+  return connection;
+}
+
+ReceiptBook::Line line_in(const db::Rows& rows) {
+  ReceiptBook::Line line;
+  line.place = rows.number(0);
+  MessageReceipt& message = line.message;
+  message.connection = rows.text(1);
+  message.id = rows.text(2);
+  message.reverse_path = rows.text(3);
+  message.unlisted = count_in(rows, 4);
+  message.size = count_in(rows, 5);
+  message.digest = rows.text(6);
+  message.reply = rows.text(7);
+  message.fate = static_cast<MessageReceipt::Fate>(rows.number(8));
+  message.time = to_time(rows.number(9));
+  return line;
+}
+
+RecipientReceipt recipient_in(const db::Rows& rows) {
+  return {std::string(rows.text(0)), static_cast<RecipientReceipt::By>(rows.number(1)), std::string(rows.text(2))};
+}
+
+}  // namespace
+
+struct ReceiptBook::Statements {
+  db::Statement mark, release, undo;
+  db::Statement begin_session, end_session, put_connection, put_message, put_recipient;
+  db::Statement session_before, connection_before, message_before, started_before;
+  db::Statement forget_recipients, forget_messages, forget_connections, forget_session;
+  db::Statement forget_recipients_to, forget_messages_to;
+  db::Statement forget_recipients_on, forget_messages_on, forget_connection;
+  db::Statement last_sessions, last_good, count_sessions, sessions_named, connections, messages, recipients;
+
+  Result<void> prepare(db::Database& database);
+  Result<void> prepare_reading(db::Database& database);
+  Result<void> prepare_forgetting(db::Database& database);
+
+ private:
+  using List = std::initializer_list<std::pair<db::Statement*, std::string>>;
+  static Result<void> prepare_all(db::Database& database, List list);
+};
+
+Result<void> ReceiptBook::Statements::prepare_all(db::Database& database, List list) {
+  for (const auto& [statement, sql] : list) {
+    auto ready = database.prepare(sql);
+    if (!ready) return fail(ready.error());
+    *statement = std::move(*ready);
+  }
+  return {};
+}
+
+Result<void> ReceiptBook::Statements::prepare(db::Database& database) {
+  auto prepared = prepare_all(
+      database,
+      {
+          {&mark, "SAVEPOINT receipts"},
+          {&release, "RELEASE receipts"},
+          {&undo, "ROLLBACK TO receipts"},
+          {&begin_session,
+           "INSERT INTO session(id, provider, started) VALUES (?, ?, ?) ON CONFLICT(id) DO NOTHING RETURNING number"},
+          {&end_session,
+           "UPDATE session SET ended = ?2, outcome = ?3, is_good = ?4, text = ?5, connections = ?6, messages = ?7, "
+           "recipients = ?8, bytes = ?9, rejected = ?10, deferred = ?11, duplicates = ?12 WHERE id = ?1"},
+          {&put_connection, R"(INSERT INTO connection(session, place, name, started, ended, address, tls, verified,
+                                                      mechanism, greeting, reply, how)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+             ON CONFLICT(session, place) DO UPDATE SET name = excluded.name, ended = excluded.ended,
+               address = excluded.address, tls = excluded.tls, verified = excluded.verified,
+               mechanism = excluded.mechanism, greeting = excluded.greeting, reply = excluded.reply,
+               how = excluded.how
+             RETURNING number)"},
+          {&put_message, R"(INSERT INTO message(connection, id, reverse_path, unlisted, size, digest, reply, fate, time)
+             VALUES (?, ?, ?, ?, ?, CAST(? AS BLOB), ?, ?, ?) RETURNING number)"},
+          {&put_recipient,
+           "INSERT INTO recipient(message, address, said_by, reply) VALUES (?, ?, ?, ?) RETURNING number"},
+      });
+  if (prepared) prepared = prepare_forgetting(database);
+  if (prepared) prepared = prepare_reading(database);
+  return prepared;
+}
+
+Result<void> ReceiptBook::Statements::prepare_forgetting(db::Database& database) {
+  const std::string piece =
+      "SELECT number FROM message WHERE connection IN (SELECT name FROM connection WHERE session = ?1) "
+      "ORDER BY number LIMIT ?2";
+  return prepare_all(
+      database, {
+                    {&session_before, "SELECT id FROM session WHERE number <= ? ORDER BY number LIMIT 1"},
+                    {&connection_before, "SELECT name FROM connection WHERE number <= ? ORDER BY number LIMIT 1"},
+                    {&message_before, "SELECT message FROM recipient WHERE number <= ? ORDER BY number DESC LIMIT 1"},
+                    {&started_before, "SELECT id FROM session WHERE started < ? ORDER BY started LIMIT 1"},
+                    {&forget_recipients, "DELETE FROM recipient WHERE message IN (" + piece + ")"},
+                    {&forget_messages, "DELETE FROM message WHERE number IN (" + piece + ")"},
+                    {&forget_connections, "DELETE FROM connection WHERE session = ?"},
+                    {&forget_session, "DELETE FROM session WHERE id = ?"},
+                    {&forget_recipients_to, "DELETE FROM recipient WHERE message <= ?"},
+                    {&forget_messages_to, "DELETE FROM message WHERE number <= ?"},
+                    {&forget_recipients_on,
+                     "DELETE FROM recipient WHERE message IN (SELECT number FROM message WHERE connection = ?)"},
+                    {&forget_messages_on, "DELETE FROM message WHERE connection = ?"},
+                    {&forget_connection, "DELETE FROM connection WHERE number <= ?"},
+                });
+}
+
+Result<void> ReceiptBook::Statements::prepare_reading(db::Database& database) {
+  const std::string session = k_session_columns;
+  return prepare_all(
+      database, {
+                    {&last_sessions, session + "WHERE number IN (SELECT max(number) FROM session GROUP BY provider) "
+                                               "ORDER BY provider"},
+                    {&last_good, session + "WHERE provider = ? AND is_good = 1 ORDER BY number DESC LIMIT 1"},
+                    {&count_sessions, "SELECT count(*) FROM session WHERE provider = ?"},
+                    {&sessions_named, session + "WHERE id BETWEEN ?1 AND ?1 || '~' ORDER BY id LIMIT ?2"},
+                    {&connections,
+                     "SELECT session, place, name, started, ended, address, tls, verified, mechanism, greeting, "
+                     "reply, how FROM connection WHERE session = ? AND place > ? ORDER BY place LIMIT ?"},
+                    {&messages,
+                     "SELECT number, connection, id, reverse_path, unlisted, size, digest, reply, fate, time "
+                     "FROM message WHERE connection = ? AND number > ? ORDER BY number LIMIT ?"},
+                    {&recipients, "SELECT address, said_by, reply FROM recipient WHERE message = ? ORDER BY number"},
+                });
+}
+
+const char* ReceiptBook::tables() {
+  return k_tables;
+}
+
+ReceiptBook::ReceiptBook(std::unique_ptr<Statements> statements, const ReceiptLimits& limits)
+    : statements_(std::move(statements)), limits_(limits) {}
+ReceiptBook::ReceiptBook(ReceiptBook&&) noexcept = default;
+ReceiptBook& ReceiptBook::operator=(ReceiptBook&&) noexcept = default;
+ReceiptBook::~ReceiptBook() = default;
+
+Result<ReceiptBook> ReceiptBook::over(db::Database& database, const ReceiptLimits& limits) {
+  auto statements = std::make_unique<Statements>();
+  if (auto prepared = statements->prepare(database); !prepared) return fail(prepared.error());
+  return ReceiptBook(std::move(statements), limits);
+}
+
+// --- writing
+
+Result<void> ReceiptBook::keep(const std::vector<Receipt>& receipts) {
+  if (auto marked = done(statements_->mark.run()); !marked) return marked;
+  auto kept = keep_all(receipts);
+  // Where the disk was full SQLite has undone all already, and the commit will tell.
+  if (!kept) static_cast<void>(statements_->undo.run());
+  const auto released = done(statements_->release.run());
+  return kept ? released : kept;
+}
+
+Result<void> ReceiptBook::keep_all(const std::vector<Receipt>& receipts) {
+  for (const auto& receipt : receipts) {
+    auto kept = std::visit([this](const auto& one) { return keep_one(one); }, receipt);
+    if (!kept) return kept;
+  }
+  return {};
+}
+
+Result<void> ReceiptBook::keep_one(const SessionReceipt& session) {
+  const auto begun =
+      number_in(statements_->begin_session.rows({session.id, session.provider, to_number(session.started)}));
+  if (!begun) return fail(begun.error());
+  if (session.end) {
+    const SessionReceipt::End& end = *session.end;
+    const std::int64_t is_good = exit_status(end.outcome) == 0 ? 1 : 0;
+    auto ended = done(statements_->end_session.run({session.id, to_number(end.time), name(end.outcome), is_good,
+                                                    end.text, number(end.connections), number(end.messages),
+                                                    number(end.recipients), number(end.bytes), number(end.rejected),
+                                                    number(end.deferred), number(end.duplicates)}));
+    if (!ended) return ended;
+  }
+  if (!*begun) return {};
+  const auto oldest = text_in(statements_->session_before.rows({**begun - limits_.sessions}));
+  if (!oldest) return fail(oldest.error());
+  for (bool goes_on = oldest->has_value(); goes_on;) {
+    const auto dropped = forget_piece_of(**oldest);
+    if (!dropped) return fail(dropped.error());
+    goes_on = *dropped;
+  }
+  return {};
+}
+
+Result<void> ReceiptBook::keep_one(const ConnectionReceipt& connection) {
+  const db::Value ended = connection.ended ? db::Value(to_number(*connection.ended)) : db::Value(nullptr);
+  const auto put = number_in(statements_->put_connection.rows(
+      {connection.session, number(connection.number), connection.name, to_number(connection.started), ended,
+       connection.address, connection.tls, connection.verified, connection.mechanism, connection.greeting,
+       connection.reply, connection.how}));
+  if (!put) return fail(put.error());
+  const std::int64_t last = put->value_or(0) - limits_.connections;
+  const auto oldest = text_in(statements_->connection_before.rows({last}));
+  if (!oldest) return fail(oldest.error());
+  if (!*oldest) return {};
+  if (!(*oldest)->empty()) {
+    if (auto gone = done(statements_->forget_recipients_on.run({**oldest})); !gone) return gone;
+    if (auto gone = done(statements_->forget_messages_on.run({**oldest})); !gone) return gone;
+  }
+  return done(statements_->forget_connection.run({last}));
+}
+
+Result<void> ReceiptBook::keep_one(const MessageReceipt& message) {
+  const auto put = number_in(statements_->put_message.rows(
+      {message.connection, message.id, message.reverse_path, number(message.unlisted), number(message.size),
+       message.digest, message.reply, static_cast<std::int64_t>(message.fate), to_number(message.time)}));
+  if (!put) return fail(put.error());
+  const std::int64_t place = put->value_or(0);
+  std::int64_t last = 0;
+  for (const auto& one : message.recipients) {
+    const auto added =
+        number_in(statements_->put_recipient.rows({place, one.address, static_cast<std::int64_t>(one.by), one.reply}));
+    if (!added) return fail(added.error());
+    last = added->value_or(0);
+  }
+  return make_room_behind(place, last);
+}
+
+// The newest message stays, whatever it is.
+Result<void> ReceiptBook::make_room_behind(std::int64_t message, std::int64_t recipient) {
+  const auto crowded = number_in(statements_->message_before.rows({recipient - limits_.recipients}));
+  if (!crowded) return fail(crowded.error());
+  const std::int64_t last = std::min(std::max(message - limits_.messages, crowded->value_or(0)), message - 1);
+  if (auto gone = done(statements_->forget_recipients_to.run({last})); !gone) return gone;
+  return done(statements_->forget_messages_to.run({last}));
+}
+
+Result<bool> ReceiptBook::forget_piece(WallTime before) {
+  for (int sessions = 0; sessions < k_sessions_in_piece; ++sessions) {
+    const auto oldest = text_in(statements_->started_before.rows({to_number(before)}));
+    if (!oldest) return fail(oldest.error());
+    if (!*oldest) return sessions > 0;
+    const auto has_more = forget_piece_of(**oldest);
+    if (!has_more) return fail(has_more.error());
+    if (*has_more) break;
+  }
+  return true;
+}
+
+// True: some of it is left.
+Result<bool> ReceiptBook::forget_piece_of(const std::string& session) {
+  if (auto gone = done(statements_->forget_recipients.run({session, k_messages_in_piece})); !gone)
+    return fail(gone.error());
+  const auto messages = statements_->forget_messages.run({session, k_messages_in_piece});
+  if (!messages) return fail(messages.error());
+  if (*messages == static_cast<std::uint64_t>(k_messages_in_piece)) return true;
+  if (auto gone = done(statements_->forget_connections.run({session})); !gone) return fail(gone.error());
+  if (auto gone = done(statements_->forget_session.run({session})); !gone) return fail(gone.error());
+  return false;
+}
+
+// --- reading
+
+Result<std::vector<SessionReceipt>> ReceiptBook::last_sessions() {
+  return all_of<SessionReceipt>(statements_->last_sessions.rows(), session_in);
+}
+
+Result<std::optional<SessionReceipt>> ReceiptBook::last_good(const std::string& provider) {
+  auto found = all_of<SessionReceipt>(statements_->last_good.rows({provider}), session_in);
+  if (!found) return fail(found.error());
+  if (found->empty()) return std::nullopt;
+  return std::move(found->front());
+}
+
+Result<std::uint64_t> ReceiptBook::sessions_of(const std::string& provider) {
+  const auto count = number_in(statements_->count_sessions.rows({provider}));
+  if (!count) return fail(count.error());
+  return static_cast<std::uint64_t>(count->value_or(0));
+}
+
+Result<std::vector<SessionReceipt>> ReceiptBook::sessions_named(const std::string& beginning, std::uint64_t most) {
+  return all_of<SessionReceipt>(statements_->sessions_named.rows({beginning, number(most)}), session_in);
+}
+
+Result<std::vector<ConnectionReceipt>> ReceiptBook::connections(const std::string& session, std::uint64_t after,
+                                                                std::uint64_t most) {
+  return all_of<ConnectionReceipt>(statements_->connections.rows({session, number(after), number(most)}),
+                                   connection_in);
+}
+
+Result<std::vector<ReceiptBook::Line>> ReceiptBook::messages(const std::string& connection, std::int64_t after,
+                                                             std::uint64_t most) {
+  auto found = all_of<Line>(statements_->messages.rows({connection, after, number(most)}), line_in);
+  if (!found) return found;
+  for (auto& line : *found) {
+    if (auto read = read_recipients(line); !read) return fail(read.error());
+  }
+  return found;
+}
+
+Result<void> ReceiptBook::read_recipients(Line& line) {
+  auto found = all_of<RecipientReceipt>(statements_->recipients.rows({line.place}), recipient_in);
+  if (!found) return fail(found.error());
+  line.message.recipients = std::move(*found);
+  return {};
+}
+
+}  // namespace odmr::journal

@@ -1,0 +1,74 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "db/database.hpp"
+#include "journal/receipt.hpp"
+
+namespace odmr::journal {
+
+/// How much the receipts may come to, whatever providers do; the oldest go first.
+struct ReceiptLimits {
+  std::int64_t sessions = 100'000;
+  std::int64_t connections = 100'000;
+  std::int64_t messages = 100'000;
+  std::int64_t recipients = 400'000;
+};
+
+/// The receipts' tables, in the journal's database, which must outlive it. Errors as db::Database.
+class ReceiptBook {
+ public:
+  /// SQL that makes the tables.
+  static const char* tables();
+  static Result<ReceiptBook> over(db::Database& database, const ReceiptLimits& limits = {});
+  ReceiptBook(ReceiptBook&&) noexcept;
+  ReceiptBook& operator=(ReceiptBook&&) noexcept;
+  ~ReceiptBook();
+
+  // --- writing, inside a transaction of the caller's
+
+  /// All of them or none: what else the transaction does stands, whatever becomes of this.
+  Result<void> keep(const std::vector<Receipt>& receipts);
+  /// Drops a bounded piece of what sessions that began before then have left. False: there was nothing to drop.
+  Result<bool> forget_piece(WallTime before);
+
+  // --- reading
+
+  /// The last session of each provider, by the provider's name.
+  Result<std::vector<SessionReceipt>> last_sessions();
+  /// The last one that ended with exit status 0.
+  Result<std::optional<SessionReceipt>> last_good(const std::string& provider);
+  Result<std::uint64_t> sessions_of(const std::string& provider);
+  /// Sessions whose id begins so, at most `most`.
+  Result<std::vector<SessionReceipt>> sessions_named(const std::string& beginning, std::uint64_t most);
+  /// In the order of their number, behind `after`, at most `most`.
+  Result<std::vector<ConnectionReceipt>> connections(const std::string& session, std::uint64_t after,
+                                                     std::uint64_t most);
+  /// A message, and its place in the order in which they came.
+  struct Line {
+    std::int64_t place = 0;
+    MessageReceipt message;
+  };
+  /// The messages of a connection behind that place, at most `most`.
+  Result<std::vector<Line>> messages(const std::string& connection, std::int64_t after, std::uint64_t most);
+
+ private:
+  struct Statements;
+  ReceiptBook(std::unique_ptr<Statements> statements, const ReceiptLimits& limits);
+
+  Result<void> keep_all(const std::vector<Receipt>& receipts);
+  Result<void> keep_one(const SessionReceipt& session);
+  Result<void> keep_one(const ConnectionReceipt& connection);
+  Result<void> keep_one(const MessageReceipt& message);
+  Result<void> make_room_behind(std::int64_t message, std::int64_t recipient);
+  Result<bool> forget_piece_of(const std::string& session);
+  Result<void> read_recipients(Line& line);
+
+  std::unique_ptr<Statements> statements_;
+  ReceiptLimits limits_;
+};
+
+}  // namespace odmr::journal
