@@ -69,7 +69,7 @@ struct World {
   bool lmtp = false;
   bool lines_break = false;
   bool target_line_breaks = false;  ///< too: then what it took and could not tell of comes twice (RFC 1047)
-  bool is_moody = false;  ///< the target
+  bool is_moody = false;            ///< the target
 };
 
 class Text final : public client::Content {
@@ -336,9 +336,8 @@ app::FetchPlan plan_for(const World& world) {
 Task<> fetch_once(const app::FetchPlan& plan, World& world, receive::BounceKeeper& bounces,
                   app::SessionReport& report) {
   ChanceNetwork network(world);
-  report =
-      co_await app::fetch(plan, network, system_files(), *world.journal, bounces, nullptr, app::OnProgress(),
-                          silent_log(), world.stop);
+  report = co_await app::fetch(plan, network, system_files(), *world.journal, bounces, nullptr, app::OnProgress(),
+                               silent_log(), world.stop);
 }
 
 // Runs until the provider has nothing left; gives how many it took.
