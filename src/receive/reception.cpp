@@ -269,6 +269,9 @@ Result<void> Reception::match() {
 
 // To the provider they are accepted; what the target says of them now is told with the answer to the message.
 Task<> Reception::ask_for_withheld() {
+  // The target answers in the order in which it was asked (RFC 2033 4.2).
+  std::stable_partition(message_->recipients.begin(), message_->recipients.end(),
+                        [](const Recipient& one) { return !one.is_withheld; });
   for (auto& one : message_->recipients) {
     if (one.is_withheld && !one.had) one.reply = co_await target_.rcpt(one.rcpt);
   }

@@ -145,10 +145,11 @@ void Ledger::ProviderEnd::heard_reply(int code) {
   } else if (command == "." && current_ != nullptr) {
     verdict_ = true;
     current_->reply = code;
-    if (is_positive(code)) ledger_.check_acceptance(*current_);
+    if (is_positive(code)) ledger_.check_acceptance(*current_, number_);
     current_ = nullptr;
   } else if (is_positive(code) && (verb == "RSET" || verb == "EHLO" || verb == "HELO" || verb == "QUIT")) {
     current_ = nullptr;
+    if (verb == "QUIT") ledger_.quit_[number_] = true;
   }
 }
 
@@ -239,29 +240,34 @@ bool Ledger::has_bounce(const std::string& recipient) const {
   return false;
 }
 
-// Whether the target's answers to `delivery` let us say 250 to the provider.
-bool Ledger::covers(const Delivery& delivery, const Transaction& transaction) const {
-  if (delivery.answered || !delivery.complete || delivery.reverse_path != transaction.reverse_path) return false;
-  if (delivery.recipients != transaction.recipients) return false;
-  if (without_trace(delivery.content) != transaction.content || !is_taken(delivery)) return false;
-  if (!delivery.lmtp) return true;
-  if (delivery.replies.size() != delivery.recipients.size()) return false;
-  for (std::size_t i = 0; i < delivery.replies.size(); ++i) {
-    if (!is_positive(delivery.replies[i]) && !(delivery.replies[i] / 100 == 5 && has_bounce(delivery.recipients[i]))) {
-      return false;
-    }
-  }
-  return true;
+// Whether the target's answers to `delivery` let us say 250 to the provider for this recipient. What was told on a
+// connection that broke may be told again.
+bool Ledger::covers(const Delivery& delivery, const Transaction& transaction, const std::string& recipient,
+                    std::size_t connection) const {
+  if (!delivery.complete || delivery.reverse_path != transaction.reverse_path) return false;
+  if (without_trace(delivery.content) != transaction.content || delivery.replies.empty()) return false;
+  const auto told = delivery.answered.find(recipient);
+  if (told != delivery.answered.end() && (told->second == connection || quit_[told->second])) return false;
+  const auto& names = delivery.recipients;
+  const auto place = static_cast<std::size_t>(std::find(names.begin(), names.end(), recipient) - names.begin());
+  if (place == names.size()) return false;
+  if (delivery.lmtp && place >= delivery.replies.size()) return false;
+  const int reply = delivery.replies[delivery.lmtp ? place : 0];
+  return is_positive(reply) || (delivery.lmtp && reply / 100 == 5 && has_bounce(recipient));
 }
 
 // A message is answered 250 only after the target has taken it for every recipient, or a bounce is on disk.
-void Ledger::check_acceptance(const Transaction& transaction) {
-  for (auto& delivery : deliveries) {
-    if (!covers(delivery, transaction)) continue;
-    delivery.answered = true;
-    return;
+void Ledger::check_acceptance(const Transaction& transaction, std::size_t connection) {
+  for (const auto& recipient : transaction.recipients) {
+    const auto found = std::find_if(deliveries.begin(), deliveries.end(), [&](const Delivery& delivery) {
+      return covers(delivery, transaction, recipient, connection);
+    });
+    if (found != deliveries.end())
+      found->answered[recipient] = connection;
+    else
+      violations.push_back("250 to a message of " + transaction.reverse_path + " that the target had not taken for " +
+                           recipient);
   }
-  violations.push_back("250 to a message of " + transaction.reverse_path + " that the target had not taken");
 }
 
 }  // namespace odmr::conversation

@@ -2,6 +2,7 @@
 
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -28,7 +29,7 @@ struct Delivery {
   bool complete = false;                ///< the target has seen the final dot
   bool lmtp = false;
   std::vector<int> replies;  ///< what it said to that
-  bool answered = false;     ///< a 250 to the provider stands on it
+  std::map<std::string, std::size_t> answered;  ///< for whom a 250 to the provider stands on it, and on which connection
 };
 
 /// Whether at least one recipient of it was taken.
@@ -43,7 +44,9 @@ class Ledger {
   /// The provider's end of one connection. Before the turn it only waits for that.
   class ProviderEnd {
    public:
-    explicit ProviderEnd(Ledger& ledger) : ledger_(ledger) {}
+    explicit ProviderEnd(Ledger& ledger) : ledger_(ledger), number_(ledger.quit_.size()) {
+      ledger.quit_.push_back(false);
+    }
     void said(std::string_view bytes);
     void heard(std::string_view line);
     bool has_turned() const { return turned_; }
@@ -60,6 +63,7 @@ class Ledger {
     void heard_reply(int code);
 
     Ledger& ledger_;
+    std::size_t number_;  // of the connection
     std::string unread_;  // of what was said: not yet a whole line
     std::deque<std::string> commands_;
     Transaction* current_ = nullptr;
@@ -105,9 +109,12 @@ class Ledger {
 
  private:
   void check_dot(const Delivery& delivery);
-  void check_acceptance(const Transaction& transaction);
-  bool covers(const Delivery& delivery, const Transaction& transaction) const;
+  void check_acceptance(const Transaction& transaction, std::size_t connection);
+  bool covers(const Delivery& delivery, const Transaction& transaction, const std::string& recipient,
+              std::size_t connection) const;
   bool has_bounce(const std::string& recipient) const;
+
+  std::vector<bool> quit_;  // per connection: the provider said QUIT, and was answered
 };
 
 }  // namespace odmr::conversation

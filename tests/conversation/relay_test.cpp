@@ -194,7 +194,11 @@ class ChanceTarget {
       const auto line = co_await channel_.read_line(4000, world_.simulation.now() + std::chrono::hours(24));
       if (!line) co_return;
       goes_on = co_await obey(smtp::parse_command(line->text));
-      if (world_.is_moody && chance().one_in(60)) co_return;  // dies
+      // Dies: but where its line must not break, only once it has been heard.
+      if (world_.is_moody && chance().one_in(60)) {
+        if (!world_.target_line_breaks) co_await channel_.flush();
+        co_return;
+      }
     }
     co_await channel_.flush();
   }
