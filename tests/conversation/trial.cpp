@@ -427,6 +427,7 @@ class Target final : public Speaker {
     const auto is_it = [&](const Held& one) { return one.content == content; };
     if (std::none_of(world_.held.begin(), world_.held.end(), is_it)) ++world_.findings.corrupted;
     if (world_.is_seen_to_be_cut()) ++world_.findings.in_vain;
+    if (world_.is_first_run()) world_.findings.content_ends.push_back(world_.traffics.back()->bytes_read);
     const std::size_t answers = world_.trial.lmtp ? recipients_.size() : 1;
     for (std::size_t i = 0; i < answers; ++i) {
       const Misdeed misdeed = moment("dot");
@@ -566,6 +567,8 @@ app::FetchPlan plan_for(const World& world) {
   plan.scratch_directory = std::filesystem::temp_directory_path();
   plan.hostname = "mail.customer.example";
   plan.domains = {"customer.example"};
+  // Who asks again in the same run still knows what he had.
+  if (trial.forgets) plan.max_sessions = 1;
   plan.server.hostname = plan.hostname;
   plan.server.login = login;
   plan.server.endpoint.host = k_provider;

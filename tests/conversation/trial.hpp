@@ -73,8 +73,9 @@ struct Findings {
   std::size_t in_vain = 0;    ///< handed over although the line was seen to be gone before our dot
   std::size_t stuck = 0;      ///< sessions that never end
   std::size_t runs = 0;
-  std::vector<std::string> moments;  ///< of the target, in the first run
-  std::vector<Carried> carried;      ///< by the provider's connections of the first run
+  std::vector<std::size_t> content_ends;  ///< how many bytes we had read when the target saw the dot, in the first run
+  std::vector<std::string> moments;       ///< of the target, in the first run
+  std::vector<Carried> carried;           ///< by the provider's connections of the first run
 
   bool are_clean() const { return lost + corrupted + doubled + in_vain + stuck == 0; }
   std::string text() const;

@@ -31,8 +31,7 @@ def register(suite):
     suite.case("bench/missing-fsync/flush", Flush)(unsettled)
     suite.case("bench/missing-fsync/fetch", Fetch)(unsettled)
     suite.case("bench/missing-fsync/journal", Fetch, "files", "came 2 times")(missing_at_answer)
-    for kind in ("files", "directories"):
-        suite.case(f"bench/missing-fsync/maildir/{kind}", FetchMaildir, kind, "lost: ")(missing_at_answer)
+    suite.case("bench/missing-fsync/maildir", FetchMaildir, "files", "lost: ")(missing_at_answer)
     suite.case("bench/forgotten-journal")(forgotten)
     suite.case("bench/window-of-a-fetch")(fetch_window)
 

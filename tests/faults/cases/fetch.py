@@ -47,7 +47,7 @@ def power(bench, name, scene, system, some):
 def answered(bench, _name, scene, system, is_read):
     """What the provider has read the answer for, is there; what it has not, does not come twice."""
     with Disk(bench.folder, system) as disk:
-        none(cut_at_each_answer(scene(bench, disk.root), disk, list(KINDS), 12, is_read))
+        none(cut_at_each_answer(scene(bench, disk.root), disk, list(KINDS), 4 if not campaign.FULL else 40, is_read))
 
 
 def cut(bench, security, some):

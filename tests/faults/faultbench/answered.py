@@ -29,8 +29,10 @@ class Answered:
         for number, letter in enumerate(letters):
             scene.provider.put(letter)
             self.happened.clear()
-            scene.provider.script.steps = {"quit" if self.is_read else "dot-reply": [
-                wire.call(lambda conversation, normal, n=number: self._strike(conversation, normal, happen, n))]}
+            strike = wire.call(lambda conversation, normal, n=number: self._strike(conversation, normal, happen, n))
+            # Behind the strike it takes no call in the same run: that would still know what it had.
+            scene.provider.script.steps = ({"quit": [strike]} if self.is_read
+                                           else {"dot-reply": [strike], "greeting": [None, wire.cut()]})
             result = scene.customer.run(env=env)
             scene.provider.wait_idle()
             recover(number)

@@ -4,6 +4,7 @@ import os
 import shutil
 
 from harness.maildir import SHARED, Mailboxes
+from harness.messages import Delivered
 from harness.programs import binary
 
 from .scenes import PUT_OFF, Scene, forget, taken
@@ -127,18 +128,18 @@ class FetchMaildir(Fetch):
         return FetchWindows(run, self.root, self.journal, os.path.join(self.maildir, "new"))
 
     def deliveries(self):
-        copies = []
-        for copy in self.boxes.read() if os.path.isdir(self.maildir) else []:
-            copies += [type(copy)(recipient, copy.reverse_path, copy.data) for recipient in delivered_to(copy.data)]
-        return copies
+        return [copy for _, path in self.boxes.files() for copy in copies_in(path)]
 
 
-def delivered_to(data):
-    """All recipients of one file, by its Delivered-To fields."""
-    names = []
+def copies_in(path):
+    """One for each Delivered-To above the message; a file without any is a message for nobody."""
+    with open(path, "rb") as file:
+        data = file.read().replace(b"\n", b"\r\n")
+    fields = {b"return-path": [], b"delivered-to": []}
     for line in data.split(b"\r\n"):
-        if not line.lower().startswith((b"return-path:", b"delivered-to:")):
+        name, _, value = line.partition(b":")
+        if name.lower() not in fields:
             break
-        if line.lower().startswith(b"delivered-to:"):
-            names.append(line.partition(b":")[2].strip().decode())
-    return names
+        fields[name.lower()].append(value.strip().decode())
+    reverse_path = "".join(fields[b"return-path"]).strip("<>")
+    return [Delivered(recipient, reverse_path, data) for recipient in fields[b"delivered-to"] or ["nobody"]]
