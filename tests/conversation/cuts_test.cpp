@@ -2,6 +2,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <random>
+#include <utility>
 
 #include "trial.hpp"
 
@@ -71,28 +72,43 @@ Trial with_cut(Trial trial, std::size_t connection, std::size_t net::Faults::*di
   return trial;
 }
 
-// At every byte at once behind it; and where one of our reads or writes ends there also when the next is due: what
-// happens in between is what the promises are about.
-void cut_one_direction(const Trial& trial, std::size_t connection, std::size_t net::Faults::*direction,
-                       std::size_t bytes, const std::set<std::size_t>& ends, Choice& choice, Sums& sums) {
+// One direction of a connection, from a byte on.
+struct Way {
+  std::size_t connection = 0;
+  std::size_t net::Faults::*direction;
+  std::size_t begin = 0;
+  std::size_t end = 0;
+  std::set<std::size_t> pauses;  ///< where one of our reads, or writes, ended
+};
+
+// At every byte at once behind it; and where one of our reads or writes ended also when the next is due: what happens
+// in between is what the promises are about.
+void cut_one_way(const Trial& trial, const Way& way, Choice& choice, Sums& sums) {
   for (const Cut cut : k_cuts) {
-    for (std::size_t at = 0; at <= bytes; ++at) {
-      if (at > 0 && choice.takes_next()) sums.add(with_cut(trial, connection, direction, at, cut, false));
-      if (ends.count(at) > 0 && choice.takes_next()) sums.add(with_cut(trial, connection, direction, at, cut, true));
+    for (std::size_t at = way.begin; at <= way.end; ++at) {
+      if (at > 0 && choice.takes_next()) sums.add(with_cut(trial, way.connection, way.direction, at, cut, false));
+      if (way.pauses.count(at) == 0 || !choice.takes_next()) continue;
+      sums.add(with_cut(trial, way.connection, way.direction, at, cut, true));
     }
   }
 }
 
-void cut_everywhere(const Trial& trial, Choice& choice, Sums& sums) {
+enum class From { start, turn };
+
+void cut_everywhere(const Trial& trial, From from, Choice& choice, Sums& sums) {
   const Findings whole = perform(trial);
   INFO(trial.text() << ": " << whole.text());
   REQUIRE(whole.are_clean());
   for (std::size_t i = 0; i < whole.carried.size(); ++i) {
     const Carried& carried = whole.carried[i];
-    cut_one_direction(trial, i, &net::Faults::cut_after_read, carried.traffic.bytes_read, carried.read_up_to, choice,
-                      sums);
-    cut_one_direction(trial, i, &net::Faults::cut_after_written, carried.traffic.bytes_written, carried.written_up_to,
-                      choice, sums);
+    if (from == From::turn && !carried.turn) continue;
+    const net::Traffic begin = from == From::turn ? *carried.turn : net::Traffic();
+    const net::Traffic& end = carried.traffic;
+    cut_one_way(trial, {i, &net::Faults::cut_after_read, begin.bytes_read, end.bytes_read, carried.read_up_to}, choice,
+                sums);
+    cut_one_way(trial,
+                {i, &net::Faults::cut_after_written, begin.bytes_written, end.bytes_written, carried.written_up_to},
+                choice, sums);
   }
 }
 
@@ -119,7 +135,7 @@ Trial trial_of(Manner manner, bool lmtp, std::size_t recipients, bool is_mixed) 
   return trial;
 }
 
-// The ways of speaking, each with another kind of target.
+// The ways of speaking, each with another kind of target. Before the turn they are one.
 std::vector<Trial> ways(bool tls) {
   std::vector<Trial> all{trial_of(Manner::lockstep, false, 1, false), trial_of(Manner::pipelined, true, 3, true),
                          trial_of(Manner::hurried, false, 2, false), trial_of(Manner::hurried, false, 1, false)};
@@ -163,15 +179,17 @@ std::size_t end_of_content(const Trial& trial) {
 TEST_CASE("the provider's line is reset, closed and stalled at every byte, in clear text", "[cuts]") {
   Sums sums;
   Choice choice(6);
-  for (const auto& trial : ways(false)) cut_everywhere(trial, choice, sums);
+  From from = From::start;
+  for (const auto& trial : ways(false)) cut_everywhere(trial, std::exchange(from, From::turn), choice, sums);
   sums.print("clear text, at " + choice.text() + " byte");
   CHECK(sums.unclean == 0);
 }
 
 TEST_CASE("the provider's line is reset, closed and stalled at every byte, under TLS", "[cuts]") {
   Sums sums;
-  Choice choice(24);
-  for (const auto& trial : ways(true)) cut_everywhere(trial, choice, sums);
+  Choice choice(20);
+  From from = From::start;
+  for (const auto& trial : ways(true)) cut_everywhere(trial, std::exchange(from, From::turn), choice, sums);
   sums.print("TLS, at " + choice.text() + " byte");
   CHECK(sums.unclean == 0);
 }
@@ -211,7 +229,7 @@ TEST_CASE("without the journal, messages come twice, and it is seen", "[cuts]") 
   Choice choice(8);
   Trial trial = trial_of(Manner::lockstep, false, 1, false);
   trial.forgets = true;
-  cut_everywhere(trial, choice, sums);
+  cut_everywhere(trial, From::turn, choice, sums);
   sums.print("without the journal");
   CHECK(sums.of.doubled > 0);
   CHECK(sums.of.lost + sums.of.corrupted == 0);

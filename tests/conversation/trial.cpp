@@ -90,6 +90,7 @@ struct World {
   std::set<std::pair<std::string, std::string>> in_doubt;             // the target died with it, or may have
   std::set<std::pair<std::string, std::string>> bounced;
   std::vector<std::shared_ptr<net::Traffic>> traffics;  // of the connections with the provider, in the first run
+  std::map<std::size_t, net::Traffic> turns;            // by connection, when ATRN came
   std::function<void()> cut;                            // the last of them
   std::size_t cut_connection = 0;                       // which was, counted from 1
 };
@@ -149,6 +150,7 @@ class Provider final : public Speaker {
         if (!begun) co_return false;
       } else if (verb == "ATRN") {
         due_ = waiting();
+        if (world_.is_first_run() && !due_.empty()) world_.turns[world_.traffics.size() - 1] = *world_.traffics.back();
         const std::string reply = due_.empty() ? "453 nothing\r\n" : "250 turning\r\n";
         co_await say(reply);
         if (!due_.empty()) co_return true;
@@ -596,6 +598,7 @@ void run_once(World& world, Bounces& bounces) {
   const bool is_over = world.simulation.run(fetch(world, network, bounces));
   if (!is_over) ++world.findings.stuck;
   if (world.is_first_run()) world.findings.carried.assign(network.carried_.begin(), network.carried_.end());
+  for (const auto& [connection, traffic] : world.turns) world.findings.carried.at(connection).turn = traffic;
   ++world.findings.runs;
   world.cut = nullptr;
   if (world.trial.forgets) world.open_journal();

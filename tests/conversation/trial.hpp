@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -60,6 +61,7 @@ struct Trial {
 /// What one connection with the provider carried in a trial: our end of it.
 struct Carried {
   net::Traffic traffic;
+  std::optional<net::Traffic> turn;     ///< what of it had been carried when ATRN came
   std::set<std::size_t> read_up_to;     ///< where a read of ours ended
   std::set<std::size_t> written_up_to;  ///< where a write did
 };

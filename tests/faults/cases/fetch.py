@@ -23,8 +23,8 @@ def register(suite):
     for name, table, function in parts:
         for row in table:
             suite.case(f"{name}/{row[0]}", *row)(function)
-    suite.case("cut/fetch", "none", 18)(cut)
-    suite.case("cut/fetch-tls", "starttls", 18)(cut)
+    suite.case("cut/fetch", "none", 15)(cut)
+    suite.case("cut/fetch-tls", "starttls", 15)(cut)
 
 
 def kill(bench, name, scene, some):
@@ -57,7 +57,7 @@ def cut(bench, security, some):
     scene.provider.patience = 2
     if security != "none":
         scene.customer.verify_with(bench.authority, security)
-    scene.customer.timeouts = {"command": "1s", "atrn": "1s", "idle": "1s", "data": "1s"}
+    scene.customer.timeouts = {"connect": "1s", "command": "1s", "atrn": "1s", "idle": "1s", "data": "1s"}
     line = bench._keep("cutter", cutter.Cutter(scene.provider.port))
     scene.customer.isp["port"] = line.port
     sizes = reference(scene, line)
