@@ -264,15 +264,14 @@ class Provider final : public Speaker {
       else if (mail == 250)
         settle(*one, rcpt);
     }
-    if (waits && accepted.empty()) {
-      const int reset = co_await ask("RSET\r\n");
-      co_return reset == 250;
-    }
-    const int data = co_await step("DATA\r\n");
+    int data = 554;
+    if (!waits || !accepted.empty()) data = co_await step("DATA\r\n");
     if (data == 0) co_return false;
     if (data == 354) co_return co_await say_content(i, accepted);
     settle(accepted, data);
-    co_return true;
+    // As Postfix has it: the transaction is still open.
+    const int reset = co_await ask("RSET\r\n");
+    co_return reset == 250;
   }
 
   Task<bool> say_content(std::size_t i, const std::vector<Addressee*>& accepted) {
