@@ -144,21 +144,24 @@ Task<Result<void>> Journal::write(Job& job) {
     is_writing_ = true;
     const auto batch = std::exchange(waiting_, {});
     const auto read = std::exchange(read_, {});
-    std::function<void()> work = [&] { write_batch(batch, read); };
+    Result<void> written;
+    std::function<void()> work = [&] { written = write_batch(batch, read); };
     co_await disk_.run(std::move(work));
+    // Not in the disk's thread: who waits may be woken, and look, while it writes.
+    for (Job* one : batch) one->result = written;
     is_writing_ = false;
     changed_.wake();
   }
   co_return *job.result;
 }
 
-void Journal::write_batch(const std::vector<Job*>& batch, const std::vector<std::string>& read) {
+Result<void> Journal::write_batch(const std::vector<Job*>& batch, const std::vector<std::string>& read) {
   const bool synced = std::any_of(batch.begin(), batch.end(),
                                   [](const Job* job) { return job->verdict != nullptr && !job->verdict->had.empty(); });
-  const auto written = write_page(batch, read, synced);
-  for (Job* job : batch) job->result = written;
+  auto written = write_page(batch, read, synced);
   // Once in some hundred messages.
   if (written && writer_.wants_checkpoint()) static_cast<void>(db::Database::checkpoint(options_.path));
+  return written;
 }
 
 Result<void> Journal::write_page(const std::vector<Job*>& batch, const std::vector<std::string>& read, bool synced) {

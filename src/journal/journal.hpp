@@ -56,7 +56,7 @@ class Journal {
   Result<void> tidy();
   void tell_doubts(const std::vector<Entry>& in_doubt);
   net::Task<Result<void>> write(Job& job);
-  void write_batch(const std::vector<Job*>& batch, const std::vector<std::string>& read);
+  Result<void> write_batch(const std::vector<Job*>& batch, const std::vector<std::string>& read);
   Result<void> write_page(const std::vector<Job*>& batch, const std::vector<std::string>& read, bool synced);
 
   const JournalOptions options_;
