@@ -28,7 +28,7 @@ class Choice {
  public:
   explicit Choice(unsigned one_in) : one_in_(is_thorough() ? 1 : one_in), engine_(Catch::rngSeed()) {}
   bool takes_next() { return engine_() % one_in_ == 0; }
-  std::string text() const { return one_in_ == 1 ? "every" : "one in " + std::to_string(one_in_); }
+  std::string text() const { return one_in_ == 1 ? "all" : "one in " + std::to_string(one_in_); }
 
  private:
   unsigned one_in_;
@@ -178,36 +178,36 @@ std::size_t end_of_content(const Trial& trial) {
 
 TEST_CASE("the provider's line is reset, closed and stalled at every byte, in clear text", "[cuts]") {
   Sums sums;
-  Choice choice(6);
+  Choice choice(12);
   From from = From::start;
   for (const auto& trial : ways(false)) cut_everywhere(trial, std::exchange(from, From::turn), choice, sums);
-  sums.print("clear text, at " + choice.text() + " byte");
+  sums.print("clear text, of bytes " + choice.text());
   CHECK(sums.unclean == 0);
 }
 
 TEST_CASE("the provider's line is reset, closed and stalled at every byte, under TLS", "[cuts]") {
   Sums sums;
-  Choice choice(20);
+  Choice choice(40);
   From from = From::start;
   for (const auto& trial : ways(true)) cut_everywhere(trial, std::exchange(from, From::turn), choice, sums);
-  sums.print("TLS, at " + choice.text() + " byte");
+  sums.print("TLS, of bytes " + choice.text());
   CHECK(sums.unclean == 0);
 }
 
 TEST_CASE("the provider's line is cut at each moment of the target", "[cuts]") {
   Sums sums;
-  Choice choice(4);
+  Choice choice(8);
   for (const bool tls : {false, true}) {
     for (const auto& trial : ways(tls)) cut_at_moments(trial, choice, sums);
     cut_at_moments(trial_of(Manner::lockstep, true, 3, true), choice, sums);
   }
-  sums.print("at " + choice.text() + " moment of the target");
+  sums.print("cut at moments of the target, of them " + choice.text());
   CHECK(sums.unclean == 0);
 }
 
 TEST_CASE("the target dies, stalls, puts off and refuses at each of its steps", "[cuts]") {
   Sums sums;
-  Choice choice(16);
+  Choice choice(32);
   for (const bool lmtp : {false, true}) {
     for (const bool is_mixed : {false, true}) {
       for (const std::size_t recipients : k_recipients) {
@@ -217,7 +217,7 @@ TEST_CASE("the target dies, stalls, puts off and refuses at each of its steps", 
       }
     }
   }
-  sums.print("the target's misdeeds, at " + choice.text() + " step");
+  sums.print("the target's misdeeds, of them " + choice.text());
   CHECK(sums.unclean == 0);
   CHECK(sums.of.forgiven > 0);  // it did die with its answer
 }
