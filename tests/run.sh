@@ -129,6 +129,55 @@ quickstart() {
     fi
 }
 
+# Each byte of a session, for which a sanitizer takes too long; two processors have the time beside the faults, which
+# mostly wait.
+every_byte=
+begin_every_byte() {
+    heading 'build what cuts the line at every byte'
+    if ! { cmake --preset release -DODMR_TESTS=ON && cmake --build --preset release -j "$jobs" --target odmr_cuts_tests
+    } >"$log" 2>&1; then
+        cat "$log"
+        one_failed 'build of the cuts at every byte'
+        return
+    fi
+    every_byte=$(mktemp)
+    ODMR_EVERY_BYTE=1 build/release/odmr_cuts_tests >"$every_byte" 2>&1 &
+    every_byte_job=$!
+}
+
+end_every_byte() {
+    [ -n "$every_byte" ] || return
+    heading 'every byte, every step'
+    local status=0 cases
+    wait "$every_byte_job" || status=$?
+    cat "$every_byte"
+    cases=$(sed -nE 's/^All tests passed .* in ([0-9]+) test cases?\)$/\1/p' "$every_byte")
+    passed=$((passed + ${cases:-0}))
+    if [ "$status" -ne 0 ] || [ -z "$cases" ]; then
+        one_failed "every byte: status $status"
+    fi
+    rm -f "$every_byte"
+}
+
+# What has threads, under ThreadSanitizer: as much of the program as these tests need. With --full all tests.
+threads() {
+    heading 'threads, under ThreadSanitizer'
+    local -a target=(--target odmr_threads_tests)
+    [ $mode = full ] && target=()
+    if ! { cmake --preset tsan && cmake --build --preset tsan -j "$jobs" "${target[@]}"; } >"$log" 2>&1; then
+        cat "$log"
+        one_failed 'build tsan'
+        return
+    fi
+    local -a choice=(-R '^threads$')
+    [ $mode = full ] && choice=()
+    rm -f build/tsan/Testing/Temporary/LastTest.log
+    if ! ctest --preset tsan -j "$jobs" "${choice[@]}" >"$log" 2>&1; then
+        cat "$log"
+    fi
+    add_process_counts tsan
+}
+
 lint=()
 [ $mode = full ] && lint=(--full)
 
@@ -140,7 +189,9 @@ with_real_programs() {
     quickstart
     counted 'real peers' tests/peers/run "${choice[@]}"
     counted 'outcomes' tests/peers/outcomes "${choice[@]}"
+    begin_every_byte
     counted 'faults' tests/faults/run "${choice[@]}"
+    end_every_byte
 }
 
 # Each target for a minute with --full; otherwise for what CI has left.
@@ -164,6 +215,7 @@ fi
 if [ $mode = fast ]; then
     counted 'lint' tests/lint --fast
 else
+    threads
     with_real_programs
     fuzzing
     counted 'lint' tests/lint "${lint[@]}"

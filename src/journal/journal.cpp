@@ -194,8 +194,11 @@ Task<Result<void>> Journal::write(Job& job) {
     const auto read = std::exchange(read_, {});
     const auto noted = std::exchange(noted_, {});
     noted_weight_ = 0;
-    std::function<void()> work = [&] { write_batch(batch, read, noted); };
+    Result<void> written;
+    std::function<void()> work = [&] { written = write_batch(batch, read, noted); };
     co_await disk_.run(std::move(work));
+    // Not in the disk's thread: who waits may be woken, and look, while it writes.
+    for (Job* one : batch) one->result = written;
     if (not_kept_) log_.warn("receipts are lost", {{"why", not_kept_->text}});
     not_kept_.reset();
     is_writing_ = false;
@@ -204,15 +207,15 @@ Task<Result<void>> Journal::write(Job& job) {
   co_return *job.result;
 }
 
-void Journal::write_batch(const std::vector<Job*>& batch, const std::vector<std::string>& read,
-                          const std::vector<Receipt>& noted) {
+Result<void> Journal::write_batch(const std::vector<Job*>& batch, const std::vector<std::string>& read,
+                                  const std::vector<Receipt>& noted) {
   const bool synced = std::any_of(batch.begin(), batch.end(),
                                   [](const Job* job) { return job->verdict != nullptr && !job->verdict->had.empty(); });
-  const auto written = write_page(batch, read, noted, synced);
+  auto written = write_page(batch, read, noted, synced);
   if (!written && !noted.empty()) not_kept_ = written.error();
-  for (Job* job : batch) job->result = written;
   // Once in some hundred messages.
   if (written && writer_.wants_checkpoint()) static_cast<void>(db::Database::checkpoint(options_.path));
+  return written;
 }
 
 Result<void> Journal::write_page(const std::vector<Job*>& batch, const std::vector<std::string>& read,

@@ -71,8 +71,8 @@ class Journal {
   WallTime oldest_receipt() const;
   void tell_doubts(const std::vector<Entry>& in_doubt);
   net::Task<Result<void>> write(Job& job);
-  void write_batch(const std::vector<Job*>& batch, const std::vector<std::string>& read,
-                   const std::vector<Receipt>& noted);
+  Result<void> write_batch(const std::vector<Job*>& batch, const std::vector<std::string>& read,
+                           const std::vector<Receipt>& noted);
   Result<void> write_page(const std::vector<Job*>& batch, const std::vector<std::string>& read,
                           const std::vector<Receipt>& noted, bool synced);
   Result<void> keep(Book::Page& page, const std::vector<Receipt>& noted);

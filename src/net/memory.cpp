@@ -16,12 +16,20 @@ struct Pipe {
   std::string bytes;
   bool ended = false;
   bool lost = false;
+  bool silent = false;  // takes bytes, and gives none
   Wakeup arrived;
   Wakeup taken;
 
   void change() {
     arrived.wake();
     taken.wake();
+  }
+
+  void cut(Cut how) {
+    if (how == Cut::reset) lost = true;
+    if (how == Cut::closed) ended = true;
+    if (how == Cut::silence) silent = true;
+    change();
   }
 };
 
@@ -40,7 +48,7 @@ class MemoryTransport final : public Transport {
   MemoryTransport& operator=(const MemoryTransport&) = delete;
 
   Task<Result<std::size_t>> read_some(std::span<char> into, TimePoint deadline) override {
-    if (traffic_->reads++ >= faults_.fail_read) lose();
+    if (traffic_->reads++ >= faults_.fail_read) lose(Cut::reset);
     bool late = false;
     const auto pipe = in_;
     auto alarm = simulation_.alarm([pipe, &late] {
@@ -49,6 +57,7 @@ class MemoryTransport final : public Transport {
     });
     alarm->set(deadline);
     for (;;) {
+      if (faults_.cuts_late && !in_->bytes.empty() && traffic_->bytes_read >= faults_.cut_after_read) lose(faults_.cut);
       if (!in_->bytes.empty() && !closed_) co_return take(into);
       if (in_->lost || closed_) co_return fail(Errc::lost, peer_ + ": connection reset");
       if (in_->ended) co_return fail(Errc::closed, peer_ + ": connection closed");
@@ -61,9 +70,10 @@ class MemoryTransport final : public Transport {
   }
 
   Task<Result<void>> write(std::string_view bytes, Duration patience) override {
-    if (traffic_->writes++ >= faults_.fail_write) lose();
+    if (traffic_->writes++ >= faults_.fail_write) lose(Cut::reset);
     while (!bytes.empty()) {
       if (out_->lost || out_->ended || closed_) co_return fail(Errc::lost, peer_ + ": broken pipe");
+      if (out_->silent) co_return Result<void>();
       const auto space = faults_.room - std::min(faults_.room, out_->bytes.size());
       if (space == 0) {
         if (!co_await wait_for_room(patience)) co_return fail(Errc::timed_out, peer_ + ": takes no bytes");
@@ -76,8 +86,7 @@ class MemoryTransport final : public Transport {
   }
 
   Task<> finish(TimePoint /*deadline*/) override {
-    out_->ended = true;
-    out_->change();
+    end_output();
     co_return;
   }
 
@@ -90,16 +99,16 @@ class MemoryTransport final : public Transport {
   void close() override {
     if (std::exchange(closed_, true)) return;
     // What the peer sent and nobody read makes a close a reset, as TCP has it.
-    if (!in_->bytes.empty()) out_->lost = true;
-    out_->ended = true;
+    if (!in_->bytes.empty() && !out_->silent) out_->lost = true;
     in_->lost = true;
-    out_->change();
+    end_output();
     in_->change();
   }
 
   std::string peer() const override { return peer_; }
 
   std::shared_ptr<Traffic> traffic() const { return traffic_; }
+  const Faults& faults() const { return faults_; }
 
  private:
   std::size_t take(std::span<char> into) {
@@ -113,17 +122,17 @@ class MemoryTransport final : public Transport {
     in_->bytes.erase(0, count);
     in_->taken.wake();
     traffic_->bytes_read += count;
-    if (traffic_->bytes_read >= faults_.cut_after_read) lose();
+    if (!faults_.cuts_late && traffic_->bytes_read >= faults_.cut_after_read) lose(faults_.cut);
     return count;
   }
 
   void give(std::string_view bytes) {
-    if (faults_.cut_after_written != Faults::k_never) {
-      bytes = bytes.substr(0, faults_.cut_after_written - std::min(faults_.cut_after_written, traffic_->bytes_written));
-    }
+    const auto fits = faults_.cut_after_written - std::min(faults_.cut_after_written, traffic_->bytes_written);
+    const bool is_cut = faults_.cuts_late ? bytes.size() > fits : bytes.size() >= fits;
+    bytes = bytes.substr(0, fits);
     out_->bytes += bytes;
     traffic_->bytes_written += bytes.size();
-    if (traffic_->bytes_written >= faults_.cut_after_written) lose();
+    if (is_cut) lose(faults_.cut);
     out_->arrived.wake();
   }
 
@@ -139,12 +148,16 @@ class MemoryTransport final : public Transport {
     co_return !late;
   }
 
-  void lose() {
-    in_->bytes.clear();
-    in_->lost = true;
-    out_->lost = true;
-    in_->change();
+  // Told to nobody on a line that is silent.
+  void end_output() {
+    if (!out_->silent) out_->ended = true;
     out_->change();
+  }
+
+  void lose(Cut how) {
+    in_->bytes.clear();
+    in_->cut(how);
+    out_->cut(how);
   }
 
   Simulation& simulation_;
@@ -166,11 +179,9 @@ MemoryLine memory_line(Simulation& simulation, std::string first_sees, std::stri
   auto first = std::make_unique<MemoryTransport>(simulation, back, there, std::move(first_sees), std::move(faults));
   auto second = std::make_unique<MemoryTransport>(simulation, there, back, std::move(second_sees), Faults());
   auto traffic = first->traffic();
-  auto cut = [there, back] {
-    for (const auto& pipe : {there, back}) {
-      pipe->lost = true;
-      pipe->change();
-    }
+  auto cut = [there, back, how = first->faults().cut] {
+    there->cut(how);
+    back->cut(how);
   };
   return MemoryLine{std::move(first), std::move(second), std::move(traffic), std::move(cut)};
 }

@@ -5,10 +5,12 @@ import subprocess
 
 from faultbench import stored
 from faultbench.acknowledged import cut_after_each
+from faultbench.answered import cut_at_each_answer, forget_at_each_answer
 from faultbench.disk import KINDS, Disk
+from faultbench.fetch import Fetch, FetchMaildir
 from faultbench.scenes import Enqueue, Flush, Sendmail
 from faultbench.tracer import Call, Fail, Kill, Point, Run, Tracer
-from faultbench.window import Windows
+from faultbench.window import FetchWindows, Windows
 from harness.programs import binary
 from harness.runner import check, equal
 
@@ -26,7 +28,12 @@ def register(suite):
     for kind in ("files", "directories", "both"):
         suite.case(f"bench/missing-fsync/enqueue/{kind}", Enqueue, kind)(missing_fsync)
         suite.case(f"bench/missing-fsync/sendmail/{kind}", Sendmail, kind)(missing_fsync)
-    suite.case("bench/missing-fsync/flush")(unsettled)
+    suite.case("bench/missing-fsync/flush", Flush)(unsettled)
+    suite.case("bench/missing-fsync/fetch", Fetch)(unsettled)
+    suite.case("bench/missing-fsync/journal", Fetch, "files", "came 2 times")(missing_at_answer)
+    suite.case("bench/missing-fsync/maildir", FetchMaildir, "files", "lost: ")(missing_at_answer)
+    suite.case("bench/forgotten-journal")(forgotten)
+    suite.case("bench/window-of-a-fetch")(fetch_window)
 
 
 def strace_agrees(bench):
@@ -162,9 +169,36 @@ def missing_fsync(bench, scene, kind):
     check(any(problem.startswith("lost: ") for problem in problems), f"no loss was found: {problems}")
 
 
-def unsettled(bench):
-    """A flush that leaves out fsync would be forgiven every double; so its run without a fault does not pass."""
-    scene = Flush(bench, bench.path("root"))
+def missing_at_answer(bench, scene, kind, words):
+    """A fetch that leaves it out has nothing on disk when it answers: mail is lost, or comes twice."""
+    with Disk(bench.folder) as disk:
+        problems = cut_at_each_answer(scene(bench, disk.root), disk, list(KINDS), 2 * len(KINDS),
+                                      is_read=scene is FetchMaildir, **without_fsync(bench, kind))
+    check(any(words in problem for problem in problems), f"not found: {words!r} in {problems}")
+
+
+def forgotten(bench):
+    """A program that has no journal delivers twice what the provider had not read the answer for."""
+    problems = forget_at_each_answer(Fetch(bench, bench.path("root")), 2)
+    equal(sum("came 2 times" in problem for problem in problems), 2, f"doubles found in {problems}")
+
+
+def fetch_window(bench):
+    """It is open from the dot to the sync of the journal's log that began behind the note."""
+    letter, log = "0001-0123456789abcdef", "/state/journal.db-wal"
+    text = f"Message-ID: <{letter}@ledger.example>\r\n\r\n.\r\n".encode()
+    script = [("pwrite64", (log,), b""), ("sendmsg", ("socket:[1]",), text), ("fdatasync", (log,), b""),
+              ("pwrite64", (log,), b""), ("fdatasync", ("/state/journal.db",), b""), ("fdatasync", (log,), b"")]
+    calls = [Call(0, name, 1, (0, 0, 0, 0), 2 * number + 1, paths, False, data, 2 * number + 2, len(data))
+             for number, (name, paths, data) in enumerate(script)]
+    for count in range(len(calls) + 1):
+        seen = FetchWindows(Run(None, calls[:count]), "/state", log)
+        equal(seen.letters_open(), {letter} if 1 < count < len(calls) else set(), f"open after {count} calls")
+
+
+def unsettled(bench, scene):
+    """A run that leaves out fsync would be forgiven every double; so that without a fault does not pass."""
+    scene = scene(bench, bench.path("root"))
     scene.reset()
     problems = scene.judge(Tracer().run(*scene.command(**without_fsync(bench, "both"))), complete=True)
     check(any("not one that was settled" in problem for problem in problems), f"not found: {problems}")

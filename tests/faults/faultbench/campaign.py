@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from harness.runner import equal, none
 
 from . import syscalls
-from .tracer import Fail, Kill, PowerCut, Tracer
+from .tracer import Fail, Kill, PowerCut, Shorten, Tracer
 
 # What a call says on a bad disk, a full one, with a signal, and without memory or descriptors.
 _DISK = (errno.EIO, errno.ENOSPC)
@@ -17,10 +17,14 @@ _ERRORS_OF = {
     "open openat": (*_DISK, errno.EMFILE, errno.EINTR),
     "socket dup fcntl epoll_create1 eventfd2 pipe2": (errno.EMFILE,),
     "mmap brk clone clone3": (errno.ENOMEM,),
-    "read pread64 readv flock connect poll ppoll recvmsg sendmsg sendto": _SLOW,
+    "read pread64 readv flock connect poll ppoll": _SLOW,
+    "recvmsg recvfrom sendmsg sendto": (*_SLOW, errno.ECONNRESET),
     "fstat newfstatat stat statx getdents64 getrandom statfs chmod fchmod": (errno.EIO,),
 }
 ERRORS = {name: errors for names, errors in _ERRORS_OF.items() for name in names.split()}
+
+# Those whose size tracer.Shorten knows how to halve.
+SHORT = ("write", "pwrite64", "sendto", "sendmsg")
 
 FULL = False  # --full: every point
 
@@ -86,6 +90,14 @@ class Campaign:
         pairs = [(call, error) for call in calls for error in ERRORS.get(call.name, ())]
         self._each([(f"{errno.errorcode[error]} at {call}", Fail(_is(call.point), error), None)
                     for call, error in self._choose(pairs, lambda pair: changes_files(pair[0], self.scene.root))])
+        return self.tally
+
+    def short_writes(self):
+        """Each write to a file or a line that could take less than it was given."""
+        calls = [call for call in self.reference.calls if call.name in SHORT and (call.result or 0) > 1
+                 and (call.data or changes_files(call, self.scene.root))]
+        self._each([(f"short write at {call}", Shorten(_is(call.point)), None)
+                    for call in self._choose(calls, lambda _: True)])
         return self.tally
 
     def power_cuts(self, disk, kinds):

@@ -1,4 +1,4 @@
-"""A disk whose power can be cut: an ext4 file system in a file, mounted where only this program sees it.
+"""A disk whose power can be cut: a file system in a file, mounted where only this program sees it.
 
 The runner has moved into a mount namespace of its own (see `run`), and the loop device clears itself with its last
 user, so nothing stays behind even when the bench itself is killed."""
@@ -7,17 +7,33 @@ import fcntl
 import os
 import struct
 import subprocess
+from dataclasses import dataclass
 
 from harness import wait
 
 FS_IOC_SHUTDOWN = 0x8004587D
 # What a cut takes with it. The second kind gives the files of zero length that follow a rename without fsync.
 KINDS = {"everything-unsynced": 2, "data-unsynced": 1}
-# Nothing reaches the disk by itself, and no rename is an fsync in disguise.
-OPTIONS = "loop,commit=3600,noauto_da_alloc"
 
 
-NEEDS = "power cuts need root, ext4, loop devices and a mount namespace"
+@dataclass(frozen=True)
+class FileSystem:
+    """How one is made, mounted and checked."""
+    make: tuple
+    options: str
+    check: tuple
+    mebibytes: int
+
+
+FILE_SYSTEMS = {
+    # Nothing reaches the disk by itself, and no rename is an fsync in disguise.
+    "ext4": FileSystem(("mkfs.ext4", "-q", "-F", "-m", "0", "-E", "lazy_itable_init=0,lazy_journal_init=0"),
+                       "loop,commit=3600,noauto_da_alloc", ("e2fsck", "-f", "-n"), 64),
+    # The smallest that mkfs.xfs makes; the file has holes. Two disks may be one's copy of the other: nouuid.
+    "xfs": FileSystem(("mkfs.xfs", "-q", "-f"), "loop,nouuid", ("xfs_repair", "-n", "-f"), 300),
+}
+
+NEEDS = "power cuts need root, ext4 or xfs, loop devices and a mount namespace"
 
 
 def _run(*arguments):
@@ -30,10 +46,11 @@ def _run(*arguments):
 class Disk:
     """A context manager: mounted at `root` until its end."""
 
-    def __init__(self, folder, mebibytes=64):
-        self.image = os.path.join(folder, "disk.ext4")
+    def __init__(self, folder, kind="ext4"):
+        self.kind = kind
+        self.system = FILE_SYSTEMS[kind]
+        self.image = os.path.join(folder, f"disk.{kind}")
         self.root = os.path.join(folder, "disk")
-        self.size = mebibytes << 20
         self.mounted = False
         self.is_off = False
 
@@ -42,8 +59,8 @@ class Disk:
             raise AssertionError(f"{NEEDS}; tests/own-mounts failed")
         os.makedirs(self.root)
         with open(self.image, "wb") as file:
-            file.truncate(self.size)
-        _run("mkfs.ext4", "-q", "-F", "-m", "0", "-E", "lazy_itable_init=0,lazy_journal_init=0", self.image)
+            file.truncate(self.system.mebibytes << 20)
+        _run(*self.system.make, self.image)
         self._mount()
         return self
 
@@ -53,7 +70,7 @@ class Disk:
         os.unlink(self.image)
 
     def _mount(self):
-        _run("mount", "-t", "ext4", "-o", OPTIONS, self.image, self.root)
+        _run("mount", "-t", self.kind, "-o", self.system.options, self.image, self.root)
         self.mounted = True
 
     def _unmount(self):
@@ -85,5 +102,5 @@ class Disk:
     def check(self):
         """The file system itself is whole, so that what is missing is nobody's fault but the program's."""
         self._unmount()
-        _run("e2fsck", "-f", "-n", self.image)
+        _run(*self.system.check, self.image)
         self._mount()

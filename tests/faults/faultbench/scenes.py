@@ -55,6 +55,10 @@ class Scene:
         """A context manager around the run, for what has to happen beside it."""
         return contextlib.nullcontext()
 
+    def windows(self, run):
+        """When a fault could double a message, of that run."""
+        return Windows(run, self.root, self.spool_ids)
+
     def note_acknowledgement(self, run):
         """For programs that take mail."""
 
@@ -71,7 +75,7 @@ class Scene:
     def judge(self, run, complete=False):
         """Every broken invariant as a line of text, after the restart. `complete`: nothing was done to the run."""
         self.note_acknowledgement(run)
-        windows = Windows(run, self.root, self.spool_ids)
+        windows = self.windows(run)
         problems = self.illegal(at_rest=False) + windows.problems()
         if complete:
             problems += self.expect_of_complete(windows)

@@ -100,6 +100,19 @@ class Fail:
         return os.strerror(self.error)
 
 
+class Shorten:
+    """The call writes half of what it was given, and says so."""
+
+    def __init__(self, at):
+        self.at = at
+
+    def strike(self, tracer, tracee):
+        tracer.shorten(tracee)
+
+    def __str__(self):
+        return "short write"
+
+
 class PowerCut:
     """The file system stops as it stands, and then everything does."""
 
@@ -134,6 +147,10 @@ class _Tracee:
     def memory(self, address, size):
         with open(f"/proc/{self.tid}/mem", "rb", buffering=0) as file:
             return os.pread(file.fileno(), size, address)
+
+    def put(self, address, data):
+        with open(f"/proc/{self.tid}/mem", "r+b", buffering=0) as file:
+            os.pwrite(file.fileno(), data, address)
 
     def text(self, address):
         """A string that ends in NUL; it may stand at the end of the last page."""
@@ -224,6 +241,18 @@ class Tracer:
         registers[ORIG_RAX] = 2**64 - 1
         _ptrace(SETREGS, tracee.tid, None, registers)
         tracee.error = error
+
+    def shorten(self, tracee):
+        """At its entry: the size in the third register is halved, or that of the first buffer of a sendmsg."""
+        call = tracee.call
+        if call.name == "sendmsg":
+            vector, = struct.unpack_from("=Q", tracee.memory(call.arguments[1], 24), 16)
+            size, = struct.unpack("=Q", tracee.memory(vector + 8, 8))
+            tracee.put(vector + 8, struct.pack("=Q", max(size // 2, 1)))
+            return
+        registers = _registers(tracee.tid)
+        registers[RDX] = max(registers[RDX] // 2, 1)
+        _ptrace(SETREGS, tracee.tid, None, registers)
 
     # --- following
 
@@ -319,8 +348,8 @@ class Tracer:
         call.ended, call.result = self.clock, result
 
 
-# Places in x86-64's user_regs_struct. Another machine needs these two and nothing else.
-RAX, ORIG_RAX = 10, 15
+# Places in x86-64's user_regs_struct. Another machine needs these three and nothing else.
+RAX, RDX, ORIG_RAX = 10, 12, 15
 
 
 def _registers(tid):

@@ -100,3 +100,34 @@ class Windows:
             self.all.append(Window(messages.id_of(text[:end]), connection, moment))
             text = text[end + len(END_OF_DATA):]
         self._outgoing[connection] = text
+
+
+class FetchWindows(Windows):
+    """Those of `odmr run` with what it received: the note is in the journal, whose log (SQLite's WAL) is synced when
+    it is committed; and a message goes to the target by a dot, or into a Maildir by its new name there."""
+
+    def __init__(self, run, root, journal, maildir=None):
+        self.journal = journal
+        self.maildir = maildir
+        super().__init__(run, root, {})
+
+    def _begins(self, moment, call):
+        super()._begins(moment, call)
+        if self.maildir and call.name.startswith("rename") and os.path.dirname(call.paths[-1]) == self.maildir:
+            self.all.append(Window(_letter_in(call.paths[-1]), self.maildir, moment))
+
+    def _changes(self, path, to_sync, moment, is_note):
+        if path != self.journal or not is_note:
+            return
+        for window in self.all:
+            if window.closed is None:
+                window.unsynced[to_sync] = moment
+                window.noted = True
+
+
+def _letter_in(path):
+    """None where a power cut has taken it."""
+    if not os.path.exists(path):
+        return None
+    with open(path, "rb") as file:
+        return messages.id_of(file.read())
