@@ -588,8 +588,8 @@ app::FetchPlan plan_for(const World& world) {
 
 Task<> fetch(World& world, TrialNetwork& network, Bounces& bounces) {
   const app::FetchPlan plan = plan_for(world);
-  co_await app::fetch(plan, network, system_files(), *world.journal, bounces, nullptr, app::OnProgress(), silent_log(),
-                      world.stop);
+  const app::Books books{system_files(), *world.journal, bounces};
+  co_await app::fetch(plan, network, books, nullptr, app::OnProgress(), silent_log(), world.stop);
 }
 
 void run_once(World& world, Bounces& bounces) {

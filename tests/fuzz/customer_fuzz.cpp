@@ -93,7 +93,8 @@ void check_before_tls(std::string_view heard) {
 Task<> run(const app::FetchPlan& plan, World& world, journal::Journal& journal, Log& log, app::SessionReport& report) {
   NoBounces bounces;
   Stop stop;
-  report = co_await app::fetch(plan, world, system_files(), journal, bounces, nullptr, app::OnProgress(), log, stop);
+  const app::Books books{system_files(), journal, bounces};
+  report = co_await app::fetch(plan, world, books, nullptr, app::OnProgress(), log, stop);
 }
 
 std::string play(const fuzz::Input& input, std::size_t segment) {

@@ -92,7 +92,7 @@ std::string play(const fuzz::Input& input, std::size_t segment) {
   options.connection = "f";
   options.scratch_directory = "/tmp";
   receive::History history;
-  receive::Reception reception(options, history, guard, *target, *journal, bounces, system_files(), simulation,
+  receive::Reception reception(options, history, guard, *target, *journal, bounces, nullptr, system_files(), simulation,
                                silent_log());
 
   net::Faults faults;
@@ -119,7 +119,7 @@ std::string play(const fuzz::Input& input, std::size_t segment) {
     in_step = in_step && host.is_in_step();
     for (const auto& message : host.messages()) taken += message.is_taken() ? 1 : 0;
   }
-  const auto& tally = reception.tally();
+  const auto& tally = reception.counter().tally();
   if (in_step) fuzz::require(tally.messages <= taken, "each 250 is a message that the target has taken");
   fuzz::require(tally.messages <= finished.size(), "and that the provider has finished");
   for (const auto count : {tally.messages, tally.recipients, tally.bytes, tally.rejected, tally.deferred,
