@@ -129,17 +129,35 @@ quickstart() {
     fi
 }
 
-# Each byte of a session, for which a sanitizer takes too long; two processors have the time beside the faults, which
-# mostly wait.
+# What takes long to build and is needed later, beside the real programs, which mostly wait.
+build_later() {
+    cmake --preset release -DODMR_TESTS=ON && cmake --build --preset release -j "$jobs" --target odmr_cuts_tests || return
+    cmake --preset tsan && cmake --build --preset tsan -j "$jobs" --target odmr_threads_tests || return
+    JOBS=$jobs tests/fuzz/run 0
+}
+later=
+begin_building_later() {
+    later=$(mktemp)
+    build_later >"$later" 2>&1 &
+    later_job=$!
+    renice -n 10 -p "$later_job" >/dev/null
+}
+
+end_building_later() {
+    heading 'the builds for what follows'
+    if wait "$later_job"; then
+        printf 'are there\n'
+    else
+        cat "$later"
+        one_failed 'the builds for what follows'
+    fi
+    rm -f "$later"
+}
+
+# Each byte of a session, for which a sanitizer takes too long.
 every_byte=
 begin_every_byte() {
-    heading 'build what cuts the line at every byte'
-    if ! { cmake --preset release -DODMR_TESTS=ON && cmake --build --preset release -j "$jobs" --target odmr_cuts_tests
-    } >"$log" 2>&1; then
-        cat "$log"
-        one_failed 'build of the cuts at every byte'
-        return
-    fi
+    [ -x build/release/odmr_cuts_tests ] || return
     every_byte=$(mktemp)
     ODMR_EVERY_BYTE=1 build/release/odmr_cuts_tests >"$every_byte" 2>&1 &
     every_byte_job=$!
@@ -185,12 +203,16 @@ with_real_programs() {
     local -a choice=()
     [ $mode = full ] && choice=(--full)
     build release || return
+    begin_building_later
     counted 'manuals' tests/manual
     quickstart
     counted 'real peers' tests/peers/run "${choice[@]}"
     counted 'outcomes' tests/peers/outcomes "${choice[@]}"
-    begin_every_byte
     counted 'faults' tests/faults/run "${choice[@]}"
+    end_building_later
+    begin_every_byte
+    threads
+    fuzzing
     end_every_byte
 }
 
@@ -215,9 +237,7 @@ fi
 if [ $mode = fast ]; then
     counted 'lint' tests/lint --fast
 else
-    threads
     with_real_programs
-    fuzzing
     counted 'lint' tests/lint "${lint[@]}"
 fi
 heading 'all done'
