@@ -14,24 +14,26 @@ namespace odmr::journal {
 // What a session leaves for who asks later what came in, and when. A stranger's words are in it as they were said, cut
 // where they are long: escape() before showing.
 
+/// What a session came to.
+struct SessionEnding {
+  WallTime time;
+  Outcome outcome = Outcome::no_mail;
+  std::string text;  ///< why, in words; empty where the counts say it all
+  std::uint64_t connections = 0;
+  std::uint64_t messages = 0;
+  std::uint64_t recipients = 0;
+  std::uint64_t bytes = 0;
+  std::uint64_t rejected = 0;
+  std::uint64_t deferred = 0;
+  std::uint64_t duplicates = 0;
+};
+
 /// A session with a provider. Noted when it begins, and once more when it has ended.
 struct SessionReceipt {
-  struct End {
-    WallTime time;
-    Outcome outcome = Outcome::no_mail;
-    std::string text;  ///< why, in words; empty where the counts say it all
-    std::uint64_t connections = 0;
-    std::uint64_t messages = 0;
-    std::uint64_t recipients = 0;
-    std::uint64_t bytes = 0;
-    std::uint64_t rejected = 0;
-    std::uint64_t deferred = 0;
-    std::uint64_t duplicates = 0;
-  };
   std::string id;
   std::string provider;
   WallTime started;
-  std::optional<End> end;  ///< none: it is under way, or was cut off
+  std::optional<SessionEnding> end;  ///< none: it is under way, or was cut off
 };
 
 /// One of its connections, or an attempt to make one. Noted when the line turns, and when it is over.

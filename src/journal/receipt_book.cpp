@@ -128,7 +128,7 @@ SessionReceipt session_in(const db::Rows& rows) {
   session.provider = rows.text(1);
   session.started = to_time(rows.number(2));
   if (rows.is_null(3)) return session;
-  SessionReceipt::End& end = session.end.emplace();
+  SessionEnding& end = session.end.emplace();
   end.time = to_time(rows.number(3));
   end.outcome = outcome_named(rows.text(4));
   end.text = rows.text(5);
@@ -320,7 +320,7 @@ Result<void> ReceiptBook::keep_one(const SessionReceipt& session) {
       number_in(statements_->begin_session.rows({session.id, session.provider, to_number(session.started)}));
   if (!begun) return fail(begun.error());
   if (session.end) {
-    const SessionReceipt::End& end = *session.end;
+    const SessionEnding& end = *session.end;
     const std::int64_t is_good = exit_status(end.outcome) == 0 ? 1 : 0;
     auto ended = done(statements_->end_session.run({session.id, to_number(end.time), name(end.outcome), is_good,
                                                     end.text, number(end.connections), number(end.messages),
