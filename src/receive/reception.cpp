@@ -623,6 +623,7 @@ Result<void> Reception::keep_bounces() {
 
 void Reception::count(const Verdict& settled) {
   if (settled.taken > 0) {
+    if (settled.is_kept) counter_.kept_for_some();
     counter_.taken(settled.taken, message_->bytes, settled.is_put_off || settled.reply.is_transient());
     return;
   }
