@@ -6,6 +6,7 @@
 
 #include "mail/header.hpp"
 #include "queue/attributes.hpp"
+#include "queue/schedule.hpp"
 
 namespace odmr::app {
 
@@ -307,7 +308,9 @@ Task<Result<void>> KeptMail::settle(const queue::Attempt& attempt) {
 }
 
 void KeptMail::count(const queue::Letter& letter, const queue::Attempt& attempt) {
-  const bool waits = !attempt.put_off.empty() || !attempt.trouble.empty();
+  // What is put off at the end of its lifetime has failed (queue::Attempt): it waits no more.
+  const bool is_over = queue::age(letter.since, network_.clock().wall()) > lifetime_;
+  const bool waits = !is_over && (!attempt.put_off.empty() || !attempt.trouble.empty());
   const std::string said = !attempt.trouble.empty()   ? attempt.trouble
                            : !attempt.put_off.empty() ? attempt.put_off.front().reply.joined()
                            : !attempt.failed.empty()  ? attempt.failed.front().reply.joined()
@@ -318,7 +321,9 @@ void KeptMail::count(const queue::Letter& letter, const queue::Attempt& attempt)
   } else {
     ++report_.delivered;
   }
-  log_.info(waits ? "kept message put off again" : "kept message handed over",
+  log_.info(waits                  ? "kept message put off again"
+            : attempt.sent.empty() ? "kept message came to nothing"
+                                   : "kept message handed over",
             {{"id", letter.id},
              {"reverse_path", letter.message.envelope().reverse_path},
              {"sent", std::to_string(attempt.sent.size())},
