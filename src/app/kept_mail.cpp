@@ -209,9 +209,11 @@ Task<bool> KeptMail::next_few() {
 }
 
 Task<bool> KeptMail::try_one(queue::Letter letter) {
+  const auto provider = attribute(letter.message.envelope().attributes, k_provider);
+  if (!is_for_this_run(provider)) co_return true;
   queue::Attempt attempt;
   attempt.id = letter.id;
-  Door* door = co_await door_for(attribute(letter.message.envelope().attributes, k_provider));
+  Door* door = co_await door_for(provider);
   if (door == nullptr)
     attempt.trouble = "the local target is not ready";
   else if (door->is_at_fault())
@@ -224,6 +226,11 @@ Task<bool> KeptMail::try_one(queue::Letter letter) {
   co_return true;
 }
 
+bool KeptMail::is_for_this_run(const std::string& provider) const {
+  const auto way = ways_.find(provider);
+  return way == ways_.end() || way->second.has_value();
+}
+
 // Asked once in a run; no value where it is not ready.
 Task<KeptMail::Door*> KeptMail::door_for(const std::string& provider) {
   const std::string name = ways_.count(provider) > 0 ? provider : std::string();
@@ -231,10 +238,10 @@ Task<KeptMail::Door*> KeptMail::door_for(const std::string& provider) {
   if (known != doors_.end()) co_return known->second->is_ready ? known->second.get() : nullptr;
   Door& door = *doors_.emplace(name, std::make_unique<Door>()).first->second;
   const auto way = ways_.find(name);
-  if (way == ways_.end()) co_return nullptr;
-  door.soft_bounce = way->second.soft_bounce;
-  door.breaker = way->second.breaker;
-  door.target = deliver::make_target(way->second.target, network_, files_, log_, stop_);
+  if (way == ways_.end() || !way->second) co_return nullptr;
+  door.soft_bounce = way->second->soft_bounce;
+  door.breaker = way->second->breaker;
+  door.target = deliver::make_target(way->second->target, network_, files_, log_, stop_);
   const auto ready = co_await door.target->ready();
   door.is_ready = ready.has_value();
   if (!ready) log_.warn("kept mail waits: the local target is not ready", {{"why", ready.error().text}});

@@ -86,7 +86,7 @@ ordered_json as_json(const Entry& entry) {
           {"reply", entry.reply}};
 }
 
-// Every run tries all that is kept for the local target: the queue's schedule is not for it.
+// Every run with its provider tries all that is kept for the local target: the queue's schedule is not for it.
 Entry as_it_stands(const QueueOptions& options, Entry entry, WallTime now) {
   if (options.kept) entry.next_try = now;
   return entry;

@@ -347,6 +347,8 @@ def own_targets(bench):
     expect(result, "deferred", provider="other", status=75, received={"deferred": 1})
     equal((isp.pending(), other.pending()), ({}, {}), "left at the providers")
     second.script.steps.clear()
+    expect(customer.run("run", "--json", "isp"), "no-mail")  # it has no business with the other's mail
+    equal(len(kept(customer)), 1, "kept after a run with the one provider")
     equal(customer.run().status, 0, "exit status of the second run")
     equal(kept(customer), [], "still kept")
     for sink, letter in ((general, letters[0]), (second, letters[1])):
