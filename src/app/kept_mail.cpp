@@ -6,6 +6,7 @@
 
 #include "mail/header.hpp"
 #include "queue/attributes.hpp"
+#include "queue/schedule.hpp"
 
 namespace odmr::app {
 
@@ -208,9 +209,11 @@ Task<bool> KeptMail::next_few() {
 }
 
 Task<bool> KeptMail::try_one(queue::Letter letter) {
+  const auto provider = attribute(letter.message.envelope().attributes, k_provider);
+  if (!is_for_this_run(provider)) co_return true;
   queue::Attempt attempt;
   attempt.id = letter.id;
-  Door* door = co_await door_for(attribute(letter.message.envelope().attributes, k_provider));
+  Door* door = co_await door_for(provider);
   if (door == nullptr)
     attempt.trouble = "the local target is not ready";
   else if (door->is_at_fault())
@@ -223,6 +226,11 @@ Task<bool> KeptMail::try_one(queue::Letter letter) {
   co_return true;
 }
 
+bool KeptMail::is_for_this_run(const std::string& provider) const {
+  const auto way = ways_.find(provider);
+  return way == ways_.end() || way->second.has_value();
+}
+
 // Asked once in a run; no value where it is not ready.
 Task<KeptMail::Door*> KeptMail::door_for(const std::string& provider) {
   const std::string name = ways_.count(provider) > 0 ? provider : std::string();
@@ -230,10 +238,10 @@ Task<KeptMail::Door*> KeptMail::door_for(const std::string& provider) {
   if (known != doors_.end()) co_return known->second->is_ready ? known->second.get() : nullptr;
   Door& door = *doors_.emplace(name, std::make_unique<Door>()).first->second;
   const auto way = ways_.find(name);
-  if (way == ways_.end()) co_return nullptr;
-  door.soft_bounce = way->second.soft_bounce;
-  door.breaker = way->second.breaker;
-  door.target = deliver::make_target(way->second.target, network_, files_, log_, stop_);
+  if (way == ways_.end() || !way->second) co_return nullptr;
+  door.soft_bounce = way->second->soft_bounce;
+  door.breaker = way->second->breaker;
+  door.target = deliver::make_target(way->second->target, network_, files_, log_, stop_);
   const auto ready = co_await door.target->ready();
   door.is_ready = ready.has_value();
   if (!ready) log_.warn("kept mail waits: the local target is not ready", {{"why", ready.error().text}});
@@ -307,7 +315,9 @@ Task<Result<void>> KeptMail::settle(const queue::Attempt& attempt) {
 }
 
 void KeptMail::count(const queue::Letter& letter, const queue::Attempt& attempt) {
-  const bool waits = !attempt.put_off.empty() || !attempt.trouble.empty();
+  // What is put off at the end of its lifetime has failed (queue::Attempt): it waits no more.
+  const bool is_over = queue::age(letter.since, network_.clock().wall()) > lifetime_;
+  const bool waits = !is_over && (!attempt.put_off.empty() || !attempt.trouble.empty());
   const std::string said = !attempt.trouble.empty()   ? attempt.trouble
                            : !attempt.put_off.empty() ? attempt.put_off.front().reply.joined()
                            : !attempt.failed.empty()  ? attempt.failed.front().reply.joined()
@@ -318,7 +328,9 @@ void KeptMail::count(const queue::Letter& letter, const queue::Attempt& attempt)
   } else {
     ++report_.delivered;
   }
-  log_.info(waits ? "kept message put off again" : "kept message handed over",
+  log_.info(waits                  ? "kept message put off again"
+            : attempt.sent.empty() ? "kept message came to nothing"
+                                   : "kept message handed over",
             {{"id", letter.id},
              {"reverse_path", letter.message.envelope().reverse_path},
              {"sent", std::to_string(attempt.sent.size())},

@@ -50,8 +50,9 @@ class KeptMail {
     bool soft_bounce = false;  ///< a refusal for good is one for now
     std::size_t breaker = 5;   ///< so many of those, before it takes anything, are the target's own fault; 0: never
   };
-  /// By provider; under "" the one for mail of providers that are no longer configured.
-  using Targets = std::map<std::string, Way>;
+  /// By provider, no value for one that this run is not for: its mail stays as it is. Under "" the one for mail of
+  /// providers that are no longer configured.
+  using Targets = std::map<std::string, std::optional<Way>>;
 
   KeptMail(std::string directory, Duration lifetime, Targets targets, receive::BounceKeeper& bounces,
            net::Network& network, net::Worker& disk, FileOps& files, Log& log, Stop& stop);
@@ -74,6 +75,7 @@ class KeptMail {
   net::Task<Result<void>> settle(const queue::Attempt& attempt);
   net::Task<> tell_senders();
   Result<void> record_bounce(queue::Notice& notice);
+  bool is_for_this_run(const std::string& provider) const;
   net::Task<Door*> door_for(const std::string& provider);
   bool has_failed(const Error& error);
   void count(const queue::Letter& letter, const queue::Attempt& attempt);

@@ -1,7 +1,9 @@
 #include "app/queue_place.hpp"
 
+#include <algorithm>
 #include <utility>
 
+#include "app/kept_mail.hpp"
 #include "app/places.hpp"
 #include "queue/intake.hpp"
 
@@ -31,6 +33,22 @@ Result<queue::Queue> open_queue(const QueuePlace& place, Clock& clock, Log& log)
     return fail(Errc::not_found, "there is no outbound queue: the configuration has no [outbound] with a smart host");
   }
   return queue::Queue::in(directory, queue::QueueOptions(), clock, log);
+}
+
+Result<std::optional<queue::Queue>> open_kept_queue(const QueuePlace& place, Clock& clock, Log& log) {
+  const auto directory = kept_mail_in(place.state_dir);
+  const auto there = system_files().open_dir(directory);
+  if (!there && there.error().code == Errc::not_found) return std::nullopt;
+  auto opened = queue::Queue::in(directory, queue::QueueOptions(), clock, log);
+  if (!opened) return fail(opened.error());
+  return std::optional(std::move(*opened));
+}
+
+std::uint64_t count_kept(const std::string& state_dir) {
+  const auto held = system_files().open_dir(kept_mail_in(state_dir) + "/held");
+  const auto names = held ? system_files().list(held->get()) : fail(held.error());
+  if (!names) return 0;
+  return static_cast<std::uint64_t>(std::count_if(names->begin(), names->end(), spool::Store::is_id));
 }
 
 }  // namespace odmr::app

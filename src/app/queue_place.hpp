@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,5 +25,11 @@ tl::expected<QueuePlace, std::vector<std::string>> find_queue(const std::string&
 
 /// The queue there. Errors: as queue::Queue::in; not_found where there is none, and no [outbound] that would make one.
 Result<queue::Queue> open_queue(const QueuePlace& place, Clock& clock, Log& log);
+
+/// What is kept for the local target, which has the queue's form. No value where nothing ever was.
+Result<std::optional<queue::Queue>> open_kept_queue(const QueuePlace& place, Clock& clock, Log& log);
+
+/// Messages that are kept for the local target; 0 too where nobody may look.
+std::uint64_t count_kept(const std::string& state_dir);
 
 }  // namespace odmr::app

@@ -114,6 +114,7 @@ class Run {
 
   KeptMail::Targets ways_of_kept_mail() const {
     KeptMail::Targets ways;
+    for (const auto& provider : settings_.providers) ways.emplace(provider.name, std::nullopt);
     for (const auto& plan : plans_) {
       const KeptMail::Way way{plan->target, plan->soft_bounce, plan->breaker};
       ways.emplace(std::string(), way);

@@ -138,6 +138,7 @@ CLI::App* add_queue(CLI::App& program, QueueOptions& options) {
   auto* queue = program.add_subcommand("queue", "look at the outbound queue, and work on it");
   queue->require_subcommand(0, 1);
   queue->fallthrough();
+  queue->add_flag("--kept", options.kept, "received mail that is kept for the local target, in place of the queue");
   const auto add = [&](const char* name, Action action, const char* text) {
     auto* command = queue->add_subcommand(name, text)->fallthrough();
     command->callback([&options, action] { options.action = action; });

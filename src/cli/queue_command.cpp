@@ -5,6 +5,7 @@
 
 #include <array>
 
+#include "app/kept_mail.hpp"
 #include "app/owner.hpp"
 #include "app/queue_place.hpp"
 #include "base/ascii.hpp"
@@ -85,6 +86,12 @@ ordered_json as_json(const Entry& entry) {
           {"reply", entry.reply}};
 }
 
+// Every run with its provider tries all that is kept for the local target: the queue's schedule is not for it.
+Entry as_it_stands(const QueueOptions& options, Entry entry, WallTime now) {
+  if (options.kept) entry.next_try = now;
+  return entry;
+}
+
 // --- list: the look that mailq has had for forty years
 
 std::string local_time(WallTime time) {
@@ -126,10 +133,16 @@ void print_entry(const Entry& entry, WallTime now) {
   }
 }
 
-int list(const QueueOptions& options, Queue& queue, const std::string& state_dir, WallTime now) {
+void say_empty(const QueueOptions& options) {
+  if (options.json || options.quiet) return;
+  print_line(stdout, options.kept ? "No mail is kept for the local target" : "Mail queue is empty");
+}
+
+int list(const QueueOptions& options, Queue& queue, const std::string& directory, WallTime now) {
   std::uint64_t messages = 0;
   std::uint64_t bytes = 0;
-  const auto listed = queue.list([&](const Entry& entry) {
+  const auto listed = queue.list([&](const Entry& listed_entry) {
+    const Entry entry = as_it_stands(options, listed_entry, now);
     if (options.json) {
       print_json(as_json(entry));
       return true;
@@ -143,15 +156,15 @@ int list(const QueueOptions& options, Queue& queue, const std::string& state_dir
   const auto sums = queue.sums();
   if (!sums) return failure(sums.error());
   const auto unread = queue.left_alone();
-  const bool is_said = options.json || options.quiet;
   if (messages > 0) {
     print_line(stdout, fmt::format("-- {} in {}.", human_size(bytes), counted(messages, "message")));
-  } else if (!is_said && unread.empty()) {
-    print_line(stdout, "Mail queue is empty");
+  } else if (unread.empty()) {
+    say_empty(options);
   }
-  for (const auto& one : unread) complain("not listed, it cannot be read: queue/" + one.file + ": " + one.why);
+  for (const auto& one : unread)
+    complain("not listed, it cannot be read: " + directory + "/" + one.file + ": " + one.why);
   if (sums->set_aside > 0) {
-    complain(counted(sums->set_aside, "damaged message") + " in " + queue::directory_in(state_dir) + "/corrupt");
+    complain(counted(sums->set_aside, "damaged message") + " in " + directory + "/corrupt");
   }
   return 0;
 }
@@ -185,12 +198,13 @@ Result<void> print_message(Queue& queue, const std::string& id) {
 
 Result<void> show(const QueueOptions& options, Queue& queue, const std::string& id, WallTime now) {
   if (options.message) return print_message(queue, id);
-  const auto entry = queue.show(id);
-  if (!entry) return fail(entry.error());
+  auto shown = queue.show(id);
+  if (!shown) return fail(shown.error());
+  const Entry entry = as_it_stands(options, std::move(*shown), now);
   if (options.json)
-    print_json(as_json(*entry));
+    print_json(as_json(entry));
   else
-    print_envelope(*entry, now);
+    print_envelope(entry, now);
   return {};
 }
 
@@ -279,6 +293,21 @@ int each(const QueueOptions& options, Queue& queue, WallTime now) {
   return status;
 }
 
+// No value where there is nothing, which `kept` allows.
+Result<std::optional<Queue>> open(const QueueOptions& options, const app::QueuePlace& place, Clock& clock, Log& log) {
+  if (options.kept) return app::open_kept_queue(place, clock, log);
+  auto queue = app::open_queue(place, clock, log);
+  if (!queue) return fail(queue.error());
+  return std::optional(std::move(*queue));
+}
+
+// Nothing was ever kept.
+int nothing_there(const QueueOptions& options) {
+  if (options.action == QueueOptions::Action::list) say_empty(options);
+  for (const auto& id : options.ids) complain("there is no message " + id);
+  return options.ids.empty() ? 0 : k_no_input;
+}
+
 }  // namespace
 
 int queue_command(const QueueOptions& options) {
@@ -286,6 +315,10 @@ int queue_command(const QueueOptions& options) {
   if (!place) {
     for (const auto& fault : place.error()) complain(fault);
     return exit_status(Outcome::config);
+  }
+  if (options.action == QueueOptions::Action::retry && options.kept) {
+    complain("every run tries what is kept for the local target, so there is nothing to make due");
+    return k_exit_usage;
   }
   if (options.action == QueueOptions::Action::retry && !place->can_send) {
     complain("the configuration has no [outbound] with a smart host, so nothing would be tried");
@@ -295,17 +328,18 @@ int queue_command(const QueueOptions& options) {
   if (const auto owner = app::become_owner_of(place->state_dir); !owner) return failure(owner.error());
   const auto log = make_stderr_log(log_level(options, Level::warn), place->log.format);
   WallClock clock;
-  auto queue = app::open_queue(*place, clock, *log);
-  if (!queue && queue.error().code == Errc::not_found) {
-    complain(queue.error().text);
+  auto opened = open(options, *place, clock, *log);
+  if (!opened && opened.error().code == Errc::not_found) {
+    complain(opened.error().text);
     return exit_status(Outcome::config);
   }
-  if (!queue) return failure(queue.error());
-  if (const auto refreshed = queue->refresh(); !refreshed) return failure(refreshed.error());
-  if (options.action == QueueOptions::Action::list) {
-    return list(options, *queue, place->state_dir, clock.wall());
-  }
-  return each(options, *queue, clock.wall());
+  if (!opened) return failure(opened.error());
+  if (!*opened) return nothing_there(options);
+  Queue& queue = **opened;
+  if (const auto refreshed = queue.refresh(); !refreshed) return failure(refreshed.error());
+  const auto directory = options.kept ? app::kept_mail_in(place->state_dir) : queue::directory_in(place->state_dir);
+  if (options.action == QueueOptions::Action::list) return list(options, queue, directory, clock.wall());
+  return each(options, queue, clock.wall());
 }
 
 }  // namespace odmr::cli

@@ -162,6 +162,11 @@ void print_json_status(const ProviderStatus& status) {
   print_json(out);
 }
 
+void say_what_is_kept(std::uint64_t messages) {
+  if (messages == 0) return;
+  print_line(stdout, counted(messages, "message") + " kept here for the local target; see \"odmr queue --kept\"");
+}
+
 int print_all(const StatusOptions& options, Book* book, const std::vector<std::string>& configured,
               std::optional<Duration> max_age) {
   const WallTime now = std::chrono::system_clock::now();
@@ -199,6 +204,7 @@ int status_command(const StatusOptions& options) {
   if (!looked) return failure(looked.error());
   Book* const book = *looked ? &**looked : nullptr;
   if (!options.session.empty()) return print_session(options, book, place->state_dir);
+  if (!options.json && !options.quiet) say_what_is_kept(app::count_kept(place->state_dir));
   return print_all(options, book, place->providers, max_age);
 }
 

@@ -66,6 +66,7 @@ struct Reception::Message {
   std::string digest;  // of the whole content
   std::uint64_t bytes = 0;
   bool is_bounce_kept = false;
+  bool is_kept = false;           // for some, by us
   bool is_streaming = false;      // to the target
   bool is_handed_over = false;    // the target has had its say
   std::optional<Copy> copy;       // where a recipient is withheld, or we may have to keep the message
@@ -502,6 +503,7 @@ Task<Reply> Reception::settle(server::Peer& peer) {
   if (place) settled.entries.kept = place->id();
   const Reply reply = co_await write_down(settled, place.get());
   settled.reply = reply;
+  message_->is_kept = settled.is_kept && reply.is_positive();
   if (reply.is_positive() && !settled.each.empty()) peer.reply_each(settled.each);
   count(settled);
   co_return reply;
@@ -623,6 +625,7 @@ Result<void> Reception::keep_bounces() {
 
 void Reception::count(const Verdict& settled) {
   if (settled.taken > 0) {
+    if (settled.is_kept) counter_.kept_for_some();
     counter_.taken(settled.taken, message_->bytes, settled.is_put_off || settled.reply.is_transient());
     return;
   }
@@ -674,9 +677,8 @@ Task<> Reception::on_abandon() {
 void Reception::log_message(const Reply& reply, std::uint64_t size) {
   const auto& recipients = message_->recipients;
   const bool is_had = !recipients.empty() && !message_->has([](const Recipient& one) { return !one.had; });
-  const bool is_kept = reply.is_positive() && message_->has([](const Recipient& one) { return one.is_put_off(); });
   log_.info(is_had && reply.is_positive() ? "message delivered before, and not again"
-            : is_kept                     ? "message put off by the target, and kept here"
+            : message_->is_kept           ? "message put off by the target, and kept here"
             : reply.is_positive()         ? "message received"
             : reply.is_transient()        ? "message put off"
                                           : "message refused",

@@ -37,6 +37,8 @@ class Counter {
   void duplicate();
   /// We keep it, and the provider does not.
   void kept();
+  /// The same for some of a message's recipients, while others have it.
+  void kept_for_some() { has_put_off_ = has_kept_ = true; }
   /// A refusal of the whole message. `fingerprint` tells it from others: one that was refused for good before in this
   /// session is no new answer.
   void refused(const smtp::Reply& reply, const std::string& fingerprint);

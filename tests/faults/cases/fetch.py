@@ -4,11 +4,12 @@ from faultbench import campaign, cutter
 from faultbench.answered import cut_at_each_answer
 from faultbench.campaign import Campaign, Tally
 from faultbench.disk import KINDS, Disk
-from faultbench.fetch import Fetch, FetchMaildir, FetchMixed
+from faultbench.fetch import Fetch, FetchKept, FetchMaildir, FetchMixed
 from harness.runner import equal, none
 
 # How many points run without --full; all of them together have to stay within two minutes on two cores.
-KILLS = (("fetch", Fetch, 40), ("fetch-mixed", FetchMixed, 30), ("fetch-maildir", FetchMaildir, 30))
+KILLS = (("fetch", Fetch, 40), ("fetch-mixed", FetchMixed, 30), ("fetch-maildir", FetchMaildir, 30),
+         ("kept", FetchKept, 16))
 ERRORS = (("fetch", Fetch, 40), ("fetch-maildir", FetchMaildir, 40))
 SHORT = (("fetch", Fetch, 16), ("fetch-maildir", FetchMaildir, 16))
 CUTS = (("fetch", Fetch, "ext4", 20), ("fetch-xfs", Fetch, "xfs", 16),

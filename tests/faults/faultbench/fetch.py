@@ -7,6 +7,7 @@ from harness.maildir import SHARED, Mailboxes
 from harness.messages import Delivered
 from harness.programs import binary
 
+from . import stored
 from .scenes import PUT_OFF, Scene, forget, taken
 from .window import FetchWindows
 
@@ -111,6 +112,45 @@ class FetchMixed(Fetch):
     def restart(self):
         self.target.recipient_replies.clear()
         return super().restart()
+
+
+class FetchKept(Fetch):
+    """`deferred = "here"`: of three messages one is put off, and one for one of its two recipients. The restart finds a
+    target that takes everything."""
+
+    status = 75
+    legal = stored.Legal(beside=(r"index(\.db)?(-wal|-shm|-journal)?",))
+
+    def __init__(self, bench, root):
+        super().__init__(bench, root)
+        self.customer.deliver["deferred"] = "here"
+        self.kept = os.path.join(self.state, "kept")
+
+    def reset(self):
+        super().reset()
+        self.target.recipient_replies = {self.addressed_to[number][0]: [b"450 4.2.1 not now"] for number in (0, 1)}
+
+    def expect_of_complete(self, windows):
+        """Two are here, and the provider has none of them; dots went to the target for those whom it took."""
+        here = {one.letter: one.recipients for one in stored.held(self.kept).values() if one}
+        ids = list(self.letters)
+        wanted = {ids[number]: [self.addressed_to[number][0]] for number in (0, 1)}
+        seen = [len(windows.of(id_)) for id_ in ids]
+        return ([f"kept here: {here} instead of {wanted}"] if here != wanted else []) + (
+            [f"dots of the messages: {seen}"] if seen != [0, 1, 1] else []) + [
+            f"the provider still has {id_}" for id_ in self.provider.pending()]
+
+    def restart(self):
+        self.target.recipient_replies.clear()
+        return super().restart()
+
+    def at_rest(self):
+        return super().at_rest() + [f"{name} is still kept here" for name in stored.held(self.kept)]
+
+    def illegal(self, at_rest):
+        names = set(os.listdir(self.state)) if os.path.isdir(self.state) else set()
+        return [f"{name} has no place in the state directory" for name in sorted(names - STATE - {"kept"})] + (
+            self.legal.problems(self.kept, at_rest))
 
 
 class FetchMaildir(Fetch):

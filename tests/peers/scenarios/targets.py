@@ -26,8 +26,9 @@ def register(suite):
         suite.case(f"{kind}/one-recipient-put-off", kind)(one_put_off)
         suite.case(f"{kind}/whole-message-put-off", kind)(whole_message_put_off)
         for name, script in CUTS.items():
-            later = "the journal" if "after-the-dot" in name else ""
-            suite.case(f"{kind}/line-{name}", kind, script, later=later)(line_cut)
+            suite.case(f"{kind}/line-{name}", kind, script)(line_cut)
+        suite.case(f"{kind}/one-recipient-kept-here", kind, True)(kept_here)
+        suite.case(f"{kind}/down-and-kept-here", kind, False)(kept_here)
         suite.case(f"{kind}/dies-between-two-messages", kind)(target_dies)
         suite.case(f"{kind}/odmr-killed-before-the-dot", kind)(killed)
         suite.case(f"{kind}/no-mail-leaves-no-trace", kind)(no_mail)
@@ -301,3 +302,26 @@ def combination(bench, kind, mode, tls, per_session):
     if tls != "none":
         customer.verify_with(bench.authority, tls)
     fetch_all(bench, target, letters, customer, mode=mode, per_session=per_session, **options)
+
+
+def kept_here(bench, kind, put_off):
+    """deferred = "here": the provider is rid of it at once, and once the real target takes it, it is there."""
+    later = "later@customer.example"
+    target = bench.target(kind, put_off=[later] if put_off else ())
+    letters = [bench.maker.eight_bit(recipients=["anna@customer.example", later]), bench.maker.leading_dots()]
+    if not put_off:
+        target.stop()
+    isp = bench.provider(letters, mode="pipelined")
+    customer = bench.customer(target, isp)
+    customer.deliver["deferred"] = "here"
+    result = customer.run()
+    isp.wait_idle()
+    equal((result.status, result.session()["outcome"]), (75, "deferred"), "exit status and outcome")
+    equal((isp.pending(), isp.bounced), ({}, []), "left at, and bounced by, the provider")
+    if put_off:
+        target.deliveries(2)  # it is only stopped once its own queue is empty
+    bench.shared.target(kind).start()
+    equal(customer.run().status, 0, "exit status of the later run")
+    arrived(target, letters)
+    equal(customer.run().status, 0, "exit status of one more run")
+    arrived(target, letters)

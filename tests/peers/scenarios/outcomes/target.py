@@ -1,10 +1,10 @@
 """What the local target does to us: deferred, local-down; and what must never arrive twice."""
 
-from harness import wire
+from harness import wait, wire
 from harness.messages import Ledger
 from harness.runner import check, equal, none
 
-from .expect import IMPATIENT, counts, expect, fresh, scripted
+from .expect import IMPATIENT, counts, expect, scripted
 
 
 def register(suite):
@@ -19,11 +19,13 @@ def register(suite):
         for name, script in TARGET_DIES.items():
             suite.case(f"deferred/{kind}-dies-{name}", lmtp, script)(target_dies)
     suite.case("local-down/lmtp-socket-missing")(lmtp_socket_missing)
-    suite.case("deferred/lmtp-mixed-replies", later="the journal")(lmtp_mixed)
+    suite.case("deferred/lmtp-mixed-replies")(lmtp_mixed)
     suite.case("fetched/lmtp-one-recipient-refused-after-the-dot")(lmtp_late_refusal)
     suite.case("deferred/target-5xx-at-mail")(refused_at_mail)
-    for name, script in LOST_ANSWERS.items():
-        suite.case(f"duplicates/{name}", script, later="the journal")(lost_answer)
+    for name, (step, action) in LOST_ANSWERS.items():
+        suite.case(f"duplicates/{name}", step, action)(lost_answer)
+    for name, action in LOST_BEFORE.items():
+        suite.case(f"duplicates/{name}", action)(lost_before)
     suite.case("duplicates/identical-mail-that-is-meant")(identical_mail)
 
 
@@ -158,19 +160,28 @@ def refused_at_mail(bench):
     check(result.status in (69, 75), f"exit status {result.status}")
 
 
-# The provider does not get, or does not read, our answer to its final dot.
+# The provider does not get, or does not read, our answer to its final dot: the target has the message by then.
 LOST_ANSWERS = {
-    "cut-after-the-dot": {"dot-reply": [wire.cut()]},
-    "reset-after-the-dot": {"dot-reply": [wire.reset()]},
-    "cut-and-quit-after-the-dot": {"dot": [wire.say_then_cut(b".\r\nQUIT\r\n")]},
+    "cut-after-the-dot": ("dot-reply", wire.cut()),
+    "reset-after-the-dot": ("dot-reply", wire.reset()),
+    "cut-and-quit-after-the-dot": ("dot", wire.say_then_cut(b".\r\nQUIT\r\n")),
 }
 
 
-def lost_answer(bench, script):
+def once(is_time, action):
+    """The action, but not before `is_time`: what has to happen first would else be a race."""
+    def wait_and_act(conversation, normal):
+        wait.until(is_time, 20, "the time to cut the line")
+        return action(conversation, normal)
+    return [wait_and_act]
+
+
+def lost_answer(bench, step, action):
     """It sends the message again: answered 250, not delivered again. odmr may ask again at once, or the
     next run does."""
     letters = [bench.maker.make(recipients=["anna@customer.example", "bert@second.example"])]
-    isp, sink, customer = scripted(bench, fresh(script), letters)
+    isp, sink, customer = scripted(bench, {}, letters)
+    isp.script.steps[step] = once(sink.accepted, action) if step == "dot-reply" else [action]
     runs = [customer.run(), customer.run()]
     isp.wait_idle()
     equal(isp.pending(), {}, "left at the provider")
@@ -179,6 +190,22 @@ def lost_answer(bench, script):
     received = [result.session()["received"] for result in runs]
     equal((sum(r["messages"] for r in received), sum(r["duplicates"] for r in received)), (1, 1),
           "messages and duplicates")
+
+
+# It goes before we have said anything to the target: odmr looks, as far as a line can be looked at, and hands over
+# nothing of which nobody would hear.
+LOST_BEFORE = {"gone-with-the-dot": wire.cut(), "reset-with-the-dot": wire.reset()}
+
+
+def lost_before(bench, action):
+    """Whether odmr saw it in time or not: it is there once."""
+    letters = [bench.maker.make(recipients=["anna@customer.example", "bert@second.example"])]
+    isp, sink, customer = scripted(bench, {"dot-reply": [action]}, letters)
+    runs = [customer.run(), customer.run()]
+    isp.wait_idle()
+    equal(isp.pending(), {}, "left at the provider")
+    equal(runs[1].status, 0, "exit status of the second run")
+    none(Ledger(letters).problems(sink.deliveries(2)))
 
 
 def identical_mail(bench):
