@@ -65,14 +65,17 @@ def one_stays_one(bench, kind, sequence, cut):
 
 def mended(letter):
     """What is to arrive of a smuggling message: all of it, up to the only real end, as one text with spaces for lone
-    CR and LF (and, where a target drops or changes NUL, without that)."""
+    CR and LF."""
     assert letter.wire.endswith(b"\r\n.\r\n")
     text = letter.wire[:-len(b".\r\n")]
     text = re.sub(rb"(^|\r\n)\.", rb"\1", text)
     return re.sub(rb"\r(?!\n)|(?<!\r)\n", b" ", text)
 
 
-def without_nul(data):
+def as_kept(kind, data):
+    """NUL is the targets' own affair: OpenSMTPD loses the rest of its line, Dovecot keeps 0x80."""
+    if kind == "opensmtpd":
+        return re.sub(rb"\0[^\r\n]*", b"", data)
     return data.replace(b"\0", b"").replace(b"\x80", b"")
 
 
@@ -89,5 +92,5 @@ def mended_goes_through(bench, kind):
     equal(len(copies), len(letters) + 1, "copies")
     none([f"smuggled: {copy.data[:200]!r}" for copy in copies if copy.reverse_path == "smuggler@evil.example"])
     for wanted in [mended(letter) for letter in letters] + [honest.data]:
-        found = [copy for copy in copies if without_nul(copy.data).endswith(without_nul(wanted))]
+        found = [copy for copy in copies if as_kept(kind, copy.data).endswith(as_kept(kind, wanted))]
         equal(len(found), 1, f"copies that end in {wanted[-250:]!r}")
