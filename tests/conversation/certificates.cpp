@@ -45,21 +45,45 @@ void set_name(X509_NAME* name, const std::string& common_name) {
                              -1, 0);
 }
 
+// "odmr.example.net\0.attacker.example", which a comparison of C strings takes for ours (CVE-2009-2666).
+void add_name_with_nul(X509* certificate) {
+  const std::string text("odmr.example.net\0.attacker.example", 34);
+  ASN1_IA5STRING* string = ASN1_IA5STRING_new();
+  ASN1_STRING_set(string, text.data(), static_cast<int>(text.size()));
+  GENERAL_NAME* name = GENERAL_NAME_new();
+  GENERAL_NAME_set0_value(name, GEN_DNS, string);
+  GENERAL_NAMES* names = GENERAL_NAMES_new();
+  sk_GENERAL_NAME_push(names, name);
+  X509_add1_ext_i2d(certificate, NID_subject_alt_name, names, 0, X509V3_ADD_APPEND);
+  GENERAL_NAMES_free(names);
+}
+
+// What is unusual about a certificate.
+struct Unusual {
+  long begins_in = -2 * k_day;
+  const char* usage = nullptr;
+  bool is_ca = false;
+  bool has_nul = false;
+};
+
 // Ed25519: made in no time, and its signatures always have the same length, so that runs can be compared byte by byte.
-Identity make(const std::string& common_name, const std::string& names, long ends_in, const Identity* issuer) {
+Identity make(const std::string& common_name, const std::string& names, long ends_in, const Identity* issuer,
+              const Unusual& unusual = {}) {
   Identity made{Key(EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519")), Certificate(X509_new())};
   X509* certificate = made.certificate.get();
   X509* signer = issuer == nullptr ? certificate : issuer->certificate.get();
   static long serial = 1000;
   X509_set_version(certificate, X509_VERSION_3);
   ASN1_INTEGER_set(X509_get_serialNumber(certificate), ++serial);
-  X509_gmtime_adj(X509_getm_notBefore(certificate), -2 * k_day);
+  X509_gmtime_adj(X509_getm_notBefore(certificate), unusual.begins_in);
   X509_gmtime_adj(X509_getm_notAfter(certificate), ends_in);
   set_name(X509_get_subject_name(certificate), common_name);
   X509_set_issuer_name(certificate, X509_get_subject_name(signer));
   X509_set_pubkey(certificate, made.key.get());
-  if (issuer == nullptr) add_extension(certificate, signer, NID_basic_constraints, "critical,CA:TRUE");
+  if (issuer == nullptr || unusual.is_ca) add_extension(certificate, signer, NID_basic_constraints, "critical,CA:TRUE");
   if (!names.empty()) add_extension(certificate, signer, NID_subject_alt_name, names.c_str());
+  if (unusual.usage != nullptr) add_extension(certificate, signer, NID_ext_key_usage, unusual.usage);
+  if (unusual.has_nul) add_name_with_nul(certificate);
   X509_sign(certificate, issuer == nullptr ? made.key.get() : issuer->key.get(), nullptr);
   return made;
 }
@@ -103,6 +127,8 @@ class Contexts {
     add(folder, "wrong-name", make("odmr.example.net", "DNS:mail.example.org", k_day, &ca));
     add(folder, "expired", make("odmr.example.net", names, -k_day, &ca));
     add(folder, "stranger", make("odmr.example.net", names, k_day, &other_ca));
+    add(folder, "wildcard", make("odmr.example.net", "DNS:*.example.net,DNS:localhost", k_day, &ca));
+    add_bad_ones(folder, names, ca);
     client = or_throw(net::TlsContext::client(net::TlsClientOptions{folder.put("ca", ca), {}, {}, {}}));
   }
 
@@ -110,6 +136,20 @@ class Contexts {
   std::map<std::string, std::shared_ptr<net::TlsContext>> servers;
 
  private:
+  // Each by the CA that the client trusts.
+  void add_bad_ones(const Folder& folder, const std::string& names, const Identity& ca) {
+    const std::string host = "odmr.example.net";
+    add(folder, "not-yet-valid", make(host, names, 2 * k_day, &ca, {k_day, nullptr, false, false}));
+    add(folder, "other-usage", make(host, names, k_day, &ca, {-k_day, "clientAuth", false, false}));
+    add(folder, "wide-wildcard", make(host, "DNS:*.net,DNS:*", k_day, &ca));
+    add(folder, "two-wildcards", make(host, "DNS:*.*.net,DNS:o*r.ex*.net", k_day, &ca));
+    add(folder, "name-with-nul", make("x", "", k_day, &ca, {-k_day, nullptr, false, true}));
+    add(folder, "common-name-and-another", make(host, "DNS:mail.example.org", k_day, &ca));
+    add(folder, "self-signed", make(host, names, k_day, nullptr));
+    const Identity between = make("Test CA 2", "", k_day, &ca, {-k_day, nullptr, true, false});
+    add(folder, "intermediate-missing", make(host, names, k_day, &between));
+  }
+
   void add(const Folder& folder, const std::string& name, const Identity& identity) {
     const std::string file = folder.put(name, identity);
     servers[name] = or_throw(net::TlsContext::server(net::TlsServerOptions{file, file, {}}));

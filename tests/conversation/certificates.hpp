@@ -7,8 +7,9 @@
 
 namespace odmr::conversation {
 
-/// A test CA, and servers' certificates that it signed, made anew by each run of the tests. Names: "good", "wrong-name"
-/// (by our CA, for another host), "expired", "stranger" (by nobody we trust).
+/// A test CA, and servers' certificates that it signed, made anew by each run of the tests. Names: "good", "wildcard",
+/// which are; "wrong-name" (by our CA, for another host), "expired", "stranger" (by nobody we trust), and the others of
+/// Contexts::add_bad_ones().
 std::shared_ptr<net::TlsContext> server_context(const std::string& name);
 
 /// A client that trusts the test CA alone.

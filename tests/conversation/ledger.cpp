@@ -1,6 +1,7 @@
 #include "ledger.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/ascii.hpp"
 
@@ -59,6 +60,15 @@ std::string unstuffed(std::string_view stuffed) {
   return out;
 }
 
+std::string mended(std::string text) {
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const bool is_lone_cr = text[i] == '\r' && text.compare(i, 2, "\r\n") != 0;
+    const bool is_lone_lf = text[i] == '\n' && (i == 0 || text[i - 1] != '\r');
+    if (is_lone_cr || is_lone_lf) text[i] = ' ';
+  }
+  return text;
+}
+
 }  // namespace
 
 bool is_taken(const Delivery& delivery) {
@@ -106,6 +116,7 @@ void Ledger::ProviderEnd::content(std::string_view bytes) {
   const auto end = unread_.find("\r\n.\r\n", from);
   if (end == std::string::npos) return;
   current_->content = unstuffed(std::string_view(unread_).substr(2, end));
+  if (ledger_.mends_stray_newlines) current_->content = mended(std::move(current_->content));
   current_->finished = true;
   in_content_ = false;
   commands_.emplace_back(".");

@@ -109,6 +109,9 @@ class Ledger {
   std::vector<Kept> kept;
   std::vector<std::string> violations;
 
+  /// The provider's lone CR and LF are to reach the target as spaces (stray_newlines = "fix").
+  bool mends_stray_newlines = false;
+
   std::deque<Transaction> transactions;
   std::deque<Delivery> deliveries;
 

@@ -486,6 +486,7 @@ Performance perform(const Transcript& transcript, const Variation& variation) {
   scene.lmtp = settings.get("target", "smtp") == "lmtp";
   BounceShelf bounces(performance.ledger, settings.get("bounces", "kept") == "full");
   MailShelf shelf(performance.ledger, settings.get("shelf", "empty") == "full");
+  performance.ledger.mends_stray_newlines = settings.get("stray_newlines", "reject") == "fix";
   const bool keeps_deferred = settings.get("deferred", "provider") == "here";
   const app::FetchPlan plan = plan_of(settings);
   StageNetwork network(transcript, variation, scene);

@@ -52,6 +52,14 @@ class Authority:
     def not_yet_valid(self):
         return self._signed("not-yet-valid", self.name, start="20980101000000Z", end="20990101000000Z")
 
+    def weak_key(self):
+        """RSA of 1024 bits."""
+        return self._signed("weak-key", self.name, key="rsa:1024")
+
+    def weak_hash(self):
+        """Signed with SHA-1."""
+        return self._signed("weak-hash", self.name, digest="sha1")
+
     def client(self):
         """A certificate for a customer that proves itself with EXTERNAL."""
         return self._signed("client", "example.org", usage="clientAuth")
@@ -72,15 +80,16 @@ class Authority:
     def _alternative(name):
         return f"DNS:{name},IP:127.0.0.1" if name == "localhost" else f"DNS:{name}"
 
-    def _signed(self, kind, name, start=None, end=None, usage="serverAuth"):
+    def _signed(self, kind, name, start=None, end=None, usage="serverAuth", key="ec", digest="sha256"):
         if kind not in self.made:
-            self.made[kind] = self._sign(kind, name, start, end, usage)
+            self.made[kind] = self._sign(kind, name, start, end, usage, key, digest)
         return self.made[kind]
 
-    def _sign(self, kind, name, start, end, usage):
+    def _sign(self, kind, name, start, end, usage, key, digest):
         made = self._paths(kind)
         request = os.path.join(self.folder, kind + ".csr")
-        run(["openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+        curve = ["-pkeyopt", "ec_paramgen_curve:P-256"] if key == "ec" else []
+        run(["openssl", "req", "-new", "-newkey", key, *curve, "-nodes",
              "-keyout", made.key, "-out", request, "-subj", f"/CN={name}"])
         # `openssl ca` is the only command of OpenSSL 3.0 that lets both dates be chosen.
         configuration = os.path.join(self.folder, kind + ".cnf")
@@ -91,7 +100,7 @@ default_ca = bench
 database = {self.folder}/index.txt
 new_certs_dir = {self.folder}
 rand_serial = yes
-default_md = sha256
+default_md = {digest}
 policy = any
 x509_extensions = extensions
 [any]
@@ -110,9 +119,9 @@ extendedKeyUsage = {usage}
 def server_context(certificate, client_ca=None, maximum=None):
     """For a scripted server; `maximum` makes it an old one."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    # Old versions and weak certificates are only there when the security level allows them.
+    context.set_ciphers("ALL:@SECLEVEL=0" if maximum else "DEFAULT:@SECLEVEL=0")
     if maximum:
-        # Old versions are only there when the security level allows their hashes.
-        context.set_ciphers("ALL:@SECLEVEL=0")
         context.minimum_version = ssl.TLSVersion.TLSv1
         context.maximum_version = maximum
     context.load_cert_chain(certificate.certificate, certificate.key)

@@ -1,4 +1,7 @@
-"""SMTP smuggling: one transaction of the provider never becomes two messages at a target."""
+"""SMTP smuggling (CVE-2023-51764, -51765, -51766, -51747): one transaction of the provider never becomes two messages
+at a target, whichever of the real ones it is."""
+
+import re
 
 from harness.messages import Message
 from harness.runner import TARGETS, check, equal, none
@@ -27,10 +30,16 @@ def smuggling_message(maker, sequence, cut=None):
                    wire=outer.data + sequence + inner, cuts=cuts)
 
 
+def target_of(bench, kind):
+    return bench.sink(lmtp=kind == "sink-lmtp") if kind.startswith("sink") else bench.target(kind)
+
+
 def register(suite):
     for kind in (*TARGETS, "sink", "sink-lmtp"):
         for name, sequence in SEQUENCES.items():
             suite.case(f"smuggling/{kind}/{name}", kind, sequence, None)(one_stays_one)
+    for kind in (*TARGETS, "sink", "sink-lmtp"):
+        suite.case(f"smuggling/{kind}/mended", kind)(mended_goes_through)
     for kind in ("postfix", "dovecot", "sink"):
         for name, sequence in SEQUENCES.items():
             for cut in range(len(sequence) + 1):
@@ -40,7 +49,7 @@ def register(suite):
 def one_stays_one(bench, kind, sequence, cut):
     """At most the outer message arrives, the smuggled one never, and the line stays in step: an honest
     message behind it comes through."""
-    target = bench.sink(lmtp=kind == "sink-lmtp") if kind.startswith("sink") else bench.target(kind)
+    target = target_of(bench, kind)
     outer, honest = smuggling_message(bench.maker, sequence, cut), bench.maker.make()
     isp = bench.provider([outer, honest])
     result = bench.customer(target, isp).run()
@@ -52,3 +61,36 @@ def one_stays_one(bench, kind, sequence, cut):
     check(any(copy.data.endswith(honest.data) for copy in copies), "the honest message behind it did not arrive")
     equal([id_ for id_, _, _ in isp.results()], [outer.id, honest.id], "messages the provider got an answer for")
     equal(result.status, 0, "exit status")
+
+
+def mended(letter):
+    """What is to arrive of a smuggling message: all of it, up to the only real end, as one text with spaces for lone
+    CR and LF."""
+    assert letter.wire.endswith(b"\r\n.\r\n")
+    text = letter.wire[:-len(b".\r\n")]
+    text = re.sub(rb"(^|\r\n)\.", rb"\1", text)
+    return re.sub(rb"\r(?!\n)|(?<!\r)\n", b" ", text)
+
+
+def as_kept(kind, data):
+    """NUL is the targets' own affair: OpenSMTPD loses the rest of its line, Dovecot keeps 0x80."""
+    if kind == "opensmtpd":
+        return re.sub(rb"\0[^\r\n]*", b"", data)
+    return data.replace(b"\0", b"").replace(b"\x80", b"")
+
+
+def mended_goes_through(bench, kind):
+    """stray_newlines = "fix": each of the messages arrives, once, as one text, and the honest one behind them."""
+    target = target_of(bench, kind)
+    letters = [smuggling_message(bench.maker, sequence) for sequence in SEQUENCES.values()]
+    honest = bench.maker.make()
+    isp = bench.provider([*letters, honest])
+    result = bench.customer(target, isp, stray_newlines="fix").run()
+    isp.wait_idle()
+    equal(result.status, 0, "exit status")
+    copies = target.deliveries(len(letters) + 1)
+    equal(len(copies), len(letters) + 1, "copies")
+    none([f"smuggled: {copy.data[:200]!r}" for copy in copies if copy.reverse_path == "smuggler@evil.example"])
+    for wanted in [mended(letter) for letter in letters] + [honest.data]:
+        found = [copy for copy in copies if as_kept(kind, copy.data).endswith(as_kept(kind, wanted))]
+        equal(len(found), 1, f"copies that end in {wanted[-250:]!r}")

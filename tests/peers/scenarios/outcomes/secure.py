@@ -21,7 +21,7 @@ TLS_STEPS = [
     ("421-at-starttls", {"starttls": wire.say_then_cut(b"421 4.3.2 bye\r\n")}, ("unavailable", "tls")),
 ]
 
-CERTIFICATES = ("wrong_name", "expired", "not_yet_valid", "self_signed")
+CERTIFICATES = ("wrong_name", "expired", "not_yet_valid", "self_signed", "weak_key", "weak_hash")
 
 
 def register(suite):
