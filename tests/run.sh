@@ -131,7 +131,8 @@ quickstart() {
 
 # What takes long to build and is needed later, beside the real programs, which mostly wait.
 build_later() {
-    cmake --preset release -DODMR_TESTS=ON && cmake --build --preset release -j "$jobs" --target odmr_cuts_tests || return
+    cmake --preset release -DODMR_TESTS=ON && cmake --build --preset release -j "$jobs" \
+        --target odmr_cuts_tests odmr_conversation_tests || return
     cmake --preset tsan && cmake --build --preset tsan -j "$jobs" --target odmr_threads_tests || return
     JOBS=$jobs tests/fuzz/run 0
 }
@@ -159,7 +160,8 @@ every_byte=
 begin_every_byte() {
     [ -x build/release/odmr_cuts_tests ] || return
     every_byte=$(mktemp)
-    ODMR_EVERY_BYTE=1 build/release/odmr_cuts_tests >"$every_byte" 2>&1 &
+    { ODMR_EVERY_BYTE=1 build/release/odmr_conversation_tests && ODMR_EVERY_BYTE=1 build/release/odmr_cuts_tests; } \
+        >"$every_byte" 2>&1 &
     every_byte_job=$!
 }
 
@@ -169,7 +171,8 @@ end_every_byte() {
     local status=0 cases
     wait "$every_byte_job" || status=$?
     cat "$every_byte"
-    cases=$(sed -nE 's/^All tests passed .* in ([0-9]+) test cases?\)$/\1/p' "$every_byte")
+    cases=$(sed -nE 's/^All tests passed .* in ([0-9]+) test cases?\)$/\1/p' "$every_byte" |
+        awk '{ sum += $1 } END { if (NR == 2) print sum }')
     passed=$((passed + ${cases:-0}))
     if [ "$status" -ne 0 ] || [ -z "$cases" ]; then
         one_failed "every byte: status $status"

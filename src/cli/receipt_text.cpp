@@ -53,7 +53,7 @@ std::string word_for(RecipientReceipt::By by) {
   return {};
 }
 
-std::string what_came(const SessionEnding& end) {
+std::string what_came(const journal::SessionEnding& end) {
   std::string out;
   const auto add = [&out](const std::string& part) { out += (out.empty() ? "" : ", ") + part; };
   if (end.messages > 0) {

@@ -4,6 +4,7 @@
 #include <random>
 #include <utility>
 
+#include "share.hpp"
 #include "trial.hpp"
 
 // The provider's line is cut at every byte of a session with three messages, and the target fails at each of its steps:
@@ -16,24 +17,6 @@ namespace {
 using net::Cut;
 
 constexpr Cut k_cuts[] = {Cut::reset, Cut::closed, Cut::silence};
-
-bool is_thorough() {
-  const char* const value = std::getenv("ODMR_EVERY_BYTE");
-  return value != nullptr && *value != '\0';
-}
-
-// Under a sanitizer there are too many points for each run of the tests: one in so many is taken, each time another
-// part. With ODMR_EVERY_BYTE=1 all are.
-class Choice {
- public:
-  explicit Choice(unsigned one_in) : one_in_(is_thorough() ? 1 : one_in), engine_(Catch::rngSeed()) {}
-  bool takes_next() { return engine_() % one_in_ == 0; }
-  std::string text() const { return one_in_ == 1 ? "all" : "one in " + std::to_string(one_in_); }
-
- private:
-  unsigned one_in_;
-  std::mt19937 engine_;
-};
 
 // The sums over many trials.
 struct Sums {
@@ -83,7 +66,7 @@ struct Way {
 
 // At every byte at once behind it; and where one of our reads or writes ended also when the next is due: what happens
 // in between is what the promises are about.
-void cut_one_way(const Trial& trial, const Way& way, Choice& choice, Sums& sums) {
+void cut_one_way(const Trial& trial, const Way& way, Share& choice, Sums& sums) {
   for (const Cut cut : k_cuts) {
     for (std::size_t at = way.begin; at <= way.end; ++at) {
       if (at > 0 && choice.takes_next()) sums.add(with_cut(trial, way.connection, way.direction, at, cut, false));
@@ -95,7 +78,7 @@ void cut_one_way(const Trial& trial, const Way& way, Choice& choice, Sums& sums)
 
 enum class From { start, turn };
 
-void cut_everywhere(const Trial& trial, From from, Choice& choice, Sums& sums) {
+void cut_everywhere(const Trial& trial, From from, Share& choice, Sums& sums) {
   const Findings whole = perform(trial);
   INFO(trial.text() << ": " << whole.text());
   REQUIRE(whole.are_clean());
@@ -113,7 +96,7 @@ void cut_everywhere(const Trial& trial, From from, Choice& choice, Sums& sums) {
 }
 
 // While the target is spoken to: between our dot and its answer, too.
-void cut_at_moments(const Trial& trial, Choice& choice, Sums& sums) {
+void cut_at_moments(const Trial& trial, Share& choice, Sums& sums) {
   const std::size_t moments = perform(trial).moments.size();
   for (std::size_t at = 0; at < moments; ++at) {
     for (const Cut cut : k_cuts) {
@@ -150,7 +133,7 @@ constexpr Misdeed k_misdeeds[] = {Misdeed::dies,     Misdeed::dies_with_it,   Mi
 
 constexpr std::size_t k_recipients[] = {1, 2, 3, 10, 50};
 
-void fail_everywhere(const Trial& trial, Choice& choice, Sums& sums) {
+void fail_everywhere(const Trial& trial, Share& choice, Sums& sums) {
   const Findings whole = perform(trial);
   INFO(trial.text() << ": " << whole.text());
   REQUIRE(whole.are_clean());
@@ -178,7 +161,7 @@ std::size_t end_of_content(const Trial& trial) {
 
 TEST_CASE("the provider's line is reset, closed and stalled at every byte, in clear text", "[cuts]") {
   Sums sums;
-  Choice choice(12);
+  Share choice(12);
   From from = From::start;
   for (const auto& trial : ways(false)) cut_everywhere(trial, std::exchange(from, From::turn), choice, sums);
   sums.print("clear text, of bytes " + choice.text());
@@ -187,7 +170,7 @@ TEST_CASE("the provider's line is reset, closed and stalled at every byte, in cl
 
 TEST_CASE("the provider's line is reset, closed and stalled at every byte, under TLS", "[cuts]") {
   Sums sums;
-  Choice choice(40);
+  Share choice(40);
   From from = From::start;
   for (const auto& trial : ways(true)) cut_everywhere(trial, std::exchange(from, From::turn), choice, sums);
   sums.print("TLS, of bytes " + choice.text());
@@ -196,7 +179,7 @@ TEST_CASE("the provider's line is reset, closed and stalled at every byte, under
 
 TEST_CASE("the provider's line is cut at each moment of the target", "[cuts]") {
   Sums sums;
-  Choice choice(8);
+  Share choice(8);
   for (const bool tls : {false, true}) {
     for (const auto& trial : ways(tls)) cut_at_moments(trial, choice, sums);
     cut_at_moments(trial_of(Manner::lockstep, true, 3, true), choice, sums);
@@ -207,7 +190,7 @@ TEST_CASE("the provider's line is cut at each moment of the target", "[cuts]") {
 
 TEST_CASE("the target dies, stalls, puts off and refuses at each of its steps", "[cuts]") {
   Sums sums;
-  Choice choice(32);
+  Share choice(32);
   for (const bool lmtp : {false, true}) {
     for (const bool is_mixed : {false, true}) {
       for (const std::size_t recipients : k_recipients) {
@@ -226,7 +209,7 @@ TEST_CASE("the target dies, stalls, puts off and refuses at each of its steps", 
 
 TEST_CASE("without the journal, messages come twice, and it is seen", "[cuts]") {
   Sums sums;
-  Choice choice(8);
+  Share choice(8);
   Trial trial = trial_of(Manner::lockstep, false, 1, false);
   trial.forgets = true;
   cut_everywhere(trial, From::turn, choice, sums);
