@@ -57,7 +57,7 @@ class SessionPrinter {
   }
 
  private:
-  void begin(const journal::SessionReceipt& session) {
+  void begin(const journal::SessionReceipt& session) const {
     if (!as_json_) return print_receipt(session);
     put(without_end(as_json(session)) + R"(,"connections":[)");
   }

@@ -15,7 +15,7 @@ Result<void> Copy::write(std::string_view piece) {
 
 Result<std::size_t> Copy::read(std::span<char> into) {
   if (!written_) return fail(written_.error());
-  const auto count = files_->read_at(file_.get(), place_, into.data(), into.size());
+  auto count = files_->read_at(file_.get(), place_, into.data(), into.size());
   if (count) place_ += *count;
   return count;
 }

@@ -262,6 +262,8 @@ class Serve(Prepared, Provider):
     def reset(self):
         forget(self.sink)
         self.sink.recipient_replies = {self.put_off: [b"450 4.2.1 not now"]}
+        # The letters are the same at every point, and the customer must not know them from the one before.
+        shutil.rmtree(self.customer.top["state_dir"], ignore_errors=True)
         self.bring_back()
 
     def command(self):

@@ -109,12 +109,20 @@ class FetchWindows(Windows):
     def __init__(self, run, root, journal, maildir=None):
         self.journal = journal
         self.maildir = maildir
+        self._named = {}  # a file in the Maildir -> its window
         super().__init__(run, root, {})
 
     def _begins(self, moment, call):
         super()._begins(moment, call)
         if self.maildir and call.name.startswith("rename") and os.path.dirname(call.paths[-1]) == self.maildir:
             self.all.append(Window(_letter_in(call.paths[-1]), self.maildir, moment))
+            self._named[call.paths[-1]] = self.all[-1]
+
+    def _ends(self, moment, call):
+        """A file that is taken back, since its directory could not be synced, leaves nothing to note."""
+        super()._ends(moment, call)
+        if call.name.startswith("unlink") and call.result == 0 and call.paths and call.paths[-1] in self._named:
+            self._named[call.paths[-1]].closed = moment
 
     def _changes(self, path, to_sync, moment, is_note):
         if path != self.journal or not is_note:
