@@ -129,12 +129,16 @@ quickstart() {
     fi
 }
 
+# Whole sessions need nearly all of the program built once more, by clang: with --full.
+fuzzed=()
+[ $mode = full ] || fuzzed=(reply command dot config header addresses spool)
+
 # What takes long to build and is needed later, beside the real programs, which mostly wait.
 build_later() {
     cmake --preset release -DODMR_TESTS=ON && cmake --build --preset release -j "$jobs" \
         --target odmr_cuts_tests odmr_conversation_tests || return
     cmake --preset tsan && cmake --build --preset tsan -j "$jobs" --target odmr_threads_tests || return
-    JOBS=$jobs tests/fuzz/run 0
+    JOBS=$jobs tests/fuzz/run 0 "${fuzzed[@]}"
 }
 later=
 begin_building_later() {
@@ -223,7 +227,7 @@ with_real_programs() {
 fuzzing() {
     local minutes=0.25
     [ $mode = full ] && minutes=1
-    JOBS=$jobs counted 'fuzzing' tests/fuzz/run "$minutes"
+    JOBS=$jobs counted 'fuzzing' tests/fuzz/run "$minutes" "${fuzzed[@]}"
 }
 
 heading 'what the tests need'

@@ -229,7 +229,7 @@ TEST_CASE("it does not matter where the bytes are cut into pieces") {
   const Stopwatch watch;
   Verdicts verdicts;
   Splits splits;
-  Share share(4);
+  Share share(8);
   for (const auto& transcript : all_transcripts()) {
     if (transcript.settings.count("splits") > 0) continue;  // "no"
     Variation single_bytes;
@@ -245,7 +245,7 @@ TEST_CASE("it does not matter where the bytes are cut into pieces") {
 TEST_CASE("no failing line breaks a promise") {
   const Stopwatch watch;
   Verdicts verdicts;
-  Share share(4);
+  Share share(8);
   for (const auto& transcript : all_transcripts()) {
     const auto whole = perform(transcript);
     for (const auto& [line, traffic] : whole.traffic) {
