@@ -210,9 +210,9 @@ with_real_programs() {
     local -a choice=()
     [ $mode = full ] && choice=(--full)
     build release || return
-    begin_building_later
     counted 'manuals' tests/manual
     quickstart
+    begin_building_later
     counted 'real peers' tests/peers/run "${choice[@]}"
     counted 'outcomes' tests/peers/outcomes "${choice[@]}"
     counted 'faults' tests/faults/run "${choice[@]}"
