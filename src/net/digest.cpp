@@ -40,6 +40,18 @@ std::string sha256(std::string_view bytes) {
   return digest.finish();
 }
 
+std::string stretched(std::string_view secret, std::string_view salt) {
+  constexpr int k_rounds = 100'000;
+  std::string octets(32, '\0');
+  const auto* salt_octets = reinterpret_cast<const unsigned char*>(salt.data());
+  auto* into = reinterpret_cast<unsigned char*>(octets.data());
+  if (PKCS5_PBKDF2_HMAC(secret.data(), static_cast<int>(secret.size()), salt_octets, static_cast<int>(salt.size()),
+                        k_rounds, EVP_sha256(), static_cast<int>(octets.size()), into) != 1) {
+    throw std::bad_alloc();
+  }
+  return octets;
+}
+
 std::string hex(std::string_view octets) {
   constexpr std::string_view digits = "0123456789abcdef";
   std::string out;
