@@ -3,6 +3,7 @@
 #include <set>
 #include <utility>
 
+#include "app/refusal.hpp"
 #include "smtp/command.hpp"
 #include "turn/turn.hpp"
 
@@ -59,7 +60,9 @@ class Fetch {
     co_await all_groups();
     co_await target_->close();
     report_.seconds = std::chrono::duration<double>(network_.clock().now() - begin).count();
-    books_.journal.note(ended_receipt_of(report_, network_.clock().wall()));
+    auto receipt = ended_receipt_of(report_, network_.clock().wall());
+    if (plan_.fingerprint && is_refusal(report_.outcome)) receipt.end->fingerprint = plan_.fingerprint();
+    books_.journal.note(std::move(receipt));
     co_await keep_receipts();
     co_return std::move(report_);
   }

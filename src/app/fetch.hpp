@@ -31,6 +31,9 @@ struct FetchPlan {
   std::size_t breaker = 5;
   bool keeps_deferred = false;  ///< for who gives the Books
   bool mend_stray_newlines = false;
+  std::string certificate;  ///< SHA-256 of the client certificate's file; empty without one
+  /// Of what is said to the provider; asked for when it refused us. May be empty: then it is not remembered.
+  std::function<std::string()> fingerprint;
 };
 
 /// What became of one session: all connections of a run to one provider.
@@ -47,6 +50,7 @@ struct SessionReport {
   receive::Tally received;
   std::optional<send::FlushTally> sent;  ///< of the outbound flush, which is no provider's session
   std::string text;                      ///< why it ended so, in words; empty where the counts say it all
+  std::optional<WallTime> not_before;    ///< not tried, since it was refused; it would be from then on
 };
 
 /// Who has something to say to the provider on the logged-in connection, before ATRN: outbound mail that goes that way.

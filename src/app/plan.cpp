@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/own_program.hpp"
+#include "config/file.hpp"
 #include "net/digest.hpp"
 #include "smtp/path.hpp"
 
@@ -45,6 +46,13 @@ Result<client::Server> server_of(const Settings& settings, const net::Endpoint& 
   return server;
 }
 
+// A certificate that was renewed is another one. What cannot be read has been said already, or cannot be read any more.
+std::string digest_of(const std::string& certificate) {
+  if (certificate.empty()) return {};
+  const auto contents = config::read_file(certificate, std::size_t{1} << 20U);
+  return contents ? net::sha256(contents->bytes.text()) : std::string();
+}
+
 }  // namespace
 
 Result<FetchPlan> plan_fetch(const Settings& settings, const ProviderSettings& provider, Keyring& keyring) {
@@ -68,6 +76,7 @@ Result<FetchPlan> plan_fetch(const Settings& settings, const ProviderSettings& p
   plan.breaker = provider.deliver.breaker;
   plan.keeps_deferred = provider.deliver.keeps_deferred;
   plan.mend_stray_newlines = provider.mend_stray_newlines;
+  plan.certificate = digest_of(provider.tls.client_certificate);
   return plan;
 }
 

@@ -12,6 +12,7 @@
 #include "app/kept_mail.hpp"
 #include "app/outbound.hpp"
 #include "app/plan.hpp"
+#include "app/refusal.hpp"
 #include "app/run_as.hpp"
 #include "app/signal_stop.hpp"
 #include "app/state_dir.hpp"
@@ -24,6 +25,8 @@ namespace odmr::app {
 namespace {
 
 using net::Task;
+
+constexpr auto k_pulse = std::chrono::minutes(1);
 
 bool is_named(const std::vector<std::string>& names, const std::string& name) {
   return names.empty() || std::find(names.begin(), names.end(), name) != names.end();
@@ -54,7 +57,8 @@ class Run {
         commands_(net::make_worker()),
         bounces_(settings.state_dir + "/bounces", system_files(), network_.clock()),
         shelf_(kept_mail_in(settings.state_dir), *disk_, system_files(), network_.clock()),
-        signals_(loop_, network_.clock(), stop_, settings.stop_grace, log) {}
+        signals_(loop_, network_.clock(), stop_, settings.stop_grace, log, options.is_supervised),
+        pulse_(network_.clock().alarm([this] { beat(); })) {}
 
   Outcome run() {
     if (!lock()) return worst_;
@@ -64,8 +68,10 @@ class Run {
     if (!plans_.empty() && !open_journal()) plans_.clear();
     if (settings_.outbound && !options_.receive_only) prepare_outbound();
     if (!settings_.outbound && !options_.receive_only) warn_of_mail_that_waits();
+    beat();
     asio::co_spawn(loop_, all(), [this](const std::exception_ptr& problem) {
       signals_.forget();
+      pulse_->clear();
       if (problem) std::rethrow_exception(problem);
     });
     loop_.run();
@@ -73,6 +79,12 @@ class Run {
   }
 
  private:
+  // Whoever waits for us hears that we do not hang.
+  void beat() {
+    observer_.on_life();
+    pulse_->set(network_.clock().now() + k_pulse);
+  }
+
   // --- before the line is used
 
   bool lock() {
@@ -233,7 +245,19 @@ class Run {
     co_await net::together(std::move(sessions));
   }
 
-  Task<> fetch_one(const FetchPlan& plan) {
+  Task<> fetch_one(FetchPlan& plan) {
+    RefusalMemory memory(plan, answers_of(plan.provider));
+    if (const auto refusal = standing(memory, plan)) {
+      ended(report_not_tried(plan, *refusal));
+      co_await send_nevertheless(plan, *refusal);
+      co_return;
+    }
+    plan.fingerprint = [&memory] { return memory.fingerprint(); };
+    co_await ask_for_mail(plan);
+    plan.fingerprint = nullptr;
+  }
+
+  Task<> ask_for_mail(const FetchPlan& plan) {
     OnProgress on_progress = [this, &plan](const receive::Tally& tally, std::uint64_t bytes) {
       observer_.on_receiving(plan.provider, tally, bytes);
     };
@@ -246,6 +270,46 @@ class Run {
     // Nobody to give mail to is no reason to keep what goes out.
     if (report.outcome == Outcome::local_down) co_await outbound_->speak_alone(plan);
     co_await outbound_->not_reached(report.outcome, report.text);
+  }
+
+  // --- what was refused a moment ago
+
+  std::vector<journal::SessionReceipt> answers_of(const std::string& provider) {
+    auto answers = journal_ ? journal_->receipts().answers_of(provider, k_refusals_looked_at) : read_answers(provider);
+    if (answers) return std::move(*answers);
+    log_.warn("whether the provider refused us cannot be read",
+              {{"provider", provider}, {"why", answers.error().text}});
+    return {};
+  }
+
+  // A run that only sends writes no journal.
+  Result<std::vector<journal::SessionReceipt>> read_answers(const std::string& provider) const {
+    auto book = look_into_journal(settings_.state_dir);
+    if (!book) return fail(book.error());
+    if (!*book) return std::vector<journal::SessionReceipt>();
+    return (*book)->receipts().answers_of(provider, k_refusals_looked_at);
+  }
+
+  std::optional<Refusal> standing(RefusalMemory& memory, const FetchPlan& plan) {
+    if (options_.force) return std::nullopt;
+    const auto provider = std::find_if(settings_.providers.begin(), settings_.providers.end(),
+                                       [&](const ProviderSettings& one) { return one.name == plan.provider; });
+    return memory.standing(provider->retry, network_.clock().wall());
+  }
+
+  SessionReport report_not_tried(const FetchPlan& plan, const Refusal& refusal) {
+    auto report =
+        report_without_connection(plan.provider, refusal.outcome, why_not_tried(refusal, network_.clock().wall()));
+    report.not_before = refusal.until;
+    return report;
+  }
+
+  // A login that is refused carries no mail; where it was ATRN alone, mail may go.
+  Task<> send_nevertheless(const FetchPlan& plan, const Refusal& refusal) {
+    if (!can_send_ || !outbound_->goes_over(plan.provider)) co_return;
+    if (refusal.outcome == Outcome::refused) co_await outbound_->speak_alone(plan);
+    const std::string why = why_not_tried(refusal, network_.clock().wall());
+    co_await outbound_->not_reached(refusal.outcome, why);
   }
 
   Task<> send() {
@@ -264,10 +328,19 @@ class Run {
       if (!outbound_->goes_over(provider.name) || is_fetched(provider.name)) continue;
       const auto plan = plan_fetch(settings_, provider, keyring_);
       if (plan)
-        co_await outbound_->speak_alone(*plan);
+        co_await send_alone(*plan);
       else
         co_await outbound_->not_reached(Outcome::config, "[provider." + provider.name + "]: " + plan.error().text);
     }
+  }
+
+  Task<> send_alone(const FetchPlan& plan) {
+    RefusalMemory memory(plan, answers_of(plan.provider));
+    const auto refusal = standing(memory, plan);
+    if (refusal)
+      co_await send_nevertheless(plan, *refusal);
+    else
+      co_await outbound_->speak_alone(plan);
   }
 
   bool is_fetched(const std::string& provider) const {
@@ -309,6 +382,7 @@ class Run {
   std::optional<KeptMail> kept_mail_;
   Stop stop_;
   SignalStop signals_;
+  std::unique_ptr<Alarm> pulse_;
   std::optional<spool::DirectoryLock> lock_;
   std::unique_ptr<journal::Journal> journal_;
   std::vector<std::unique_ptr<FetchPlan>> plans_;

@@ -17,13 +17,17 @@ class RunObserver {
   virtual void on_sending(const send::FlushTally& tally) = 0;
   /// A session, or the outbound flush, has ended.
   virtual void on_session(const SessionReport& report) = 0;
+  /// Every minute, as long as the run's loop turns.
+  virtual void on_life() {}
 };
 
 struct RunOptions {
   std::vector<std::string> providers;  ///< by name; all of them for none
   bool receive_only = false;
   bool send_only = false;
-  bool retry_all = false;  ///< send also what is not due yet
+  bool retry_all = false;      ///< send also what is not due yet
+  bool force = false;          ///< try also a provider that refused us a moment ago
+  bool is_supervised = false;  ///< by `odmr watch`
 };
 
 /// `odmr run`: one session with each provider, and the outbound queue flushed, side by side unless [outbound] order

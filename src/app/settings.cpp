@@ -235,6 +235,15 @@ void read_provider_login(const Table& table, ProviderSettings& provider) {
   }
 }
 
+RetrySettings read_retry(const Table& table) {
+  RetrySettings retry;
+  const Duration most = std::chrono::hours(24);
+  retry.refused = table.duration("retry_refused", retry.refused, {Duration::zero(), most});
+  retry.longest = table.duration("retry_refused_max", std::max(retry.longest, retry.refused), {Duration::zero(), most});
+  if (retry.longest < retry.refused) table.fault("retry_refused_max", "is shorter than retry_refused, the first wait");
+  return retry;
+}
+
 ProviderSettings read_provider(const Table& table, const Table& deliver) {
   ProviderSettings provider;
   provider.name = table.name();
@@ -246,6 +255,7 @@ ProviderSettings read_provider(const Table& table, const Table& deliver) {
   provider.atrn_all = table.boolean("atrn_all", false);
   provider.max_sessions = static_cast<std::uint64_t>(table.integer("max_sessions", 1000, {1, 1000000}));
   provider.mend_stray_newlines = table.choice<bool>("stray_newlines", {{"reject", false}, {"fix", true}}, false);
+  provider.retry = read_retry(table);
   const auto own = table.table("deliver");
   provider.deliver = read_deliver(own.is_there() ? own : deliver);
   return provider;
@@ -449,6 +459,16 @@ JournalSettings read_journal(const Table& table) {
   return journal;
 }
 
+WatchSettings read_watch(const Table& table) {
+  WatchSettings watch;
+  const config::Range<Duration> sensible{std::chrono::seconds(1), std::chrono::hours(24 * 7)};
+  watch.interval = table.duration("interval", watch.interval, sensible);
+  watch.jitter = table.duration("jitter", watch.interval / 10, {Duration::zero(), sensible.most});
+  watch.longest = table.duration("max_interval", std::max(watch.longest, watch.interval), sensible);
+  if (watch.longest < watch.interval) table.fault("max_interval", "is shorter than interval, which it lengthens");
+  return watch;
+}
+
 // Tables of the contract whose work is still to come: they are checked, so that a configuration stays good.
 std::vector<std::string> read_what_is_to_come(const Table& root) {
   std::vector<std::string> unused;
@@ -456,7 +476,6 @@ std::vector<std::string> read_what_is_to_come(const Table& root) {
     if (table.is_there()) unused.push_back("[" + table.name() + "]");
     return table;
   };
-  note(root.table("watch")).duration("interval", std::chrono::minutes(5));
   const auto line = note(root.table("line"));
   line.command("up");
   line.command("down");
@@ -508,6 +527,7 @@ Settings read_settings(config::Document& document) {
   read_outbound(outbound, settings);
   read_submit(root.table("submit"), settings);
   settings.journal = read_journal(root.table("journal"));
+  settings.watch = read_watch(root.table("watch"));
   settings.unused = read_what_is_to_come(root);
   return settings;
 }

@@ -45,6 +45,13 @@ struct DeliverSettings {
   std::size_t breaker = 5;
 };
 
+/// How long a provider that refused us is left alone: `refused`, twice as long after each further time, `longest` at
+/// the most.
+struct RetrySettings {
+  Duration refused = std::chrono::minutes(1);  ///< zero: not at all
+  Duration longest = std::chrono::hours(1);
+};
+
 /// [provider.NAME]
 struct ProviderSettings {
   std::string name;
@@ -55,6 +62,7 @@ struct ProviderSettings {
   bool atrn_all = false;
   std::uint64_t max_sessions = 1000;
   bool mend_stray_newlines = false;
+  RetrySettings retry;
   DeliverSettings deliver;
 };
 
@@ -101,6 +109,13 @@ struct SubmitSettings {
 struct JournalSettings {
   Duration duplicate_window = std::chrono::hours(7 * 24);
   Duration receipts = std::chrono::hours(90 * 24);
+};
+
+/// [watch]
+struct WatchSettings {
+  Duration interval = std::chrono::minutes(5);
+  Duration jitter = std::chrono::seconds(30);  ///< what is added at random, at most
+  Duration longest = std::chrono::hours(1);    ///< wait for a provider that refuses
 };
 
 /// [timeouts]
@@ -153,6 +168,7 @@ struct Settings {
   Order order = Order::side_by_side;
   SubmitSettings submit;
   JournalSettings journal;
+  WatchSettings watch;
   std::vector<std::string> unused;  ///< tables that are understood, and that this version does nothing with
 };
 

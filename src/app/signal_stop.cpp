@@ -5,12 +5,13 @@
 
 namespace odmr::app {
 
-SignalStop::SignalStop(asio::io_context& loop, Clock& clock, Stop& stop, Duration grace, Log& log)
+SignalStop::SignalStop(asio::io_context& loop, Clock& clock, Stop& stop, Duration grace, Log& log, bool is_supervised)
     : signals_(loop, SIGINT, SIGTERM),
       clock_(clock),
       stop_(stop),
       grace_(grace),
       log_(log),
+      is_supervised_(is_supervised),
       grace_over_(clock.alarm([this] { stop_.advance(Stop::Phase::leave); })) {
   // A terminal that is closed must not cut a message; nohup's wish is left as it is.
   struct sigaction hangup {};
@@ -35,10 +36,11 @@ void SignalStop::wait() {
 
 void SignalStop::on_signal(int number) {
   const std::string name = number == SIGINT ? "SIGINT" : number == SIGHUP ? "SIGHUP" : "SIGTERM";
-  if (stop_.requested()) {
+  const bool leaves = is_supervised_ ? number == SIGINT : stop_.requested();
+  if (leaves) {
     log_.warn("second signal: leaving at once", {{"signal", name}});
     stop_.advance(Stop::Phase::leave);
-  } else {
+  } else if (!stop_.requested()) {
     log_.info("stopping: the message in hand is finished first", {{"signal", name}});
     grace_over_->set(clock_.now() + grace_);
     stop_.advance(Stop::Phase::finish);

@@ -10,10 +10,11 @@
 namespace odmr::app {
 
 /// SIGTERM, SIGINT and SIGHUP as the wish to stop: the first signal asks for the transaction in hand to be finished,
-/// within `grace`; the end of that, or a second signal, asks to leave at once.
+/// within `grace`; the end of that, or a second signal, asks to leave at once. In a run that is `supervised` SIGTERM
+/// asks for the former, however often, and SIGINT for the latter (watch::k_finish, watch::k_leave).
 class SignalStop {
  public:
-  SignalStop(asio::io_context& loop, Clock& clock, Stop& stop, Duration grace, Log& log);
+  SignalStop(asio::io_context& loop, Clock& clock, Stop& stop, Duration grace, Log& log, bool is_supervised = false);
 
   /// The work is done: signals no longer keep the loop from running empty.
   void forget();
@@ -27,6 +28,7 @@ class SignalStop {
   Stop& stop_;
   Duration grace_;
   Log& log_;
+  const bool is_supervised_;
   std::unique_ptr<Alarm> grace_over_;
   bool is_forgotten_ = false;
 };

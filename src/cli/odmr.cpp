@@ -13,11 +13,11 @@
 #include "cli/journal_command.hpp"
 #include "cli/probe_command.hpp"
 #include "cli/process.hpp"
-#include "cli/progress.hpp"
 #include "cli/queue_command.hpp"
 #include "cli/render.hpp"
+#include "cli/shown_run.hpp"
 #include "cli/status_command.hpp"
-#include "net/digest.hpp"
+#include "cli/watch_command.hpp"
 
 namespace odmr::cli {
 
@@ -27,66 +27,14 @@ struct Options : CommonOptions {
   app::RunOptions run;
 };
 
-class Terminal final : public app::RunObserver {
- public:
-  Terminal(const Options& options, ProgressLine& progress) : options_(options), progress_(progress) {}
-
-  void on_receiving(const std::string& provider, const receive::Tally& tally, std::uint64_t bytes) override {
-    progress_.show(provider, tally.messages, tally.bytes + bytes);
-  }
-  void on_sending(const send::FlushTally& tally) override { progress_.show("sending", tally.messages, tally.bytes); }
-
-  void on_session(const app::SessionReport& report) override {
-    progress_.clear();
-    if (options_.json) print_line(stdout, as_json(report));
-    const bool is_well = exit_status(report.outcome) == 0;
-    if (options_.quiet) {
-      if (!is_well) print_line(stderr, "odmr: " + in_words(report));
-    } else if (!options_.json) {
-      print_line(stdout, in_words(report));
-    }
-    std::fflush(stdout);
-  }
-
- private:
-  const Options& options_;
-  ProgressLine& progress_;
-};
-
-int report_faults(const Options& options, const std::vector<std::string>& faults) {
-  for (const auto& fault : faults) print_line(stderr, "odmr: " + escape(fault, 2000));
-  if (options.json) {
-    app::SessionReport report;
-    report.session = net::hex(net::random_octets(6));
-    report.outcome = Outcome::config;
-    report.started = std::chrono::system_clock::now();
-    report.text = faults.empty() ? std::string() : faults.front();
-    print_line(stdout, as_json(report));
-  }
-  return exit_status(Outcome::config);
-}
-
 int run(const Options& options) {
   const auto settings = app::load_settings(options.config);
   if (!settings) return report_faults(options, settings.error());
-  const auto unknown = app::unknown_providers(*settings, options.run.providers);
-  for (const auto& name : unknown) {
-    print_line(stderr,
-               "odmr: no provider \"" + escape(name) + "\" in the configuration ([provider." + escape(name) + "])");
-  }
-  if (!unknown.empty()) return k_exit_usage;
-
-  ProgressLine progress(!options.quiet && !options.json);
-  // Somebody who watches the mail come in does not want a line for each message beside it.
-  const Level configured = settings->log.level.value_or(progress.is_shown() ? Level::warn : Level::info);
-  const auto log =
-      make_stderr_log(log_level(options, configured), settings->log.format, [&progress] { progress.clear(); });
-  for (const auto& table : settings->unused) log->warn("this version does nothing with " + table + " yet");
+  if (!are_known(*settings, options.run.providers)) return k_exit_usage;
   if (options.run.send_only && !settings->outbound && !settings->command) {
     return report_faults(options, {"there is nothing to send with: the configuration has no [outbound]"});
   }
-  Terminal terminal(options, progress);
-  return exit_status(app::run(*settings, options.run, terminal, *log));
+  return run_shown(options, *settings, options.run);
 }
 
 std::string describe(const app::ProviderSettings& provider) {
@@ -129,8 +77,16 @@ CLI::App* add_run(CLI::App& program, app::RunOptions& options) {
   auto* receive_only = run->add_flag("--receive-only", options.receive_only, "only fetch, send nothing");
   auto* send_only = run->add_flag("--send-only", options.send_only, "only send, fetch nothing")->excludes(receive_only);
   run->add_flag("--retry-all", options.retry_all, "send also what is not due yet")->excludes(receive_only);
+  run->add_flag("--force", options.force, "ask also a provider that refused us a moment ago");
   (void)send_only;
   return run;
+}
+
+CLI::App* add_watch(CLI::App& program, app::WatchOptions& options) {
+  auto* watch = program.add_subcommand("watch", "stay, and do so again and again, until SIGTERM");
+  watch->add_option("PROVIDER", options.providers, "names of [provider.NAME] in the configuration; default: all");
+  watch->add_flag("--force", options.force, "at first, ask also a provider that refused us a moment ago");
+  return watch;
 }
 
 CLI::App* add_queue(CLI::App& program, QueueOptions& options) {
@@ -249,7 +205,9 @@ int main(int argc, char** argv) {
   JournalOptions journal_options;
   add_common(program, options);
 
+  WatchCommandOptions watch_options;
   add_run(program, options.run);
+  auto* watch = add_watch(program, watch_options.watch);
   auto* check_command = program.add_subcommand("check", "find every fault in the configuration; connects to nothing");
   auto* queue = add_queue(program, queue_options);
   auto* status = add_status(program, status_options);
@@ -286,6 +244,10 @@ int main(int argc, char** argv) {
   if (probe->parsed()) {
     static_cast<CommonOptions&>(probe_options) = options;
     return probe_command(probe_options);
+  }
+  if (watch->parsed()) {
+    static_cast<CommonOptions&>(watch_options) = options;
+    return watch_command(watch_options);
   }
   if (submit_command->parsed()) {
     static_cast<CommonOptions&>(submit_options) = options;

@@ -29,12 +29,12 @@ constexpr const char* k_entries = R"(
 
 constexpr const char* k_kept = "ALTER TABLE entry ADD COLUMN kept TEXT NOT NULL DEFAULT '';";
 
-// 1: the entries. 2: mail that is kept here, and the receipts.
+// 1: the entries. 2: mail that is kept here, and the receipts. 3: what a provider refused.
 db::Schema schema() {
   static const std::string sql = std::string(k_entries) + ReceiptBook::tables();
-  static const std::string to_2 = std::string(k_kept) + ReceiptBook::tables();
-  static const std::array<const char*, 1> upgrades{to_2.c_str()};
-  return {2, sql.c_str(), upgrades};
+  static const std::string to_2 = std::string(k_kept) + ReceiptBook::tables_of_version_2();
+  static const std::array<const char*, 2> upgrades{to_2.c_str(), ReceiptBook::added_in_version_3()};
+  return {3, sql.c_str(), upgrades};
 }
 
 // What the provider may offer again: it was told 4xx, or it was told 2xx and perhaps has not read it. While the

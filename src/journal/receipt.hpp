@@ -26,6 +26,7 @@ struct SessionEnding {
   std::uint64_t rejected = 0;
   std::uint64_t deferred = 0;
   std::uint64_t duplicates = 0;
+  std::string fingerprint;  ///< of what we had said, where the provider refused us; else empty
 };
 
 /// A session with a provider. Noted when it begins, and once more when it has ended.

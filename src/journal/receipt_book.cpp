@@ -69,6 +69,8 @@ constexpr const char* k_tables = R"(
   CREATE INDEX recipient_message ON recipient(message);
 )";
 
+constexpr const char* k_fingerprints = "ALTER TABLE session ADD COLUMN fingerprint TEXT NOT NULL DEFAULT '';";
+
 Result<void> done(const Result<std::uint64_t>& run) {
   if (!run) return fail(run.error());
   return {};
@@ -120,7 +122,7 @@ Outcome outcome_named(std::string_view word) {
 
 constexpr const char* k_session_columns =
     "SELECT id, provider, started, ended, outcome, text, connections, messages, recipients, bytes, rejected, "
-    "deferred, duplicates FROM session ";
+    "deferred, duplicates, fingerprint FROM session ";
 
 SessionReceipt session_in(const db::Rows& rows) {
   SessionReceipt session;
@@ -139,6 +141,7 @@ SessionReceipt session_in(const db::Rows& rows) {
   end.rejected = count_in(rows, 10);
   end.deferred = count_in(rows, 11);
   end.duplicates = count_in(rows, 12);
+  end.fingerprint = rows.text(13);
   return session;
 }
 
@@ -188,7 +191,7 @@ struct ReceiptBook::Statements {
   db::Statement forget_recipients, forget_messages, forget_connections, forget_session;
   db::Statement forget_recipients_to, forget_messages_to;
   db::Statement forget_recipients_on, forget_messages_on, forget_connection;
-  db::Statement last_sessions, last_good, count_sessions, sessions_named, connections, messages, recipients;
+  db::Statement last_sessions, last_good, answers, count_sessions, sessions_named, connections, messages, recipients;
 
   Result<void> prepare(db::Database& database);
   Result<void> prepare_reading(db::Database& database);
@@ -219,7 +222,8 @@ Result<void> ReceiptBook::Statements::prepare(db::Database& database) {
            "INSERT INTO session(id, provider, started) VALUES (?, ?, ?) ON CONFLICT(id) DO NOTHING RETURNING number"},
           {&end_session,
            "UPDATE session SET ended = ?2, outcome = ?3, is_good = ?4, text = ?5, connections = ?6, messages = ?7, "
-           "recipients = ?8, bytes = ?9, rejected = ?10, deferred = ?11, duplicates = ?12 WHERE id = ?1"},
+           "recipients = ?8, bytes = ?9, rejected = ?10, deferred = ?11, duplicates = ?12, fingerprint = ?13 WHERE id "
+           "= ?1"},
           {&put_connection, R"(INSERT INTO connection(session, place, name, started, ended, address, tls, verified,
                                                       mechanism, greeting, reply, how)
              VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -268,6 +272,8 @@ Result<void> ReceiptBook::Statements::prepare_reading(db::Database& database) {
                     {&last_sessions, session + "WHERE number IN (SELECT max(number) FROM session GROUP BY provider) "
                                                "ORDER BY provider"},
                     {&last_good, session + "WHERE provider = ? AND is_good = 1 ORDER BY number DESC LIMIT 1"},
+                    {&answers, session + "WHERE provider = ? AND outcome IN ('no-mail', 'fetched', 'deferred', 'auth', "
+                                         "'refused') ORDER BY number DESC LIMIT ?"},
                     {&count_sessions, "SELECT count(*) FROM session WHERE provider = ?"},
                     {&sessions_named, session + "WHERE id BETWEEN ?1 AND ?1 || '~' ORDER BY id LIMIT ?2"},
                     {&connections,
@@ -281,7 +287,16 @@ Result<void> ReceiptBook::Statements::prepare_reading(db::Database& database) {
 }
 
 const char* ReceiptBook::tables() {
+  static const std::string sql = std::string(k_tables) + k_fingerprints;
+  return sql.c_str();
+}
+
+const char* ReceiptBook::tables_of_version_2() {
   return k_tables;
+}
+
+const char* ReceiptBook::added_in_version_3() {
+  return k_fingerprints;
 }
 
 ReceiptBook::ReceiptBook(std::unique_ptr<Statements> statements, const ReceiptLimits& limits)
@@ -325,7 +340,7 @@ Result<void> ReceiptBook::keep_one(const SessionReceipt& session) {
     auto ended = done(statements_->end_session.run({session.id, to_number(end.time), name(end.outcome), is_good,
                                                     end.text, number(end.connections), number(end.messages),
                                                     number(end.recipients), number(end.bytes), number(end.rejected),
-                                                    number(end.deferred), number(end.duplicates)}));
+                                                    number(end.deferred), number(end.duplicates), end.fingerprint}));
     if (!ended) return ended;
   }
   if (!*begun) return {};
@@ -417,6 +432,10 @@ Result<std::optional<SessionReceipt>> ReceiptBook::last_good(const std::string& 
   if (!found) return fail(found.error());
   if (found->empty()) return std::nullopt;
   return std::move(found->front());
+}
+
+Result<std::vector<SessionReceipt>> ReceiptBook::answers_of(const std::string& provider, std::uint64_t most) {
+  return all_of<SessionReceipt>(statements_->answers.rows({provider, number(most)}), session_in);
 }
 
 Result<std::uint64_t> ReceiptBook::sessions_of(const std::string& provider) {

@@ -21,8 +21,10 @@ struct ReceiptLimits {
 /// The receipts' tables, in the journal's database, which must outlive it. Errors as db::Database.
 class ReceiptBook {
  public:
-  /// SQL that makes the tables.
+  /// SQL that makes the tables; as version 2 of the journal had them; and what version 3 adds to that.
   static const char* tables();
+  static const char* tables_of_version_2();
+  static const char* added_in_version_3();
   static Result<ReceiptBook> over(db::Database& database, const ReceiptLimits& limits = {});
   ReceiptBook(ReceiptBook&&) noexcept;
   ReceiptBook& operator=(ReceiptBook&&) noexcept;
@@ -41,6 +43,9 @@ class ReceiptBook {
   Result<std::vector<SessionReceipt>> last_sessions();
   /// The last one that ended with exit status 0.
   Result<std::optional<SessionReceipt>> last_good(const std::string& provider);
+  /// Sessions in which the provider took us (a turned line, or no mail) or refused us (auth, refused), the last one
+  /// first, at most `most`.
+  Result<std::vector<SessionReceipt>> answers_of(const std::string& provider, std::uint64_t most);
   Result<std::uint64_t> sessions_of(const std::string& provider);
   /// Sessions whose id begins so, at most `most`.
   Result<std::vector<SessionReceipt>> sessions_named(const std::string& beginning, std::uint64_t most);

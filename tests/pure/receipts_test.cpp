@@ -114,7 +114,7 @@ void keep(Book& book, const std::vector<Receipt>& receipts) {
 
 }  // namespace
 
-TEST_CASE("a journal of version 1 becomes one of version 2, with all its entries", "[receipts]") {
+TEST_CASE("a journal of version 1 becomes one of today, with all its entries", "[receipts]") {
   const TemporaryDirectory directory;
   make_version_1(directory / "journal.db");
   auto book = Book::open(directory / "journal.db");
@@ -125,6 +125,41 @@ TEST_CASE("a journal of version 1 becomes one of version 2, with all its entries
   CHECK((*entry)->recipient == "bob@customer.example");
   keep(*book, {session("aa", "isp", k_now)});
   CHECK(ids(Book::open(directory / "journal.db")->receipts().last_sessions()) == std::vector<std::string>{"aa"});
+}
+
+TEST_CASE("a journal of version 2 becomes one of today, with all its receipts", "[receipts]") {
+  const TemporaryDirectory directory;
+  {
+    const std::string sql = std::string(k_version_1) + "ALTER TABLE entry ADD COLUMN kept TEXT NOT NULL DEFAULT '';" +
+                            ReceiptBook::tables_of_version_2();
+    auto database = db::Database::open(directory / "journal.db", {2, sql.c_str()});
+    REQUIRE(database);
+    REQUIRE(
+        database->run("INSERT INTO session(id, provider, started, ended, outcome, text, connections, messages, "
+                      "recipients, bytes, rejected, deferred, duplicates) "
+                      "VALUES ('aa', 'isp', 1, 2, 'auth', 'no', 1, 0, 0, 0, 0, 0, 0)"));
+  }
+  auto book = Book::open(directory / "journal.db");
+  REQUIRE(book);
+  const auto answers = book->receipts().answers_of("isp", 10);
+  CHECK(ids(answers) == std::vector<std::string>{"aa"});
+  CHECK(answers->front().end->fingerprint.empty());
+}
+
+TEST_CASE("a provider's answers are those that took us or refused us, the last one first", "[receipts]") {
+  auto book = Book::in_memory();
+  REQUIRE(book);
+  for (int i = 0; i <= static_cast<int>(Outcome::bug); ++i) {
+    auto one = session(std::string(name(static_cast<Outcome>(i))), "isp", k_now, static_cast<Outcome>(i));
+    one.end->fingerprint = "print of " + one.id;
+    keep(*book, {one});
+  }
+  keep(*book, {session("other", "other", k_now, Outcome::auth), session("under way", "isp", k_now, std::nullopt)});
+  const auto answers = book->receipts().answers_of("isp", 10);
+  CHECK(ids(answers) == std::vector<std::string>{"refused", "auth", "deferred", "fetched", "no-mail"});
+  CHECK(answers->front().end->fingerprint == "print of refused");
+  CHECK(ids(book->receipts().answers_of("isp", 2)) == std::vector<std::string>{"refused", "auth"});
+  CHECK(ids(book->receipts().last_sessions()).size() == 2);
 }
 
 TEST_CASE("who only looks at a journal of version 1 leaves it as it is", "[receipts]") {
@@ -170,9 +205,9 @@ TEST_CASE("a journal that is missing, damaged or newer says so", "[receipts]") {
   CHECK_FALSE(std::filesystem::exists(directory / "none.db"));
   std::ofstream(directory / "damaged.db") << std::string(8192, 'x');
   CHECK(code_of("damaged.db") == Errc::malformed);
-  REQUIRE(db::Database::open(directory / "newer.db", {3, "CREATE TABLE thing(x)"}));
+  REQUIRE(db::Database::open(directory / "newer.db", {1000, "CREATE TABLE thing(x)"}));
   CHECK(code_of("newer.db") == Errc::denied);
-  REQUIRE(db::Database::open(directory / "other.db", {2, "CREATE TABLE thing(x)"}));
+  REQUIRE(db::Database::open(directory / "other.db", {3, "CREATE TABLE thing(x)"}));
   CHECK(code_of("other.db") == Errc::malformed);
 }
 

@@ -177,3 +177,30 @@ TEST_CASE("a host that only sends needs no provider") {
   CHECK(read(sends + "[outbound]\nto = \"smtp://a\"").faults.empty());
   CHECK(fault(sends) == "provider: missing; there has to be one [provider.NAME] at least");
 }
+
+TEST_CASE("[watch] and the waits after refusals follow from each other where they are not given") {
+  const auto plain = read(k_head);
+  CHECK(plain.faults.empty());
+  CHECK(plain.settings.watch.interval == 5min);
+  CHECK(plain.settings.watch.jitter == 30s);
+  CHECK(plain.settings.watch.longest == 1h);
+  CHECK(plain.settings.providers.front().retry.refused == 1min);
+  CHECK(plain.settings.providers.front().retry.longest == 1h);
+  const auto slow = read(k_head + "retry_refused = \"2h\"\n[watch]\ninterval = \"3h\"\n");
+  CHECK(slow.faults.empty());
+  CHECK(slow.settings.watch.jitter == 18min);
+  CHECK(slow.settings.watch.longest == 3h);
+  CHECK(slow.settings.providers.front().retry.longest == 2h);
+  const auto off = read(k_head + "retry_refused = \"0s\"\n[watch]\njitter = \"0s\"\n");
+  CHECK(off.faults.empty());
+  CHECK(off.settings.watch.jitter == 0s);
+  CHECK(off.settings.providers.front().retry.refused == 0s);
+}
+
+TEST_CASE("a longest wait that is shorter than the first is a fault") {
+  CHECK(fault(k_head + "[watch]\nmax_interval = \"1m\"\n") ==
+        "watch.max_interval: is shorter than interval, which it lengthens");
+  CHECK(fault(k_head + "retry_refused_max = \"1s\"\n") ==
+        "provider.isp.retry_refused_max: is shorter than retry_refused, the first wait");
+  CHECK(fault(k_head + "[watch]\ninterval = \"10ms\"\n").starts_with("watch.interval: "));
+}

@@ -1,0 +1,448 @@
+"""odmr watch: when it begins runs, what becomes of it when one dies, what signals and the service manager do; and
+providers that refuse, which are remembered from run to run."""
+
+import contextlib
+import json
+import os
+import pty
+import re
+import signal
+import socket
+import sqlite3
+import threading
+
+from harness import wait, wire
+from harness.messages import Ledger
+from harness.programs import binary
+from harness.provider import PASSWORD
+from harness.runner import check, equal, none
+from harness.target import write
+
+from .outcomes.expect import expect
+
+
+def register(suite):
+    suite.case("watch/ready-and-again")(ready_and_again)
+    suite.case("watch/submitted-mail-goes-at-once")(submitted)
+    suite.case("watch/SIGUSR1")(run_now)
+    suite.case("watch/SIGHUP")(reload)
+    suite.case("watch/SIGTERM-inside-a-transaction")(stopped_inside)
+    suite.case("watch/second-SIGTERM")(stopped_twice)
+    suite.case("watch/run-that-is-killed")(killed_run)
+    suite.case("watch/hidden-from-commands")(hidden_from_commands)
+    suite.case("watch/as-another-user")(as_another_user)
+    suite.case("watch/one-per-state-directory")(second_watch)
+    suite.case("watch/refused")(watch_refused)
+    suite.case("watch/terminal-closes")(terminal_closes)
+    suite.case("watch/cannot-begin")(cannot_begin)
+    suite.case("refused/not-tried-again-at-once")(not_tried)
+    suite.case("refused/waits-grow")(waits_grow)
+    suite.case("refused/clock-set-back")(clock_set_back)
+    suite.case("refused/other-settings")(other_settings)
+    suite.case("refused/mail-goes-out-where-ATRN-is-refused")(sent_though_refused)
+
+
+class Manager:
+    """What a service manager hears."""
+
+    def __init__(self, path):
+        self.path = path
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(path)
+        os.chmod(path, 0o666)
+        self.heard = []
+
+    def has(self, pattern):
+        """The first datagram that matches, once it has come."""
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                self.heard.append(self.socket.recv(65536, socket.MSG_DONTWAIT).decode())
+        return next((one for one in self.heard if re.search(pattern, one, re.MULTILINE)), None)
+
+    def await_(self, pattern, what=None):
+        try:
+            return wait.until(lambda: self.has(pattern), 30, what or f"the service manager hears {pattern!r}")
+        except wait.Overdue as overdue:
+            raise AssertionError(f"{overdue}; it heard {self.heard}") from None
+
+    def stop(self):
+        self.socket.close()
+
+
+class Watch:
+    """odmr watch --json under way, with a service manager."""
+
+    def __init__(self, bench, customer, *arguments, env=None, interval="1h"):
+        customer.tables.setdefault("watch", {"interval": interval, "jitter": "0s"})
+        self.manager = Manager(bench.path(f"notify{len(os.listdir(bench.folder))}"))
+        bench.stack.callback(self.manager.stop)
+        self.running = customer.start("watch", "--json", *arguments,
+                                      env={"NOTIFY_SOCKET": self.manager.path, **(env or {})})
+        bench.stack.callback(self.kill)
+        self.manager.await_("^READY=1")
+
+    @property
+    def objects(self):
+        """The sessions so far. A line that is being written does not count."""
+        return [json.loads(line) for line in self.running.output(0).splitlines(True) if line.endswith("\n")]
+
+    def sessions(self, count, provider="isp"):
+        """That many, once there are."""
+        def found():
+            of_provider = [one for one in self.objects if one["provider"] == provider]
+            return len(of_provider) >= count and of_provider
+        try:
+            return wait.until(found, 60, f"session {count} with {provider}")
+        except wait.Overdue as overdue:
+            raise AssertionError(f"{overdue}\n{self.running.output(0)}\n{self.running.output(1)}") from None
+
+    def run(self):
+        """The process of the run under way."""
+        with open(f"/proc/{self.running.pid}/task/{self.running.pid}/children", encoding="ascii") as file:
+            children = [int(pid) for pid in file.read().split()]
+        return children[0] if children else None
+
+    def idle(self):
+        wait.until(lambda: self.run() is None, 30, "the run ends")
+        return self
+
+    def signal(self, number):
+        self.running.signal(number)
+        return self
+
+    def end(self):
+        self.signal(signal.SIGTERM)
+        result = self.running.finish(30)
+        equal(result.status, 0, f"exit status; log:\n{result.stderr}")
+        return result
+
+    def kill(self):
+        """With the run, which is a process group of its own."""
+        if self.running.process.poll() is not None:
+            return
+        run = self.run()
+        self.running.kill()
+        if run:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(run, signal.SIGKILL)
+
+
+def held(bench, step, letters):
+    """A provider that waits at this step until the gate opens, and its customer."""
+    gate, reached = threading.Event(), threading.Event()
+
+    def hold(conversation, normal):
+        reached.set()
+        return wire.gate(gate)(conversation, normal)
+    isp, sink = bench.provider(letters, script={step: [hold]}), bench.sink()
+    return gate, reached, isp, sink, bench.customer(sink, isp)
+
+
+def ready_and_again(bench):
+    letters = [bench.maker.make()]
+    isp, sink = bench.provider(letters), bench.sink()
+    watch = Watch(bench, bench.customer(sink, isp), interval="1s", env={"WATCHDOG_USEC": "200000"})
+    first = watch.sessions(1)[0]
+    equal((first["outcome"], first["received"]["messages"]), ("fetched", 1), "first session")
+    equal({one["outcome"] for one in watch.sessions(3)[1:]}, {"no-mail"}, "outcomes of those after it")
+    watch.manager.await_(r"^STATUS=isp: no mail; next run at \d\d:\d\d:\d\d$")
+    watch.manager.await_("^WATCHDOG=1$")
+    watch.end()
+    watch.manager.await_("^STOPPING=1\nEXTEND_TIMEOUT_USEC=")
+    none(Ledger(letters).problems(sink.deliveries(1)))
+
+
+def submitted(bench):
+    isp, sink, host = bench.provider(), bench.sink(), bench.host()
+    customer = bench.customer(sink, isp).send_through(host)
+    watch = Watch(bench, customer)
+    watch.sessions(1)
+    watch.idle()
+    letters = [bench.maker.make(recipients=["a@elsewhere.example"]) for _ in range(3)]
+    customer.submit(letters[0])
+    flush = watch.sessions(1, None)[0]
+    equal((flush["outcome"], flush["sent"]["messages"]), ("sent", 1), "flush")
+    customer.submit(*letters[1:])
+    none(Ledger(letters).problems(host.deliveries(3)))
+    watch.end()
+    equal(isp.atrn_count(), 1, "times that the provider was asked for mail")
+
+
+def run_now(bench):
+    """Once more after the run under way, too: what it was about to see it may have seen before the signal."""
+    gate, reached, isp, _, customer = held(bench, "atrn", [])
+    watch = Watch(bench, customer)
+    check(reached.wait(30), "ATRN never came")
+    watch.signal(signal.SIGUSR1)
+    wait.until(lambda: "SIGUSR1" in watch.running.output(1), 10, "the signal is taken")
+    gate.set()
+    watch.sessions(2)
+    watch.idle()
+    watch.signal(signal.SIGUSR1)
+    watch.sessions(3)
+    watch.end()
+    equal(isp.atrn_count(), 3, "times that the provider was asked")
+
+
+def reload(bench):
+    first, second = bench.provider(), bench.provider([bench.maker.make()])
+    customer = bench.customer(bench.sink(), first)
+    watch = Watch(bench, customer)
+    watch.sessions(1)
+    watch.idle()
+    customer.raw = "[deliver]\nto = 7\n"
+    customer.configuration()
+    watch.signal(signal.SIGHUP)
+    watch.manager.await_(r"^RELOADING=1\nMONOTONIC_USEC=\d+$")
+    said = wait.until(lambda: "stays in force" in watch.running.output(1) and watch.running.output(1), 10, "the fault")
+    check("odmr.toml:" in said, f"no place of the fault in\n{said}")
+    watch.signal(signal.SIGUSR1)
+    watch.sessions(2)
+    watch.idle()
+    equal(first.atrn_count(), 2, "times that the first provider was asked")
+    customer.raw = ""
+    customer.talk_to(second)
+    customer.configuration()
+    watch.signal(signal.SIGHUP)
+    equal(watch.sessions(3)[2]["outcome"], "fetched", "outcome with the new configuration")
+    watch.end()
+    equal((first.atrn_count(), len(second.pending())), (2, 0), "the first provider's sessions, mail at the second")
+    watch.manager.has("x")
+    ready = [one for one in watch.manager.heard if one.startswith("READY=1")]
+    equal(len(ready), 3, "times ready")
+
+
+def stopped_inside(bench):
+    """As systemd does it without KillMode: each process of the service has the signal, and no message is cut."""
+    letters = [bench.maker.make(), bench.maker.make()]
+    gate, reached, isp, sink, customer = held(bench, "dot", letters)
+    watch = Watch(bench, customer)
+    check(reached.wait(30), "no message came")
+    run = watch.run()
+    os.kill(run, signal.SIGTERM)
+    watch.signal(signal.SIGTERM)
+    watch.manager.await_("^STOPPING=1")
+    os.kill(run, signal.SIGUSR1)
+    os.kill(run, signal.SIGHUP)
+    gate.set()
+    result = watch.running.finish(30)
+    equal(result.status, 0, f"exit status; log:\n{result.stderr}")
+    isp.wait_idle()
+    equal(watch.sessions(1)[0]["outcome"], "unavailable", "outcome")
+    equal(list(isp.pending()), [letters[1].id], "left at the provider")
+    none(Ledger(letters[:1]).problems(sink.deliveries(1)))
+
+
+def stopped_twice(bench):
+    gate, reached, isp, sink, customer = held(bench, "dot", [bench.maker.make()])
+    watch = Watch(bench, customer)
+    check(reached.wait(30), "no message came")
+    watch.signal(signal.SIGTERM)
+    watch.manager.await_("^STOPPING=1")
+    wait.until(lambda: "finished first" in watch.running.output(1), 10, "the run has the first signal")
+    watch.signal(signal.SIGTERM)
+    result = watch.running.finish(30)
+    gate.set()
+    equal(result.status, 0, f"exit status; log:\n{result.stderr}")
+    isp.wait_idle()
+    equal((sink.accepted(), len(isp.pending())), ([], 1), "delivered, and left at the provider")
+
+
+def killed_run(bench):
+    letters = [bench.maker.make()]
+    gate, reached, isp, sink, customer = held(bench, "mail", letters)
+    watch = Watch(bench, customer)
+    check(reached.wait(30), "no message came")
+    os.kill(watch.run(), signal.SIGKILL)
+    gate.set()
+    died = watch.sessions(1, None)[0]
+    equal((died["outcome"], died["exit"], died["text"]), ("bug", 70, "the run was killed by SIGKILL"), "what is said")
+    watch.idle().signal(signal.SIGUSR1)
+    equal(watch.sessions(1)[0]["outcome"], "fetched", "outcome of the next run")
+    watch.end()
+    none(Ledger(letters).problems(sink.deliveries(1)))
+
+
+def hidden_from_commands(bench):
+    note = bench.path("environment")
+    isp = bench.provider()
+    customer = bench.customer(bench.sink(), isp, password_file=None,
+                              password_command=f"env > {note}; echo '{PASSWORD}'")
+    watch = Watch(bench, customer, env={"WATCHDOG_USEC": "60000000", "LISTEN_FDS": "1", "LISTEN_PID": "1"})
+    equal(watch.sessions(1)[0]["outcome"], "no-mail", "outcome")
+    watch.end()
+    with open(note, encoding="utf-8") as file:
+        names = {line.split("=")[0] for line in file}
+    check("PATH" in names, f"no environment: {names}")
+    equal(names & {"NOTIFY_SOCKET", "WATCHDOG_USEC", "LISTEN_FDS", "LISTEN_PID"}, set(), "what the command sees")
+
+
+def as_another_user(bench):
+    """Root stays what it is to read secrets for the next run; each run becomes somebody else."""
+    gate, reached, _, _, customer = held(bench, "atrn", [])
+    customer.top["run_as"] = "nobody"
+    watch = Watch(bench, customer)
+    check(reached.wait(30), "ATRN never came")
+    owner = os.stat(f"/proc/{watch.run()}").st_uid
+    with open(f"/proc/{watch.run()}/status", encoding="ascii") as file:
+        ids = next(line.split()[1:] for line in file if line.startswith("Uid:"))
+    check("0" not in ids, f"the run is {ids}, its /proc {owner}'s")
+    lock = os.path.join(customer.top["state_dir"], "watch.lock")
+    check(os.stat(lock).st_uid != 0, "the lock is root's")
+    with open(lock, encoding="ascii") as file:
+        equal(file.read(), f"{watch.running.pid}\n", "the lock's text")
+    gate.set()
+    watch.sessions(1)
+    watch.end()
+
+
+def second_watch(bench):
+    customer = bench.customer(bench.sink(), bench.provider())
+    watch = Watch(bench, customer)
+    watch.sessions(1)
+    second = customer.run("watch", "--json")
+    equal(second.status, 75, "exit status")
+    equal(second.objects[0]["outcome"], "locked", "outcome")
+    check(f"(process {watch.running.pid})" in second.objects[0]["text"], f"text {second.objects[0]['text']!r}")
+    watch.idle()
+    equal(customer.run().status, 0, "exit status of a run beside it")
+    watch.end()
+    third = Watch(bench, customer)
+    third.sessions(1)
+    third.end()
+
+
+def watch_refused(bench):
+    isp = bench.provider([bench.maker.make()])
+    customer = bench.customer(bench.sink(), isp)
+    write(customer.secret, "something else\n", 0o600)
+    watch = Watch(bench, customer, interval="1s")
+    equal(watch.sessions(1)[0]["outcome"], "auth", "outcome")
+    watch.manager.await_("^STATUS=isp: auth: ")
+    watch.idle().signal(signal.SIGUSR1)
+    again = watch.sessions(2)[1]
+    equal((again["outcome"], again["connections"]), ("auth", 0), "who is not tried")
+    equal(len(isp.sessions), 1, "connections to the provider")
+    write(customer.secret, PASSWORD + "\n", 0o600)
+    watch.idle().signal(signal.SIGHUP)
+    equal(watch.sessions(3)[2]["outcome"], "fetched", "outcome with the right password")
+    watch.end()
+
+
+def terminal_closes(bench):
+    """What was started in a terminal ends with it; SIGHUP to a service means something else."""
+    customer = bench.customer(bench.sink(), bench.provider())
+    customer.tables["watch"] = {"interval": "1h"}
+    configuration = customer.configuration()
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execve(binary("odmr"), ["odmr", "watch", "--config", configuration], customer.environment())
+    shown = b""
+    try:
+        while b"no mail" not in shown:
+            shown += os.read(terminal, 4096)
+        os.kill(pid, signal.SIGHUP)
+        while b"was read again" not in shown:
+            shown += os.read(terminal, 4096)
+        os.close(terminal)
+        status = wait.until(lambda: [s for p, s in [os.waitpid(pid, os.WNOHANG)] if p], 30, "its end")[0]
+        equal(os.waitstatus_to_exitcode(status), 0, "exit status")
+    finally:
+        with contextlib.suppress(ProcessLookupError, ChildProcessError):
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+
+
+def cannot_begin(bench):
+    customer = bench.customer(bench.sink(), bench.provider())
+    equal(customer.run("watch", "nobody").status, 64, "exit status for an unknown provider")
+    customer.tables["watch"] = {"interval": "1h", "max_interval": "5m"}
+    faulty = customer.run("watch")
+    equal(faulty.status, 78, "exit status for a faulty configuration")
+    check("max_interval" in faulty.stderr, f"stderr {faulty.stderr!r}")
+    customer.tables["watch"] = {}
+    customer.top["state_dir"] = os.path.join(customer.secret, "below-a-file")
+    equal(customer.run("watch").status, 73, "exit status for a state directory that cannot be")
+
+
+# --- providers that refuse
+
+def refusing(bench, *, login=True):
+    """A provider that refuses the login, or ATRN, each time, and its customer."""
+    isp = bench.provider([bench.maker.make()], script=None if login else {"atrn": wire.say(b"450 4.7.0 too soon")})
+    customer = bench.customer(bench.sink(), isp)
+    if login:
+        write(customer.secret, "something else\n", 0o600)
+    return isp, customer
+
+
+def moved(customer, seconds):
+    """As if all sessions had been so much later."""
+    with contextlib.closing(sqlite3.connect(os.path.join(customer.top["state_dir"], "journal.db"))) as journal:
+        journal.execute("UPDATE session SET ended = ended + ?, started = started + ?", (seconds * 10**6,) * 2)
+        journal.commit()
+
+
+def not_tried(bench):
+    for login in (True, False):
+        outcome = "auth" if login else "refused"
+        isp, customer = refusing(bench, login=login)
+        first = expect(customer.run(), outcome)
+        second = expect(customer.run(), outcome, connections=0, tls=None, auth=None, reply=None)
+        equal(len(isp.sessions), 1, "connections to the provider")
+        ago = "the login failed" if login else "ATRN was refused"
+        check(re.fullmatch(rf"not tried: {ago} \d+ s ago \(.*\); tried again after \d\d:\d\d:\d\d, or with --force",
+                           second["text"]), f"text {second['text']!r}")
+        check(first["text"] in second["text"], f"{first['text']!r} is not in {second['text']!r}")
+        equal(customer.run("status", "--json").objects[0]["session"], first["session"], "last session of the receipts")
+        forced = expect(customer.run("run", "--json", "--force"), outcome)
+        equal((forced["connections"], len(isp.sessions)), (1, 2), "connections with --force")
+
+
+def waits_grow(bench):
+    isp, customer = refusing(bench)
+    for count in range(1, 4):
+        expect(customer.run(), "auth")
+        equal(len(isp.sessions), count, "connections")
+        expect(customer.run(), "auth", connections=0)
+        wait_ = 60 * 2 ** (count - 1)
+        moved(customer, 5 - wait_)
+        expect(customer.run(), "auth", connections=0)
+        moved(customer, -6)
+    customer.isp["retry_refused"] = "0s"
+    expect(customer.run(), "auth", connections=1)
+
+
+def clock_set_back(bench):
+    isp, customer = refusing(bench)
+    expect(customer.run(), "auth")
+    moved(customer, 3600)
+    expect(customer.run(), "auth", connections=1)
+    equal(len(isp.sessions), 2, "connections")
+
+
+def other_settings(bench):
+    """Who has corrected what was wrong is not told to wait."""
+    isp, customer = refusing(bench)
+    expect(customer.run(), "auth")
+    write(customer.secret, "something else again\n", 0o600)
+    expect(customer.run(), "auth", connections=1)
+    write(customer.secret, PASSWORD + "\n", 0o600)
+    equal(customer.run().session()["outcome"], "fetched", "outcome with the right password")
+    write(customer.secret, "something else\n", 0o600)
+    expect(customer.run(), "auth", connections=1)
+    with open(os.path.join(customer.top["state_dir"], "journal.db"), "rb") as file:
+        check(b"something else" not in file.read(), "the password is in the journal")
+
+
+def sent_though_refused(bench):
+    """ATRN is refused, the login is not: mail still goes over the provider's connection."""
+    isp = bench.provider(script={"atrn": wire.say(b"450 4.7.0 too soon")}, takes_mail=True)
+    customer = bench.customer(bench.sink(), isp)
+    customer.tables["outbound"] = {"to": "provider"}
+    equal(customer.run().session()["outcome"], "refused", "outcome")
+    customer.submit(bench.maker.make(recipients=["a@elsewhere.example"]))
+    result = customer.run()
+    equal(result.session()["connections"], 0, "connections for ATRN")
+    equal(result.session(None)["sent"]["messages"], 1, "sent")
+    equal(isp.atrn_count(), 1, "ATRN commands")
