@@ -3,6 +3,7 @@
 #include <set>
 #include <utility>
 
+#include "app/remedy.hpp"
 #include "smtp/command.hpp"
 #include "turn/turn.hpp"
 
@@ -54,11 +55,13 @@ class Fetch {
 
   Task<SessionReport> run() {
     const TimePoint begin = network_.clock().now();
+    log_.debug("session begins", {{"server", plan_.server.endpoint.text()}});
     books_.journal.note(receipt_of(report_));
     co_await keep_receipts();
     co_await all_groups();
     co_await target_->close();
     report_.seconds = std::chrono::duration<double>(network_.clock().now() - begin).count();
+    add_remedy();
     books_.journal.note(ended_receipt_of(report_, network_.clock().wall()));
     co_await keep_receipts();
     co_return std::move(report_);
@@ -107,13 +110,14 @@ class Fetch {
     const auto ready = co_await target_->ready();
     is_target_down_ = !ready;
     if (!ready && stop_.requested()) {
-      end(Outcome::unavailable, "stopped by a signal");
+      end(Outcome::unavailable, Cause::stopped, "stopped by a signal");
       co_return Connection();
     }
     if (!ready && books_.shelf != nullptr) {
       log_.warn("the local target is not ready: mail is kept here", {{"why", ready.error().text}});
     } else if (!ready) {
-      if (!is_follow_up) end(Outcome::local_down, "the local target is not ready: " + ready.error().text);
+      if (!is_follow_up)
+        end(Outcome::local_down, ready.error().cause, "the local target is not ready: " + ready.error().text);
       co_return Connection();
     }
     auto turned = co_await reach_and_turn(domains, is_follow_up);
@@ -139,7 +143,7 @@ class Fetch {
     if (reply && !report_.reply) report_.reply = reply->joined();
     if (reply) connection_.reply = reply->joined();
     if (!turned) {
-      not_turned(turned.error().outcome, turned.error().text, turned.error().interrupted, is_follow_up);
+      not_turned(turned.error(), is_follow_up);
       co_return std::nullopt;
     }
     co_return std::move(*turned);
@@ -148,13 +152,13 @@ class Fetch {
   // A conversation that is logged in.
   Task<std::optional<client::Session>> reach(bool is_follow_up) {
     begin_connection();
-    const client::OnStep on_step = [this](client::Step step, const std::string& text) { note_step(step, text); };
+    const client::OnStep on_step = [this](const client::Reached& reached) { note_step(reached.step, reached.text); };
     auto opened = co_await client::open(network_, plan_.server, log_, stop_, &on_step);
     const bool is_connected = opened || opened.error().step != client::Step::connect;
     if (is_connected) ++report_.connections;
     if (!opened) {
       if (!is_follow_up) note_channel(opened.error().tls, {});
-      not_turned(opened.error().outcome, opened.error().text, opened.error().interrupted, is_follow_up);
+      not_turned(opened.error(), is_follow_up);
       co_return std::nullopt;
     }
     if (!is_follow_up) note_channel(opened->tls, opened->mechanism);
@@ -176,6 +180,7 @@ class Fetch {
   }
 
   void note_step(client::Step step, const std::string& text) {
+    log_.debug("reached", {{"step", std::string(client::name(step))}, {"what", text}});
     if (step == client::Step::connect) connection_.address = text;
     if (step == client::Step::greeting) connection_.greeting = text;
     if (step == client::Step::auth) connection_.mechanism = text;
@@ -190,15 +195,17 @@ class Fetch {
     books_.journal.note(connection_);
   }
 
-  void not_turned(Outcome outcome, const std::string& text, bool interrupted, bool is_follow_up) {
-    note_connection_over(interrupted ? "stopped by a signal" : text);
-    if (interrupted) {
-      end(Outcome::unavailable, "stopped by a signal");
+  /// `failure`: of opening, or of the turn.
+  template <class Failure>
+  void not_turned(const Failure& failure, bool is_follow_up) {
+    note_connection_over(failure.interrupted ? "stopped by a signal" : failure.text);
+    if (failure.interrupted) {
+      end(Outcome::unavailable, Cause::stopped, "stopped by a signal");
     } else if (is_follow_up) {
       // Asking again was our idea: a refusal (450: too soon) says nothing about what we came for.
-      log_.debug("asking again brought nothing", {{"why", text}});
+      log_.debug("asking again brought nothing", {{"why", failure.text}});
     } else {
-      end(outcome, outcome == Outcome::no_mail ? std::string() : text);
+      end(failure.outcome, failure.cause, failure.outcome == Outcome::no_mail ? std::string() : failure.text);
     }
   }
 
@@ -231,7 +238,9 @@ class Fetch {
     note_connection_over(ended.inside_transaction ? ended.text + ", inside a message" : ended.text);
     // The next connection must not take new mail for what this one has certainly told of.
     const auto flushed = co_await books_.journal.flush();
-    if (!flushed) end(Outcome::state, "the journal cannot be written: " + flushed.error().text);
+    if (!flushed) {
+      end(Outcome::state, cause_of_state(flushed.error()), "the journal cannot be written: " + flushed.error().text);
+    }
     co_return Connection{true, reception.counter().final_answers() > 0};
   }
 
@@ -261,17 +270,18 @@ class Fetch {
   void judge(const SessionEnd& ended, const receive::Reception& reception, bool is_follow_up) {
     const auto& tally = reception.counter().tally();
     report_.received = sum(report_.received, tally);
-    if (tally.messages + tally.rejected + tally.duplicates > 0) end(Outcome::fetched, {});
+    if (tally.messages + tally.rejected + tally.duplicates > 0) end(Outcome::fetched, Cause::unknown, {});
     is_budget_used_up_ = reception.is_budget_used_up();
     if (is_budget_used_up_) log_.info("the session has had what [limits] allow: the rest is left to the next run");
     if (reception.counter().has_kept())
-      end(Outcome::deferred, "some mail was put off: it is kept here");
+      end(Outcome::deferred, Cause::mail_kept_here, "some mail was put off: it is kept here");
     else if (reception.counter().has_put_off())
-      end(Outcome::deferred, "some mail was put off: the provider keeps it");
-    if (reception.state_error()) end(Outcome::state, reception.state_error()->text);
+      end(Outcome::deferred, Cause::mail_put_off, "some mail was put off: the provider keeps it");
+    if (reception.state_error())
+      end(Outcome::state, cause_of_state(*reception.state_error()), reception.state_error()->text);
     const bool brought_nothing = tally.messages + tally.rejected + tally.duplicates + tally.deferred == 0;
     if (reception.is_target_at_fault()) {
-      end(Outcome::local_down,
+      end(Outcome::local_down, Cause::target_refuses_all,
           "the local target refused all of the first messages, so the line was closed to keep the provider from "
           "bouncing the rest; look at the target's log");
     }
@@ -280,19 +290,19 @@ class Fetch {
         break;
       case SessionEnd::How::lost:
         if (ended.inside_transaction)
-          end(Outcome::unavailable, "the line broke inside a message: " + ended.text);
+          end(Outcome::unavailable, Cause::line_lost_in_message, "the line broke inside a message: " + ended.text);
         else if (brought_nothing && !is_follow_up)
-          end(Outcome::unavailable, "the line broke: " + ended.text);
+          end(Outcome::unavailable, Cause::line_lost, "the line broke: " + ended.text);
         break;
       case SessionEnd::How::left:
-        end(Outcome::unavailable,
+        end(Outcome::unavailable, Cause::stopped,
             ended.inside_transaction ? "stopped inside a message: the grace was over" : "stopped by a signal");
         break;
       case SessionEnd::How::stopped:
         if (stop_.requested())
-          end(Outcome::unavailable, "stopped by a signal");
+          end(Outcome::unavailable, Cause::stopped, "stopped by a signal");
         else if (!reception.is_target_at_fault() && !reception.state_error() && !is_budget_used_up_)
-          end(Outcome::protocol, "the provider sends nothing but errors");
+          end(Outcome::protocol, Cause::nothing_but_errors, "the provider sends nothing but errors");
         break;
     }
     log_.info("line down", {{"how", ended.text},
@@ -301,10 +311,23 @@ class Fetch {
                             {"deferred", std::to_string(tally.deferred)}});
   }
 
-  void end(Outcome outcome, const std::string& text) {
+  void end(Outcome outcome, Cause cause, const std::string& text) {
     if (outcome < report_.outcome) return;
-    if (outcome > report_.outcome || report_.text.empty()) report_.text = text;
+    if (outcome > report_.outcome || report_.text.empty()) {
+      report_.text = text;
+      report_.cause = cause;
+    }
     report_.outcome = outcome;
+  }
+
+  // What is done about it depends on where it happened.
+  void add_remedy() {
+    Scene scene{With::provider, "[provider." + plan_.provider + "]", plan_.server.endpoint.port};
+    if (report_.outcome == Outcome::local_down) scene = Scene{With::target, plan_.deliver_table, 0};
+    report_.remedy = remedy(report_.outcome, report_.cause, scene, report_.text);
+    log_.debug("session over", {{"outcome", std::string(name(report_.outcome))},
+                                {"cause", std::string(name(report_.cause))},
+                                {"text", report_.text}});
   }
 
   static receive::Tally sum(receive::Tally a, const receive::Tally& b) {

@@ -31,6 +31,7 @@ struct FetchPlan {
   std::size_t breaker = 5;
   bool keeps_deferred = false;  ///< for who gives the Books
   bool mend_stray_newlines = false;
+  std::string deliver_table = "[deliver]";  ///< of the configuration: whose target it is
 };
 
 /// What became of one session: all connections of a run to one provider.
@@ -47,6 +48,8 @@ struct SessionReport {
   receive::Tally received;
   std::optional<send::FlushTally> sent;  ///< of the outbound flush, which is no provider's session
   std::string text;                      ///< why it ended so, in words; empty where the counts say it all
+  Cause cause = Cause::unknown;          ///< the same as a value, as far as there is one
+  std::string remedy;                    ///< what can be done about it; empty where it went well
 };
 
 /// Who has something to say to the provider on the logged-in connection, before ATRN: outbound mail that goes that way.

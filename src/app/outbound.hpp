@@ -6,6 +6,7 @@
 
 #include "app/fetch.hpp"
 #include "app/keyring.hpp"
+#include "app/remedy.hpp"
 #include "app/settings.hpp"
 #include "net/worker.hpp"
 #include "queue/queue.hpp"
@@ -43,7 +44,7 @@ class Outbound final : public BeforeTurn {
   /// The same on a connection without ATRN: where the provider is not asked for mail, or cannot be.
   net::Task<> speak_alone(const FetchPlan& plan);
   /// What was meant for the provider's connection waits, since there was none.
-  net::Task<> not_reached(Outcome outcome, const std::string& why);
+  net::Task<> not_reached(Outcome outcome, Cause cause, const std::string& why);
 
   /// Bounces of mail received in this run, and whatever was submitted since: send() again.
   net::Task<> send_what_came_meanwhile();
@@ -60,12 +61,14 @@ class Outbound final : public BeforeTurn {
   Result<void> open_and_look();
   Result<void> look();
   net::Task<bool> load();
-  net::Task<> cannot_send(Outcome outcome, const std::string& why);
+  net::Task<> cannot_send(Outcome outcome, Cause cause, const std::string& why);
   Result<void> warn_of_what_stays();
   send::FlushTally& sent();
   OnProgress shown();
   void add(const send::FlushReport& flushed);
-  void end(Outcome outcome, const std::string& text);
+  void end(Outcome outcome, const std::string& text, Cause cause = Cause::unknown);
+  void end_for(const Error& error);
+  Scene scene() const;
 
   const Settings& settings_;
   const OutboundSettings& outbound_;

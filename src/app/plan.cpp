@@ -67,6 +67,7 @@ Result<FetchPlan> plan_fetch(const Settings& settings, const ProviderSettings& p
   plan.soft_bounce = provider.deliver.soft_bounce;
   plan.breaker = provider.deliver.breaker;
   plan.keeps_deferred = provider.deliver.keeps_deferred;
+  plan.deliver_table = provider.deliver.table;
   plan.mend_stray_newlines = provider.mend_stray_newlines;
   return plan;
 }

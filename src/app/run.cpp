@@ -12,6 +12,7 @@
 #include "app/kept_mail.hpp"
 #include "app/outbound.hpp"
 #include "app/plan.hpp"
+#include "app/remedy.hpp"
 #include "app/run_as.hpp"
 #include "app/signal_stop.hpp"
 #include "app/state_dir.hpp"
@@ -29,7 +30,7 @@ bool is_named(const std::vector<std::string>& names, const std::string& name) {
   return names.empty() || std::find(names.begin(), names.end(), name) != names.end();
 }
 
-SessionReport report_without_connection(const std::optional<std::string>& provider, Outcome outcome,
+SessionReport report_without_connection(const std::optional<std::string>& provider, Outcome outcome, Cause cause,
                                         const std::string& text) {
   SessionReport report;
   report.session = net::hex(net::random_octets(6));
@@ -37,6 +38,8 @@ SessionReport report_without_connection(const std::optional<std::string>& provid
   report.outcome = outcome;
   report.started = std::chrono::system_clock::now();
   report.text = text;
+  report.cause = cause;
+  report.remedy = remedy(outcome, cause, Scene{With::state, "[provider." + provider.value_or("NAME") + "]", 0}, text);
   return report;
 }
 
@@ -83,7 +86,8 @@ class Run {
     }
     const bool is_locked = taken.error().code == Errc::busy;
     const std::string text = is_locked ? "another run works on " + settings_.state_dir : taken.error().text;
-    cannot_begin(is_locked ? Outcome::locked : Outcome::state, text);
+    cannot_begin(is_locked ? Outcome::locked : Outcome::state,
+                 is_locked ? Cause::locked : cause_of_state(taken.error()), text);
     return false;
   }
 
@@ -98,7 +102,7 @@ class Run {
     const auto kept = opened ? open_kept_mail() : Result<void>(fail(opened.error()));
     if (kept) return true;
     for (const auto& plan : plans_) {
-      ended(report_without_connection(plan->provider, Outcome::state,
+      ended(report_without_connection(plan->provider, Outcome::state, cause_of_state(kept.error()),
                                       "the journal cannot be used: " + kept.error().text));
     }
     return false;
@@ -123,14 +127,14 @@ class Run {
     return ways;
   }
 
-  void cannot_begin(Outcome outcome, const std::string& text) {
+  void cannot_begin(Outcome outcome, Cause cause, const std::string& text) {
     bool is_said = false;
     for (const auto& provider : settings_.providers) {
       if (options_.send_only || !is_named(options_.providers, provider.name)) continue;
-      ended(report_without_connection(provider.name, outcome, text));
+      ended(report_without_connection(provider.name, outcome, cause, text));
       is_said = true;
     }
-    if (!is_said) ended(report_without_connection(std::nullopt, outcome, text));
+    if (!is_said) ended(report_without_connection(std::nullopt, outcome, cause, text));
   }
 
   void plan_fetches() {
@@ -142,7 +146,7 @@ class Run {
         plans_.push_back(std::make_unique<FetchPlan>(std::move(*plan)));
       } else {
         // No session came about for which the provider could be named (contract).
-        ended(report_without_connection(std::nullopt, Outcome::config,
+        ended(report_without_connection(std::nullopt, Outcome::config, Cause::configuration,
                                         "[provider." + provider.name + "]: " + plan.error().text));
       }
     }
@@ -161,7 +165,7 @@ class Run {
   // No thread has begun yet, and no peer has said a word.
   bool shut_in() {
     if (const auto done = become_configured(settings_.run_as, log_); !done) {
-      cannot_begin(Outcome::config, "run_as: " + done.error().text);
+      cannot_begin(Outcome::config, Cause::configuration, "run_as: " + done.error().text);
       return false;
     }
     make_maildirs(settings_);
@@ -245,7 +249,7 @@ class Run {
     if (!carries_outbound) co_return;
     // Nobody to give mail to is no reason to keep what goes out.
     if (report.outcome == Outcome::local_down) co_await outbound_->speak_alone(plan);
-    co_await outbound_->not_reached(report.outcome, report.text);
+    co_await outbound_->not_reached(report.outcome, report.cause, report.text);
   }
 
   Task<> send() {
@@ -266,7 +270,8 @@ class Run {
       if (plan)
         co_await outbound_->speak_alone(*plan);
       else
-        co_await outbound_->not_reached(Outcome::config, "[provider." + provider.name + "]: " + plan.error().text);
+        co_await outbound_->not_reached(Outcome::config, Cause::configuration,
+                                        "[provider." + provider.name + "]: " + plan.error().text);
     }
   }
 

@@ -248,6 +248,7 @@ ProviderSettings read_provider(const Table& table, const Table& deliver) {
   provider.mend_stray_newlines = table.choice<bool>("stray_newlines", {{"reject", false}, {"fix", true}}, false);
   const auto own = table.table("deliver");
   provider.deliver = read_deliver(own.is_there() ? own : deliver);
+  if (own.is_there()) provider.deliver.table = "[provider." + provider.name + ".deliver]";
   return provider;
 }
 

@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/outcome.hpp"
@@ -43,7 +44,7 @@ struct Server {
   smtp::ReplyLimits reply_limits;
 };
 
-enum class Step { connect, greeting, hello, tls, auth };
+enum class Step { connect, greeting, hello, tls, certificate, mechanism, auth };
 
 /// Why a conversation did not come about.
 struct OpenFailure {
@@ -53,6 +54,7 @@ struct OpenFailure {
   std::string text;                        ///< a sentence, with the server's words where there are any
   bool interrupted = false;                ///< it was us who wanted to stop
   std::string tls;                         ///< "TLSv1.3" where it came so far
+  Cause cause = Cause::unknown;
 };
 
 /// A conversation ready for its first own command.
@@ -62,8 +64,16 @@ struct Opened {
   std::string mechanism;  ///< "SCRAM-SHA-256", empty without login
 };
 
-/// Told of each step once it has succeeded, with what the server said or what came of it.
-using OnStep = std::function<void(Step step, const std::string& text)>;
+/// "connect", "greeting" …, for the log and for people.
+std::string_view name(Step step);
+
+/// A step that has succeeded.
+struct Reached {
+  Step step = Step::connect;
+  std::string text;                             ///< what the server said, or what came of it
+  std::optional<net::Certificate> certificate;  ///< of Step::certificate
+};
+using OnStep = std::function<void(const Reached& reached)>;
 
 /// Connects, reads the greeting, says EHLO (or LHLO), begins TLS as the policy has it, says EHLO again, logs in.
 /// Ends early, with `interrupted`, when `stop` is asked for.
@@ -71,9 +81,9 @@ using OnStep = std::function<void(Step step, const std::string& text)>;
 net::Task<tl::expected<Opened, OpenFailure>> open(net::Network& network, const Server& server, Log& log, Stop& stop,
                                                   const OnStep* on_step = nullptr);
 
-/// AUTH with the strongest mechanism on offer. Gives its name.
+/// AUTH with the strongest mechanism on offer. Gives its name. `on_step` may be null.
 net::Task<tl::expected<std::string, OpenFailure>> log_in(Session& session, const Login& login, TlsPolicy policy,
-                                                         Duration patience);
+                                                         Duration patience, const OnStep* on_step = nullptr);
 
 /// What went wrong on the wire, as a failure: the outcome is `protocol` for a peer that does not follow the grammar.
 OpenFailure wire_failure(Step step, const Error& error);

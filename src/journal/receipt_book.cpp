@@ -111,13 +111,6 @@ std::int64_t number(std::uint64_t count) {
   return static_cast<std::int64_t>(count);
 }
 
-Outcome outcome_named(std::string_view word) {
-  for (int i = 0; i <= static_cast<int>(Outcome::bug); ++i) {
-    if (name(static_cast<Outcome>(i)) == word) return static_cast<Outcome>(i);
-  }
-  return Outcome::bug;
-}
-
 constexpr const char* k_session_columns =
     "SELECT id, provider, started, ended, outcome, text, connections, messages, recipients, bytes, rejected, "
     "deferred, duplicates FROM session ";
@@ -130,7 +123,7 @@ SessionReceipt session_in(const db::Rows& rows) {
   if (rows.is_null(3)) return session;
   SessionEnding& end = session.end.emplace();
   end.time = to_time(rows.number(3));
-  end.outcome = outcome_named(rows.text(4));
+  end.outcome = outcome_named(rows.text(4)).value_or(Outcome::bug);
   end.text = rows.text(5);
   end.connections = count_in(rows, 6);
   end.messages = count_in(rows, 7);

@@ -76,6 +76,26 @@ void begin(const std::shared_ptr<Resolution>& resolution, const Endpoint& endpoi
                                      });
 }
 
+Cause cause_of(const std::error_code& error) {
+  if (error == asio::error::host_not_found_try_again) return Cause::name_server_silent;
+  if (error == asio::error::host_not_found || error == asio::error::no_data) return Cause::name_not_found;
+  if (error == asio::error::connection_refused) return Cause::connection_refused;
+  if (error == asio::error::timed_out) return Cause::no_connection_in_time;
+  if (error == asio::error::host_unreachable || error == asio::error::network_unreachable ||
+      error == asio::error::network_down) {
+    return Cause::host_unreachable;
+  }
+  if (error == std::errc::no_such_file_or_directory) return Cause::socket_missing;
+  return error == std::errc::permission_denied ? Cause::socket_denied : Cause::unknown;
+}
+
+// Of several addresses the one that says most: IPv6 is often just not there.
+int weight(Cause cause) {
+  if (cause == Cause::connection_refused) return 3;
+  if (cause == Cause::no_connection_in_time) return 2;
+  return cause == Cause::unknown ? 0 : 1;
+}
+
 Task<Result<std::vector<Address>>> resolve(asio::io_context& loop, Clock& clock, const Endpoint& endpoint,
                                            TimePoint deadline, Stop& stop) {
   std::error_code not_literal;
@@ -90,9 +110,15 @@ Task<Result<std::vector<Address>>> resolve(asio::io_context& loop, Clock& clock,
     co_await resolution->wakeup.async_wait(k_as_tuple);
   }
   if (stop.requested()) co_return fail(Errc::interrupted, "stopped by a signal");
-  if (!resolution->error) co_return fail(Errc::unresolved, endpoint.host + ": the name server does not answer");
-  if (*resolution->error) co_return fail(Errc::unresolved, endpoint.host + ": " + resolution->error->message());
-  if (resolution->addresses.empty()) co_return fail(Errc::unresolved, endpoint.host + ": has no address");
+  if (!resolution->error) {
+    co_return fail(Errc::unresolved, endpoint.host + ": the name server does not answer", Cause::name_server_silent);
+  }
+  if (*resolution->error) {
+    co_return fail(Errc::unresolved, endpoint.host + ": " + resolution->error->message(), cause_of(*resolution->error));
+  }
+  if (resolution->addresses.empty()) {
+    co_return fail(Errc::unresolved, endpoint.host + ": has no address", Cause::name_not_found);
+  }
   co_return std::move(resolution->addresses);
 }
 
@@ -121,8 +147,8 @@ Task<Result<Stream>> connect_to(asio::io_context& loop, Clock& clock, Address ad
   });
   const auto [error] = co_await socket.async_connect(address, k_as_tuple);
   if (stop.requested()) co_return fail(Errc::interrupted, "stopped by a signal");
-  if (late) co_return fail(Errc::timed_out, where + ": no connection in time");
-  if (error) co_return fail(Errc::unreachable, where + ": " + error.message());
+  if (late) co_return fail(Errc::timed_out, where + ": no connection in time", Cause::no_connection_in_time);
+  if (error) co_return fail(Errc::unreachable, where + ": " + error.message(), cause_of(error));
   alarm.reset();
   co_return Stream(socket_transport(std::move(socket), where, clock), clock);
 }
@@ -131,6 +157,11 @@ Task<Result<Stream>> connect_to(asio::io_context& loop, Clock& clock, Address ad
 
 std::string Endpoint::text() const {
   return socket_path.empty() ? host_and_port(host, port) : socket_path;
+}
+
+Task<Result<std::vector<std::string>>> Network::addresses(const Endpoint& /*endpoint*/, Duration /*patience*/,
+                                                          Stop& /*stop*/) {
+  co_return std::vector<std::string>();
 }
 
 std::unique_ptr<Alarm> SystemClock::alarm(std::function<void()> ring) {
@@ -151,16 +182,29 @@ Task<Result<Stream>> SystemNetwork::connect(const Endpoint& endpoint, Duration p
   }
   Error last{Errc::unreachable, endpoint.text() + ": no address"};
   std::string reasons;
+  Cause cause = Cause::unknown;
   for (const auto& address : addresses) {
     auto stream = co_await connect_to(loop_, clock_, address, patience, stop);
     if (stream || stream.error().code == Errc::interrupted) co_return stream;
     last = stream.error();
+    if (weight(last.cause) > weight(cause)) cause = last.cause;
     reasons += (reasons.empty() ? "" : "; ") + last.text;
   }
   co_return fail(last.code,
                  endpoint.socket_path.empty() && endpoint.host.find_first_not_of("0123456789.:") != std::string::npos
                      ? endpoint.text() + ": " + reasons
-                     : reasons);
+                     : reasons,
+                 cause);
+}
+
+Task<Result<std::vector<std::string>>> SystemNetwork::addresses(const Endpoint& endpoint, Duration patience,
+                                                                Stop& stop) {
+  std::vector<std::string> texts;
+  if (!endpoint.socket_path.empty()) co_return texts;
+  const auto resolved = co_await resolve(loop_, clock_, endpoint, clock_.now() + patience, stop);
+  if (!resolved) co_return fail(resolved.error());
+  for (const auto& address : *resolved) texts.push_back(text_of(address));
+  co_return texts;
 }
 
 }  // namespace odmr::net

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/stop.hpp"
 #include "net/stream.hpp"
@@ -28,6 +29,10 @@ class Network {
   /// Tries every address of the name in the resolver's order, each for `patience`. Ends early when `stop` is asked
   /// for. Errors: unresolved, unreachable (each address with its reason in the text), timed_out, interrupted.
   virtual Task<Result<Stream>> connect(const Endpoint& endpoint, Duration patience, Stop& stop) = 0;
+
+  /// The addresses that connect() would try, "192.0.2.1:366": for who wants to show them. None for a Unix socket, and
+  /// where the network knows no names. Errors: unresolved, interrupted.
+  virtual Task<Result<std::vector<std::string>>> addresses(const Endpoint& endpoint, Duration patience, Stop& stop);
 };
 
 }  // namespace odmr::net

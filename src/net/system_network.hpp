@@ -30,6 +30,7 @@ class SystemNetwork final : public Network {
   explicit SystemNetwork(asio::io_context& loop) : loop_(loop), clock_(loop) {}
   Clock& clock() override { return clock_; }
   Task<Result<Stream>> connect(const Endpoint& endpoint, Duration patience, Stop& stop) override;
+  Task<Result<std::vector<std::string>>> addresses(const Endpoint& endpoint, Duration patience, Stop& stop) override;
 
  private:
   asio::io_context& loop_;

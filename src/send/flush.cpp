@@ -29,8 +29,8 @@ class Work {
         queue_(queue) {}
 
   /// The flush is over, for a reason that is no message's; the first one counts.
-  void end(Outcome outcome, const std::string& why) {
-    if (!end_) end_ = Ending{outcome, why};
+  void end(Outcome outcome, const std::string& why, Cause cause = Cause::unknown) {
+    if (!end_) end_ = Ending{outcome, why, cause};
   }
   /// Whether there is mail to send. Where no answer could be written down, or we are to stop, it is over then.
   Task<bool> begin() {
@@ -58,9 +58,11 @@ class Work {
     } else if (end_) {
       report.outcome = end_->outcome;
       report.text = end_->why;
+      report.cause = end_->cause;
     } else if (office.stop.requested() && has_more) {
       report.outcome = Outcome::unavailable;
       report.text = "stopped by a signal";
+      report.cause = Cause::stopped;
     } else if (sum.has_put_off || feed.has_left_out()) {
       report.outcome = Outcome::deferred;
     } else {
@@ -78,6 +80,7 @@ class Work {
   struct Ending {
     Outcome outcome;
     std::string why;
+    Cause cause;
   };
 
   // No attempt can be made, so nobody would notice that a message has waited long enough.
@@ -111,6 +114,7 @@ class Work {
                                    {"deferred", std::to_string(tally.deferred)},
                                    {"bounced", std::to_string(tally.bounced)},
                                    {"connections", std::to_string(report.connections)},
+                                   {"cause", std::string(name(report.cause))},
                                    {"text", report.text}});
   }
 
@@ -200,7 +204,7 @@ class Flush {
     if (options_.pop_before_smtp && !std::exchange(has_asked_pop_, true)) {
       const auto failed = co_await log_in_by_pop(network_, options_.pop_before_smtp->server, log_, stop_);
       if (failed) {
-        if (!failed->interrupted) work_.end(outcome_of(*failed), "POP before SMTP: " + failed->text);
+        if (!failed->interrupted) work_.end(outcome_of(*failed), "POP before SMTP: " + failed->text, failed->cause);
         co_return tl::unexpected<client::OpenFailure>(*failed);
       }
     }
@@ -226,7 +230,7 @@ class Flush {
     const Outcome outcome = outcome_of(failure);
     // Where another line is open, this one may just have been one too many.
     const bool is_hopeless = outcome != Outcome::unavailable && working_ == 1;
-    if (++misses_ >= k_most_misses || is_hopeless) work_.end(outcome, failure.text);
+    if (++misses_ >= k_most_misses || is_hopeless) work_.end(outcome, failure.text, failure.cause);
   }
 
   static Outcome outcome_of(const client::OpenFailure& failure) {

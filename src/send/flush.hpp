@@ -49,6 +49,7 @@ struct FlushReport {
   std::optional<std::string> auth;  ///< likewise
   std::uint64_t connections = 0;
   std::string text;  ///< why, in words
+  Cause cause = Cause::unknown;
 };
 
 using OnFlushProgress = std::function<void(const FlushTally&)>;
