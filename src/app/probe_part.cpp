@@ -42,6 +42,11 @@ void ProbePart::failed(const std::string& step, const std::string& text, Outcome
   tell(std::move(told));
 }
 
+void ProbePart::pass_over(const std::string& step) {
+  const auto found = std::find(to_come_.begin(), to_come_.end(), step);
+  if (found != to_come_.end()) to_come_.erase(found);
+}
+
 void ProbePart::end() {
   if (outcome_ == Outcome::no_mail || to_come_.empty()) return;
   ProbeStep told = head_;
@@ -54,8 +59,7 @@ void ProbePart::end() {
 
 void ProbePart::tell(ProbeStep step) {
   // EHLO comes twice, before TLS and inside it: the first is followed by others that are still to come.
-  const auto found = std::find(to_come_.begin(), to_come_.end(), step.step);
-  if (found != to_come_.end()) to_come_.erase(found);
+  pass_over(step.step);
   const TimePoint now = clock_.now();
   step.seconds = std::chrono::duration<double>(now - std::exchange(begun_, now)).count();
   on_step_(step);

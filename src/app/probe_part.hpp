@@ -37,6 +37,8 @@ class ProbePart {
   void ok(const std::string& step, const std::string& text);
   void warn(const std::string& step, const std::string& text, const std::string& remedy = {});
   void failed(const std::string& step, const std::string& text, Outcome outcome, Cause cause);
+  /// There is no such step here, or nothing to be said of it.
+  void pass_over(const std::string& step);
   /// No more steps: those that have not been told are skipped, if one failed.
   void end();
 

@@ -87,11 +87,19 @@ client::OnStep teller(ProbePart& part, const Server& server) {
   return [&part, &server](const client::Reached& reached) { tell_reached(part, server, reached); };
 }
 
+void tell_failure(ProbePart& part, const client::OpenFailure& failure, Outcome outcome) {
+  const auto step = step_of(failure);
+  // It is in its middle that the certificate is looked at.
+  if (step == "certificate") part.pass_over("tls");
+  part.failed(step, failure.text, outcome, failure.cause);
+}
+
 // False: there is no address to connect to.
 Task<bool> look_up(const Server& server, net::Network& network, Outcome otherwise, Stop& stop, ProbePart& part) {
   if (!server.endpoint.socket_path.empty()) co_return true;
   const auto found = co_await network.addresses(server.endpoint, server.patience.connect, stop);
   if (found && !found->empty()) part.ok("name", joined(*found));
+  part.pass_over("name");
   if (found) co_return true;
   const auto failure = client::wire_failure(client::Step::connect, found.error());
   part.failed("name", failure.text, otherwise, failure.cause);
@@ -154,7 +162,7 @@ Task<> ask_for_each(deliver::SmtpTarget& target, const std::vector<std::string>&
     if (!mailbox) continue;
     const auto sender = co_await target.mail(mail);
     if (!sender.is_positive()) {
-      part.failed("mail", "<>: " + sender.joined(), Outcome::local_down, Cause::put_off);
+      part.failed("mail", "<>: " + sender.joined(), Outcome::local_down, Cause::greeting_refused);
       co_return;
     }
     smtp::RcptCommand rcpt;
@@ -191,8 +199,7 @@ Task<Outcome> probe_provider(const FetchPlan& plan, net::Network& network, Log& 
       tell_atrn(opened->session, plan, part);
       co_await say_good_bye(opened->session, part);
     } else {
-      const auto& failure = opened.error();
-      part.failed(step_of(failure), failure.text, failure.outcome, failure.cause);
+      tell_failure(part, opened.error(), opened.error().outcome);
     }
   }
   part.end();
@@ -216,8 +223,7 @@ Task<Outcome> probe_target(const deliver::TargetOptions& options, const std::str
     if (ready) {
       co_await ask_for_each(target, domains, part);
     } else {
-      const auto& failure = *target.failure();
-      part.failed(step_of(failure), failure.text, Outcome::local_down, failure.cause);
+      tell_failure(part, *target.failure(), Outcome::local_down);
     }
     co_await target.close();
   }
@@ -254,7 +260,7 @@ Task<Outcome> probe_smart_host(const send::FlushOptions& options, net::Network& 
       warn_in_clear_text(options.server, opened->tls, part);
       co_await say_good_bye(opened->session, part);
     } else {
-      part.failed(step_of(opened.error()), opened.error().text, outcome_of(opened.error()), opened.error().cause);
+      tell_failure(part, opened.error(), outcome_of(opened.error()));
     }
   }
   part.end();

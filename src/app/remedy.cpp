@@ -66,8 +66,8 @@ constexpr std::array k_rows = {
     Row{Outcome::locked, Cause::locked,
         "wait for that run; where it does not end, \"fuser -v STATE_DIR/lock\" names it"},
     Row{Outcome::local_down, Cause::target_refuses_all,
-        "most often the local mail server does not know the domains: make it take mail for them, and see \"odmr "
-        "probe\""},
+        "most often the local mail server does not know the domains: make it take mail for them; its log has its "
+        "reasons"},
     Row{Outcome::protocol, Cause::greeting_refused,
         "the server does not serve this port, or not your address: check host and port in {table}, and show its words "
         "to the provider",
@@ -77,8 +77,8 @@ constexpr std::array k_rows = {
         "something else than a mail server answers there: correct to in {table}"},
     Row{Outcome::protocol, Cause::hello_refused,
         "show the server's words to the provider; where they are about the name, set hostname in the configuration",
-        "where its words are about the name, set hostname in the configuration; for a delivery agent write lmtp:// in "
-        "to in {table}"},
+        "where its words are about the name, set hostname in the configuration; for a delivery agent write to = "
+        "\"lmtp://HOST:PORT\" in {table}"},
     Row{Outcome::protocol, Cause::out_of_step,
         "the server breaks the protocol, or something on the way does: show the trace (odmr run -vv) to the provider"},
     Row{Outcome::protocol, Cause::no_odmr,
@@ -107,7 +107,7 @@ constexpr std::array k_rows = {
     Row{Outcome::tls, Cause::certificate_of_another_host,
         "write in {table} the host name that the certificate is for, where that is your provider's; or tell the "
         "provider",
-        "write in to in {table} the host name that the certificate is for"},
+        "write to in {table} with the host name that the certificate is for"},
     Row{Outcome::tls, Cause::certificate_of_unknown_issuer,
         "where the provider has an authority of its own, put its certificate into a file and that into ca_file in "
         "{table}; where it vouches for this public key (by telephone, by letter), write pin = [\"{pin}\"] there",
@@ -249,11 +249,6 @@ std::vector<Diagnosis> diagnoses() {
     if (row.for_target != nullptr) all.back().for_target = remedy(Outcome::local_down, row.cause, target);
   }
   return all;
-}
-
-Outcome outcome_of(Cause cause) {
-  const Row* row = row_of(cause);
-  return row == nullptr ? Outcome::unavailable : row->outcome;
 }
 
 }  // namespace odmr::app

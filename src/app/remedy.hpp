@@ -37,7 +37,4 @@ struct Diagnosis {
 /// Every cause with the outcome that it has with a provider, or by itself, in the order of the outcomes.
 std::vector<Diagnosis> diagnoses();
 
-/// The outcome that a cause comes to with a provider, or by itself.
-Outcome outcome_of(Cause cause);
-
 }  // namespace odmr::app

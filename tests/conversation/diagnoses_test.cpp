@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cstdlib>
 #include <filesystem>
@@ -7,6 +8,7 @@
 #include <sstream>
 
 #include "app/remedy.hpp"
+#include "base/ascii.hpp"
 #include "base/log.hpp"
 #include "catalogue.hpp"
 #include "cli/probe_command.hpp"
@@ -36,7 +38,9 @@ std::string contents(const std::filesystem::path& path) {
 std::string without_chance(std::string text) {
   static const std::regex pin("sha256:[A-Za-z0-9+/]{43}=");
   static const std::regex time(R"(\d{4}-\d\d-\d\d( \d\d:\d\d UTC)?)");
+  static const std::regex days(R"(\d+ days? left)");
   text = std::regex_replace(text, pin, "sha256:PIN");
+  text = std::regex_replace(text, days, "DAYS left");
   return std::regex_replace(text, time, "DATE");
 }
 
@@ -97,7 +101,8 @@ TEST_CASE("a failure is one line, whatever the server says in it") {
   for (const auto& transcript : transcripts_beside("diagnoses/causes.txt")) {
     const auto words = cli::in_words(perform(transcript).report);
     INFO(words);
-    CHECK(std::none_of(words.begin(), words.end(), [](char c) { return is_control(c); }));
+    const bool has_control = std::any_of(words.begin(), words.end(), [](char c) { return is_control(c); });
+    CHECK_FALSE(has_control);
   }
 }
 

@@ -3,6 +3,7 @@
 import email
 import email.policy
 import os
+import time
 
 from harness import wire
 from harness.runner import check, equal
@@ -193,6 +194,14 @@ def certificate(bench):
     equal((result.status, failures(objects)), (0, []), "exit status, failures with the pin")
     shown = next(one for one in objects if one["step"] == "certificate")["text"]
     check(pin in shown and "left" in shown, f"pin and days in {shown!r}")
+    ending = time.strftime("%Y%m%d%H%M%SZ", time.gmtime(time.time() + 5.5 * 86400))
+    soon = bench.provider([], tls="starttls",
+                          certificate=bench.authority._signed("ends-soon", bench.authority.name, end=ending))
+    other = bench.customer(bench.sink(), soon).verify_with(bench.authority)
+    result, objects = probe_all(other)
+    shown = next(one for one in objects if one["step"] == "certificate")
+    equal((result.status, shown["result"]), (0, "warn"), "exit status, mark of a certificate that ends soon")
+    check("5 days left" in shown["text"] and shown["remedy"], f"days left in {shown}")
     customer.isp["pin"] = ["sha256:" + "A" * 43 + "="]
     _, objects = probe_all(customer)
     failed = next(one for one in objects if one["step"] == "certificate")
