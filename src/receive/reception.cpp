@@ -225,14 +225,23 @@ journal::Address Reception::address_of(const Recipient& recipient) const {
 
 void Reception::note_refused_recipient(std::string path, const Reply& reply, RefusedBy by) {
   if (reply.is_transient()) counter_.put_off_recipient();
-  log_.info("recipient refused", {{"id", message_->id},
-                                  {"reverse_path", message_->mail.reverse_path.text()},
-                                  {"recipient", path},
-                                  {"reply", reply.joined()}});
+  log_refused_recipient(path, reply);
   message_->receipt.add_refused(path, by, reply.joined());
   auto& refused = message_->refused;
   if (refused.count++ == 0 || reply.is_transient()) refused.counted = reply;
   refused.paths.update(path + '\0');
+}
+
+// A provider that tries names inside one transaction, which nothing ends, may not fill the disk with them.
+void Reception::log_refused_recipient(const std::string& path, const Reply& reply) {
+  constexpr auto k_most = journal::MessageReceipt::k_most_refused;
+  const auto before = message_->refused.count;
+  if (before == k_most) log_.info("more recipients are refused, and counted only", {{"id", message_->id}});
+  if (before >= k_most) return;
+  log_.info("recipient refused", {{"id", message_->id},
+                                  {"reverse_path", message_->mail.reverse_path.text()},
+                                  {"recipient", path},
+                                  {"reply", reply.joined()}});
 }
 
 void Reception::on_rcpt_refused(std::string_view argument, const Reply& reply) {
