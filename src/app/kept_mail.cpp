@@ -145,11 +145,11 @@ struct KeptMail::Door {
   }
 };
 
-KeptMail::KeptMail(std::string directory, Duration lifetime, Targets targets, receive::BounceKeeper& bounces,
+KeptMail::KeptMail(std::string directory, Duration lifetime, Ways ways, receive::BounceKeeper& bounces,
                    net::Network& network, net::Worker& disk, FileOps& files, Log& log, Stop& stop)
     : directory_(std::move(directory)),
       lifetime_(lifetime),
-      ways_(std::move(targets)),
+      ways_(std::move(ways)),
       bounces_(bounces),
       network_(network),
       disk_(disk),
@@ -209,12 +209,14 @@ Task<bool> KeptMail::next_few() {
 }
 
 Task<bool> KeptMail::try_one(queue::Letter letter) {
-  const auto provider = attribute(letter.message.envelope().attributes, k_provider);
+  const auto provider = provider_of(letter);
   if (!is_for_this_run(provider)) co_return true;
   queue::Attempt attempt;
   attempt.id = letter.id;
   Door* door = co_await door_for(provider);
-  if (door == nullptr)
+  if (!ways_.targets.contains(provider))
+    attempt.trouble = "no provider is configured any more whose mail this is";
+  else if (door == nullptr)
     attempt.trouble = "the local target is not ready";
   else if (door->is_at_fault())
     attempt.trouble = "the local target refuses everything";
@@ -226,19 +228,33 @@ Task<bool> KeptMail::try_one(queue::Letter letter) {
   co_return true;
 }
 
+// Whose target it is for; empty where no provider has to do with it any more.
+std::string KeptMail::provider_of(const queue::Letter& letter) const {
+  const auto& envelope = letter.message.envelope();
+  auto named = attribute(envelope.attributes, k_provider);
+  if (ways_.targets.contains(named)) return named;
+  for (const auto place : letter.waiting) {
+    const auto rcpt = rcpt_of(envelope.recipients[place]);
+    const auto domain = smtp::canonical_domain(rcpt ? rcpt->forward_path.mailbox.domain : std::string());
+    if (!domain) continue;
+    const auto found = ways_.providers.find(*domain);
+    if (found != ways_.providers.end()) return found->second;
+  }
+  return {};
+}
+
 bool KeptMail::is_for_this_run(const std::string& provider) const {
-  const auto way = ways_.find(provider);
-  return way == ways_.end() || way->second.has_value();
+  const auto way = ways_.targets.find(provider);
+  return way == ways_.targets.end() || way->second.has_value();
 }
 
 // Asked once in a run; no value where it is not ready.
-Task<KeptMail::Door*> KeptMail::door_for(const std::string& provider) {
-  const std::string name = ways_.count(provider) > 0 ? provider : std::string();
+Task<KeptMail::Door*> KeptMail::door_for(const std::string& name) {
   const auto known = doors_.find(name);
   if (known != doors_.end()) co_return known->second->is_ready ? known->second.get() : nullptr;
   Door& door = *doors_.emplace(name, std::make_unique<Door>()).first->second;
-  const auto way = ways_.find(name);
-  if (way == ways_.end() || !way->second) co_return nullptr;
+  const auto way = ways_.targets.find(name);
+  if (way == ways_.targets.end() || !way->second) co_return nullptr;
   door.soft_bounce = way->second->soft_bounce;
   door.breaker = way->second->breaker;
   door.target = deliver::make_target(way->second->target, network_, files_, log_, stop_);
