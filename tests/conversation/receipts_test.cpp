@@ -231,7 +231,7 @@ TEST_CASE("a provider that tries names fills no disk", "[receipts]") {
   CHECK(message.unlisted == 60 - journal::MessageReceipt::k_most_refused);
   CHECK(message.fate == Fate::refused);
   CHECK(message.recipients.front().by == By::guard);
-  CHECK(count(performance.log, "info recipient refused") == journal::MessageReceipt::k_most_refused);
+  CHECK(count(performance.log, "recipient refused") == journal::MessageReceipt::k_most_refused);
   CHECK(count(performance.log, "more recipients are refused, and counted only") == 1);
 }
 
