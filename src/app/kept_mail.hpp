@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "deliver/breaker.hpp"
 #include "deliver/target.hpp"
 #include "net/worker.hpp"
 #include "queue/queue.hpp"
@@ -48,7 +49,7 @@ class KeptMail {
   struct Way {
     deliver::TargetOptions target;
     bool soft_bounce = false;  ///< a refusal for good is one for now
-    std::size_t breaker = 5;   ///< so many of those, before it takes anything, are the target's own fault; 0: never
+    std::size_t breaker = 5;   ///< as deliver::Breaker has it
   };
   struct Ways {
     /// By provider, no value for one that this run is not for: its mail stays as it is. Under "" the one for mail that

@@ -60,7 +60,7 @@ struct Book::Statements {
 Result<void> Book::Statements::prepare(db::Database& database) {
   const std::string all_columns =
       "SELECT id, provider, reverse_path, recipient, digest, size, connection, answer, fate, kept, time FROM entry ";
-  const std::array<std::pair<db::Statement*, std::string>, 17> all{{
+  auto prepared = database.prepare_all({
       {&may_be_had, "SELECT EXISTS(SELECT 1 FROM entry WHERE" + std::string(k_open) + ")"},
       {&find, "SELECT id FROM entry WHERE" + std::string(k_open) + "AND digest = CAST(?5 AS BLOB) ORDER BY id"},
       {&put, R"(INSERT INTO entry(provider, reverse_path, recipient, digest, size, connection, answer, fate, time)
@@ -81,12 +81,8 @@ Result<void> Book::Statements::prepare(db::Database& database) {
       {&in_doubt, all_columns + "WHERE answer = 0 ORDER BY id"},
       {&entries, all_columns + "WHERE id > ? ORDER BY id LIMIT ?"},
       {&entry, all_columns + "WHERE id = ?"},
-  }};
-  for (const auto& [statement, sql] : all) {
-    auto ready = database.prepare(sql);
-    if (!ready) return fail(ready.error());
-    *statement = std::move(*ready);
-  }
+  });
+  if (!prepared) return prepared;
   auto receipt_book = ReceiptBook::over(database);
   if (!receipt_book) return fail(receipt_book.error());
   receipts.emplace(std::move(*receipt_book));
