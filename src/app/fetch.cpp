@@ -47,7 +47,8 @@ class Fetch {
         stop_(stop),
         guard_(std::set<std::string>(plan.domains.begin(), plan.domains.end())),
         target_(deliver::make_target(plan.target, network, books.files, log_, stop)),
-        until_(plan.limits.session_time ? network.clock().now() + *plan.limits.session_time : TimePoint::max()) {
+        until_(plan.limits.session_time ? network.clock().now() + *plan.limits.session_time : TimePoint::max()),
+        history_(plan.breaker) {
     report_.session = plan.session_id;
     report_.provider = plan.provider;
     report_.started = network.clock().wall();
@@ -218,7 +219,9 @@ class Fetch {
     options.connection = plan_.session_id + "-" + std::to_string(report_.connections);
     options.scratch_directory = plan_.scratch_directory;
     options.on_progress = [this](const receive::Tally& tally, std::uint64_t bytes) {
-      if (on_progress_) on_progress_(sum(report_.received, tally), bytes);
+      if (!on_progress_) return;
+      receive::Tally so_far = report_.received;
+      on_progress_(so_far += tally, bytes);
     };
     connection_.name = options.connection;
     books_.journal.note(connection_);
@@ -227,7 +230,6 @@ class Fetch {
     options.header_looked_at = plan_.limits.header_size;
     options.max_bytes = plan_.limits.session_size;
     options.until = until_;
-    options.breaker = plan_.breaker;
     options.soft_bounce = plan_.soft_bounce;
     options.is_target_down = is_target_down_;
     receive::Reception reception(options, history_, guard_, *target_, books_.journal, books_.bounces, books_.shelf,
@@ -269,7 +271,7 @@ class Fetch {
   // The outcome of a turned line (contract: "Outcome and exit status").
   void judge(const SessionEnd& ended, const receive::Reception& reception, bool is_follow_up) {
     const auto& tally = reception.counter().tally();
-    report_.received = sum(report_.received, tally);
+    report_.received += tally;
     if (tally.messages + tally.rejected + tally.duplicates > 0) end(Outcome::fetched, Cause::unknown, {});
     is_budget_used_up_ = reception.is_budget_used_up();
     if (is_budget_used_up_) log_.info("the session has had what [limits] allow: the rest is left to the next run");
@@ -328,16 +330,6 @@ class Fetch {
     log_.debug("session over", {{"outcome", std::string(name(report_.outcome))},
                                 {"cause", std::string(name(report_.cause))},
                                 {"text", report_.text}});
-  }
-
-  static receive::Tally sum(receive::Tally a, const receive::Tally& b) {
-    a.messages += b.messages;
-    a.recipients += b.recipients;
-    a.bytes += b.bytes;
-    a.rejected += b.rejected;
-    a.deferred += b.deferred;
-    a.duplicates += b.duplicates;
-    return a;
   }
 
   const FetchPlan& plan_;

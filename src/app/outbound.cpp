@@ -27,6 +27,15 @@ send::FlushTally sum(send::FlushTally a, const send::FlushTally& b) {
   return a;
 }
 
+// Makes nothing that is not there.
+std::uint64_t count_held_in(const std::string& directory) {
+  auto& files = system_files();
+  const auto held = files.open_dir(directory + "/held");
+  const auto names = held ? files.list(held->get()) : fail(held.error());
+  if (!names) return 0;
+  return static_cast<std::uint64_t>(std::count_if(names->begin(), names->end(), spool::Store::is_id));
+}
+
 SessionReport begun(WallTime now) {
   SessionReport report;
   report.session = net::hex(net::random_octets(6));
@@ -36,13 +45,12 @@ SessionReport begun(WallTime now) {
 
 }  // namespace
 
-// Makes nothing that is not there.
 std::uint64_t count_waiting(const Settings& settings) {
-  auto& files = system_files();
-  const auto held = files.open_dir(queue::directory_in(settings.state_dir) + "/held");
-  const auto names = held ? files.list(held->get()) : fail(held.error());
-  if (!names) return 0;
-  return static_cast<std::uint64_t>(std::count_if(names->begin(), names->end(), spool::Store::is_id));
+  return count_held_in(queue::directory_in(settings.state_dir));
+}
+
+std::uint64_t count_untold(const Settings& settings) {
+  return count_held_in(settings.state_dir + "/bounces");
 }
 
 Outbound::Outbound(const Settings& settings, bool all, Keyring& keyring, net::Network& network, net::Worker& disk,

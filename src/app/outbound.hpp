@@ -16,6 +16,8 @@ namespace odmr::app {
 
 /// Messages that wait in the queue of the state directory; 0 too where there is none. For a run without [outbound].
 std::uint64_t count_waiting(const Settings& settings);
+/// Messages of which a sender has still to be told that they came to nothing; as above.
+std::uint64_t count_untold(const Settings& settings);
 
 /// The outbound half of a run: the queue goes out through the smart host, or over a provider's connection, and what
 /// came to nothing is told to its senders. Its parts run one after the other; each may be called again, and what they

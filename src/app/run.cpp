@@ -99,12 +99,12 @@ class Run {
     options.receipts = settings_.journal.receipts;
     auto opened = journal::Journal::open(options, loop_.get_executor(), *disk_, network_.clock(), log_);
     if (opened) journal_ = std::move(*opened);
-    const auto kept = opened ? open_kept_mail() : Result<void>(fail(opened.error()));
-    if (kept) return true;
-    for (const auto& plan : plans_) {
-      ended(report_without_connection(plan->provider, Outcome::state, cause_of_state(kept.error()),
-                                      "the journal cannot be used: " + kept.error().text));
-    }
+    const auto kept = opened ? open_kept_mail() : Result<void>();
+    if (opened && kept) return true;
+    const auto why = opened ? "kept mail cannot be worked on: " + kept.error().text
+                            : "the journal cannot be used: " + opened.error().text;
+    const Cause cause = cause_of_state(opened ? kept.error() : opened.error());
+    for (const auto& plan : plans_) ended(report_without_connection(plan->provider, Outcome::state, cause, why));
     return false;
   }
 
@@ -116,15 +116,27 @@ class Run {
     return journal_->settle_kept([this](const std::string& id) { return kept_mail_->has(id); });
   }
 
-  KeptMail::Targets ways_of_kept_mail() const {
-    KeptMail::Targets ways;
-    for (const auto& provider : settings_.providers) ways.emplace(provider.name, std::nullopt);
+  KeptMail::Ways ways_of_kept_mail() const {
+    KeptMail::Ways ways;
+    for (const auto& provider : settings_.providers) {
+      ways.targets.emplace(provider.name, std::nullopt);
+      for (const auto& domain : provider.domains) ways.providers.emplace(domain, provider.name);
+    }
     for (const auto& plan : plans_) {
       const KeptMail::Way way{plan->target, plan->soft_bounce, plan->breaker};
-      ways.emplace(std::string(), way);
-      ways[plan->provider] = way;
+      if (has_one_target()) ways.targets.emplace(std::string(), way);
+      ways.targets[plan->provider] = way;
     }
     return ways;
+  }
+
+  bool has_one_target() const {
+    const auto& first = settings_.providers.front().deliver;
+    return std::all_of(settings_.providers.begin(), settings_.providers.end(), [&](const ProviderSettings& one) {
+      const auto& deliver = one.deliver;
+      return deliver.kind == first.kind && deliver.endpoint.text() == first.endpoint.text() &&
+             deliver.directory == first.directory;
+    });
   }
 
   void cannot_begin(Outcome outcome, Cause cause, const std::string& text) {
@@ -187,6 +199,13 @@ class Run {
               {{"messages", std::to_string(waiting)}, {"state_dir", settings_.state_dir}});
   }
 
+  void warn_of_senders_untold() {
+    const auto untold = count_untold(settings_);
+    if (untold == 0) return;
+    log_.warn("received mail came to nothing, and the configuration has no [outbound] to tell its senders by",
+              {{"messages", std::to_string(untold)}, {"state_dir", settings_.state_dir}});
+  }
+
   void warn_without_tls(client::TlsPolicy policy, const std::string& with) {
     if (policy != client::TlsPolicy::none && policy != client::TlsPolicy::if_available) return;
     log_.warn("tls is not required: mail and login may be read, or changed, on the way", {{"with", with}});
@@ -215,6 +234,7 @@ class Run {
         break;
     }
     if (can_send_) co_await finish_sending();
+    if (!settings_.outbound) warn_of_senders_untold();
     if (outbound_) {
       if (const auto report = outbound_->report()) ended(*report);
     }

@@ -12,6 +12,7 @@ namespace odmr::receive {
 
 using net::Task;
 using smtp::Reply;
+using Fate = journal::MessageReceipt::Fate;
 using RefusedBy = journal::RecipientReceipt::By;
 
 namespace {
@@ -112,20 +113,9 @@ std::string comparable(const smtp::Mailbox& mailbox) {
 }
 
 void finish_receipt(journal::MessageReceipt& receipt, const std::string& connection, const Reply& reply, WallTime now) {
-  using Fate = journal::MessageReceipt::Fate;
-  const auto has_target_said = [&receipt](char digit) {
-    return std::any_of(receipt.recipients.begin(), receipt.recipients.end(), [digit](const auto& one) {
-      return one.by == journal::RecipientReceipt::By::target && one.reply.starts_with(digit);
-    });
-  };
   receipt.connection = connection;
   receipt.reply = reply.joined();
   receipt.time = now;
-  receipt.fate = reply.is_transient()   ? Fate::put_off
-                 : !reply.is_positive() ? Fate::refused
-                 : has_target_said('2') ? Fate::received
-                 : has_target_said('4') ? Fate::kept_here
-                                        : Fate::duplicate;
 }
 
 }  // namespace
@@ -166,7 +156,7 @@ Task<Reply> Reception::on_mail(const smtp::MailCommand& mail, const server::Hell
     message_->put_off = std::move(reply);
     co_return Reply(250, "2.1.0 kept here until the local mail server takes it");
   }
-  counter_.refused_by_target(reply);
+  history_.breaker.note(reply);
   counter_.refused(reply, net::sha256("MAIL " + mail.reverse_path.text()));
   log_message(reply, 0);
   message_.reset();
@@ -225,14 +215,23 @@ journal::Address Reception::address_of(const Recipient& recipient) const {
 
 void Reception::note_refused_recipient(std::string path, const Reply& reply, RefusedBy by) {
   if (reply.is_transient()) counter_.put_off_recipient();
-  log_.info("recipient refused", {{"id", message_->id},
-                                  {"reverse_path", message_->mail.reverse_path.text()},
-                                  {"recipient", path},
-                                  {"reply", reply.joined()}});
+  log_refused_recipient(path, reply);
   message_->receipt.add_refused(path, by, reply.joined());
   auto& refused = message_->refused;
   if (refused.count++ == 0 || reply.is_transient()) refused.counted = reply;
   refused.paths.update(path + '\0');
+}
+
+// A provider that tries names inside one transaction, which nothing ends, may not fill the disk with them.
+void Reception::log_refused_recipient(const std::string& path, const Reply& reply) {
+  constexpr auto k_most = journal::MessageReceipt::k_most_refused;
+  const auto before = message_->refused.count;
+  if (before == k_most) log_.info("more recipients are refused, and counted only", {{"id", message_->id}});
+  if (before >= k_most) return;
+  log_.info("recipient refused", {{"id", message_->id},
+                                  {"reverse_path", message_->mail.reverse_path.text()},
+                                  {"recipient", path},
+                                  {"reply", reply.joined()}});
 }
 
 void Reception::on_rcpt_refused(std::string_view argument, const Reply& reply) {
@@ -244,6 +243,7 @@ void Reception::on_mail_refused(std::string_view argument, const Reply& reply) {
   log_.info("message refused", {{"mail", std::string(argument)}, {"reply", reply.joined()}});
   journal::MessageReceipt receipt;
   receipt.reverse_path = argument;
+  receipt.fate = reply.is_transient() ? Fate::put_off : Fate::refused;
   finish_receipt(receipt, options_.connection, reply, clock_.wall());
   journal_.note(std::move(receipt));
 }
@@ -278,7 +278,7 @@ Task<std::optional<Reply>> Reception::on_data() {
     }
   }
   if (refused) {
-    counter_.refused_by_target(*refused);
+    history_.breaker.note(*refused);
     counter_.refused(*refused, net::sha256("DATA " + message.mail.reverse_path.text()));
     log_message(*refused, 0);
     message.refused.count = 0;  // counted
@@ -580,15 +580,14 @@ Reception::Verdict Reception::verdict(bool keeps_here) {
     if (!kept) settled.reply = no_room(kept.error());
   }
   for (const auto& one : message_->recipients) {
-    using journal::Fate;
     if (one.had)
-      settled.entries.had.push_back({*one.had, Fate::delivered});
+      settled.entries.had.push_back({*one.had, journal::Fate::delivered});
     else if (one.is_taken())
-      settled.entries.had.push_back({*one.intended, Fate::delivered});
+      settled.entries.had.push_back({*one.intended, journal::Fate::delivered});
     else if (one.is_put_off() && keeps_here)
-      settled.entries.had.push_back({*one.intended, Fate::kept});
+      settled.entries.had.push_back({*one.intended, journal::Fate::kept});
     else if (one.is_refused() && message_->is_bounce_kept)
-      settled.entries.had.push_back({*one.intended, Fate::bounced});
+      settled.entries.had.push_back({*one.intended, journal::Fate::bounced});
     else
       settled.entries.not_had.push_back(*one.intended);
   }
@@ -631,7 +630,7 @@ void Reception::count(const Verdict& settled) {
   }
   if (settled.is_kept) return counter_.kept();
   if (settled.reply.is_positive()) return counter_.duplicate();
-  counter_.refused_by_target(settled.reply);
+  history_.breaker.note(settled.reply);
   count_content_refusal(settled.reply);
 }
 
@@ -644,7 +643,7 @@ bool Reception::has_had_enough() const {
 }
 
 bool Reception::is_target_at_fault() const {
-  return options_.breaker != 0 && !history_.has_taken && history_.refused_first >= options_.breaker;
+  return history_.breaker.is_broken();
 }
 
 bool Reception::is_budget_used_up() const {
@@ -704,8 +703,15 @@ void Reception::note_receipt(const Reply& reply, std::uint64_t size) {
     const bool has_reply = !one.had && !one.is_withheld_still();
     receipt.recipients.push_back({one.name, by, has_reply ? one.reply.joined() : std::string()});
   }
+  receipt.fate = fate(reply);
   finish_receipt(receipt, options_.connection, reply, clock_.wall());
   journal_.note(std::move(receipt));
+}
+
+Fate Reception::fate(const Reply& reply) const {
+  if (!reply.is_positive()) return reply.is_transient() ? Fate::put_off : Fate::refused;
+  if (message_->has([](const Recipient& one) { return one.is_taken(); })) return Fate::received;
+  return message_->is_kept ? Fate::kept_here : Fate::duplicate;
 }
 
 }  // namespace odmr::receive

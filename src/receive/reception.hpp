@@ -48,11 +48,8 @@ struct ReceptionOptions {
   std::size_t header_looked_at = std::size_t{64} * 1024;  ///< what a bounce returns of it
   std::uint64_t max_bytes = 0;                            ///< of content in a session, then 421; 0: any
   TimePoint until = TimePoint::max();                     ///< then 421
-  /// A target that refuses so many messages at first, whatever they are, is at fault itself: the line is closed before
-  /// the provider bounces all the others. 0: never.
-  std::size_t breaker = 5;
-  bool soft_bounce = false;     ///< nothing is refused for good: 5xx becomes 4xx
-  bool is_target_down = false;  ///< it is not asked; for who keeps here what is put off
+  bool soft_bounce = false;                               ///< nothing is refused for good: 5xx becomes 4xx
+  bool is_target_down = false;                            ///< it is not asked; for who keeps here what is put off
   std::function<void(const Tally&, std::uint64_t bytes_of_this_message)> on_progress;
 };
 
@@ -100,6 +97,7 @@ class Reception final : public server::MailHandler {
   net::Task<> decide_on(Recipient& recipient);
   smtp::Reply said_of(const Recipient& recipient) const;
   void note_refused_recipient(std::string path, const smtp::Reply& reply, journal::RecipientReceipt::By by);
+  void log_refused_recipient(const std::string& path, const smtp::Reply& reply);
 
   // --- the content
   std::optional<smtp::Reply> begin_copy();
@@ -132,6 +130,7 @@ class Reception final : public server::MailHandler {
   std::string trace(const std::vector<smtp::Mailbox>& recipients);
   void log_message(const smtp::Reply& reply, std::uint64_t size);
   void note_receipt(const smtp::Reply& reply, std::uint64_t size);
+  journal::MessageReceipt::Fate fate(const smtp::Reply& reply) const;
 
   const ReceptionOptions& options_;
   History& history_;

@@ -194,9 +194,9 @@ def certificate(bench):
     equal((result.status, failures(objects)), (0, []), "exit status, failures with the pin")
     shown = next(one for one in objects if one["step"] == "certificate")["text"]
     check(pin in shown and "left" in shown, f"pin and days in {shown!r}")
-    ending = time.strftime("%Y%m%d%H%M%SZ", time.gmtime(time.time() + 5.5 * 86400))
+    begin, end = (time.strftime("%Y%m%d%H%M%SZ", time.gmtime(time.time() + days * 86400)) for days in (-1, 5.5))
     soon = bench.provider([], tls="starttls",
-                          certificate=bench.authority._signed("ends-soon", bench.authority.name, end=ending))
+                          certificate=bench.authority._signed("ends-soon", bench.authority.name, begin, end))
     other = bench.customer(bench.sink(), soon).verify_with(bench.authority)
     result, objects = probe_all(other)
     shown = next(one for one in objects if one["step"] == "certificate")
