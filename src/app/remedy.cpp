@@ -37,10 +37,6 @@ constexpr std::array k_rows = {
         "the server is down, or a firewall on the way drops the connection: check host and port in {table}, and ask "
         "the provider whether that port is open to your line",
         "start the local mail server, or correct to in {table}"},
-    Row{Outcome::unavailable, Cause::socket_missing,
-        "start the delivery agent that makes this socket, or correct to in {table}"},
-    Row{Outcome::unavailable, Cause::socket_denied,
-        "let the user that runs odmr open this socket (its mode and group are the delivery agent's to set)"},
     Row{Outcome::unavailable, Cause::no_greeting,
         "a port that speaks TLS from the first byte waits for us to begin: write tls = \"implicit\" in {table}; or the "
         "server is overloaded, or turns your address away",
@@ -65,6 +61,10 @@ constexpr std::array k_rows = {
     Row{Outcome::unavailable, Cause::stopped, "nothing: the provider keeps its mail for the next run"},
     Row{Outcome::locked, Cause::locked,
         "wait for that run; where it does not end, \"fuser -v STATE_DIR/lock\" names it"},
+    Row{Outcome::local_down, Cause::socket_missing,
+        "start the delivery agent that makes this socket, or correct to in {table}"},
+    Row{Outcome::local_down, Cause::socket_denied,
+        "let the user that runs odmr open this socket (its mode and group are the delivery agent's to set)"},
     Row{Outcome::local_down, Cause::target_refuses_all,
         "most often the local mail server does not know the domains: make it take mail for them; its log has its "
         "reasons"},
@@ -240,12 +240,13 @@ Cause cause_of_state(const Error& error) {
 }
 
 std::vector<Diagnosis> diagnoses() {
+  Scene target;
+  target.with = With::target;
+  target.table = "[deliver]";
   std::vector<Diagnosis> all;
   for (const Row& row : k_rows) {
-    all.push_back({row.outcome, row.cause, remedy(row.outcome, row.cause, Scene()), {}});
-    Scene target;
-    target.with = With::target;
-    target.table = "[deliver]";
+    const bool is_of_target = row.outcome == Outcome::local_down;
+    all.push_back({row.outcome, row.cause, remedy(row.outcome, row.cause, is_of_target ? target : Scene()), {}});
     if (row.for_target != nullptr) all.back().for_target = remedy(Outcome::local_down, row.cause, target);
   }
   return all;
