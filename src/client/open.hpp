@@ -34,6 +34,9 @@ struct Patience {
 /// A server to speak to.
 struct Server {
   net::Endpoint endpoint;
+  std::vector<net::Endpoint> alternatives;  ///< hosts that do the same, tried in turn where that one cannot be used
+  /// A dialled line may still be coming up until then: who cannot be reached is tried again.
+  TimePoint line_due = TimePoint::min();
   Dialect dialect = Dialect::smtp;
   std::string hostname;  ///< ours, in EHLO or LHLO
   TlsPolicy tls = TlsPolicy::none;
@@ -53,6 +56,7 @@ struct OpenFailure {
   std::string text;                        ///< a sentence, with the server's words where there are any
   bool interrupted = false;                ///< it was us who wanted to stop
   std::string tls;                         ///< "TLSv1.3" where it came so far
+  std::size_t connections = 0;             ///< that were made on the way
 };
 
 /// A conversation ready for its first own command.
@@ -60,12 +64,16 @@ struct Opened {
   Session session;
   std::string tls;        ///< "TLSv1.3", empty in clear text
   std::string mechanism;  ///< "SCRAM-SHA-256", empty without login
+  std::size_t connections = 1;  ///< that were made on the way, this one included
+  std::size_t host = 0;         ///< 0: the server's endpoint; else of its alternatives, counted from 1
 };
 
 /// Told of each step once it has succeeded, with what the server said or what came of it.
 using OnStep = std::function<void(Step step, const std::string& text)>;
 
 /// Connects, reads the greeting, says EHLO (or LHLO), begins TLS as the policy has it, says EHLO again, logs in.
+/// A host that cannot be reached, says nothing or greets with 4xx gives way to the next one; a host that has let us in
+/// so far as to know us does not: what it refuses, it refuses. With several, the text names each one that was tried.
 /// Ends early, with `interrupted`, when `stop` is asked for.
 /// `on_step` may be null.
 net::Task<tl::expected<Opened, OpenFailure>> open(net::Network& network, const Server& server, Log& log, Stop& stop,
