@@ -47,8 +47,9 @@ std::shared_ptr<net::Proxy> read_proxy(const Table& table) {
 void check_proxy_login(const Table& table, const WaySettings& way) {
   const bool has_user = way.way.proxy && !way.way.proxy->user.empty();
   if (has_user && !way.proxy_password) {
-    table.fault("proxy_user", "needs a password too: proxy_password_file, proxy_password_command, "
-                              "proxy_password_credential or proxy_password");
+    table.fault("proxy_user",
+                "needs a password too: proxy_password_file, proxy_password_command, "
+                "proxy_password_credential or proxy_password");
   }
   if (!has_user && way.proxy_password) table.fault("proxy_user", "missing; a password for the proxy needs a user");
   const auto good = way.proxy_password ? config::verify(*way.proxy_password) : Result<void>();

@@ -32,7 +32,8 @@ Result<net::Way> load_way(const WaySettings& settings, Keyring& keyring) {
   if (!way.proxy || !settings.proxy_password) return way;
   auto secret = keyring.password(*settings.proxy_password);
   if (!secret) return fail(secret.error());
-  way.proxy = std::make_shared<net::Proxy>(net::Proxy{way.proxy->host, way.proxy->port, way.proxy->user, std::move(*secret)});
+  way.proxy =
+      std::make_shared<net::Proxy>(net::Proxy{way.proxy->host, way.proxy->port, way.proxy->user, std::move(*secret)});
   return way;
 }
 

@@ -62,8 +62,8 @@ struct OpenFailure {
 /// A conversation ready for its first own command.
 struct Opened {
   Session session;
-  std::string tls;        ///< "TLSv1.3", empty in clear text
-  std::string mechanism;  ///< "SCRAM-SHA-256", empty without login
+  std::string tls;              ///< "TLSv1.3", empty in clear text
+  std::string mechanism;        ///< "SCRAM-SHA-256", empty without login
   std::size_t connections = 1;  ///< that were made on the way, this one included
   std::size_t host = 0;         ///< 0: the server's endpoint; else of its alternatives, counted from 1
 };

@@ -240,8 +240,7 @@ Result<std::string> Helper::ask(What what, const Command& command, Duration pati
   if (::pipe2(ends.data(), O_CLOEXEC) != 0) return fail(system_error(errno, command.front()));
   const Descriptor reading(ends[0]);
   Descriptor writing(ends[1]);
-  const Question question{what, static_cast<std::uint64_t>(found - commands_.begin()),
-                          patience};
+  const Question question{what, static_cast<std::uint64_t>(found - commands_.begin()), patience};
   const bool is_asked = send_question(line_.get(), question, writing.get());
   if (!is_asked) return fail(system_error(errno, "the helper that runs commands"));
   writing.reset();

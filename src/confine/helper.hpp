@@ -43,8 +43,8 @@ class Helper {
   Result<std::string> begin(const Command& command, Duration patience, const Interruption* interruption) const;
   /// The same for one that goes on without us. What was bequeathed of it is revoked.
   Result<std::string> complete(const Command& command, Duration patience) const;
-  /// Should we be gone, however that happens, before complete() was asked for it, the helper runs it: its last deed. The
-  /// destructor waits for that.
+  /// Should we be gone, however that happens, before complete() was asked for it, the helper runs it: its last deed.
+  /// The destructor waits for that.
   Result<void> bequeath(const Command& command, Duration patience) const;
 
   /// What a question is about.

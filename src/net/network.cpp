@@ -198,9 +198,9 @@ Task<Result<Stream>> SystemNetwork::connect(const Endpoint& endpoint, Duration p
   if (!stream) co_return fail(stream.error().code, "proxy " + stream.error().text);
   {
     const Stop::Listener listener(stop, [&stream](Stop::Phase) { stream->interrupt(); });
-    const auto there =
-        co_await connect_through(*stream, proxy, endpoint.host, endpoint.port, clock_.now() + patience);
-    if (!there) co_return fail(code_of(there.error()), endpoint.text() + " by " + proxy.text() + ": " + there.error().text);
+    const auto there = co_await connect_through(*stream, proxy, endpoint.host, endpoint.port, clock_.now() + patience);
+    if (!there)
+      co_return fail(code_of(there.error()), endpoint.text() + " by " + proxy.text() + ": " + there.error().text);
   }
   stream->set_peer(endpoint.text() + " by " + proxy.text());
   co_return stream;

@@ -16,7 +16,8 @@ enum class IpVersion { any, v4, v6 };
 /// The version of an address as it is written; no value for a name.
 std::optional<IpVersion> ip_version_of(const std::string& host);
 
-/// A SOCKS5 proxy (RFC 1928). It is told the host's name and looks it up itself; who the host is remains TLS's business.
+/// A SOCKS5 proxy (RFC 1928). It is told the host's name and looks it up itself; who the host is remains TLS's
+/// business.
 struct Proxy {
   std::string host;
   std::uint16_t port = 1080;

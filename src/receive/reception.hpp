@@ -47,8 +47,8 @@ struct ReceptionOptions {
   std::uint64_t max_size = 0;                             ///< of a message; 0: any
   std::size_t header_looked_at = std::size_t{64} * 1024;  ///< what a bounce returns of it
   std::uint64_t max_size_for_now = 0;  ///< of a message that this line can afford; larger ones stay: 452. 0: any
-  std::uint64_t max_bytes = 0;                            ///< of content in a session, then 421; 0: any
-  TimePoint until = TimePoint::max();                     ///< then 421
+  std::uint64_t max_bytes = 0;         ///< of content in a session, then 421; 0: any
+  TimePoint until = TimePoint::max();  ///< then 421
   /// A target that refuses so many messages at first, whatever they are, is at fault itself: the line is closed before
   /// the provider bounces all the others. 0: never.
   std::size_t breaker = 5;

@@ -434,7 +434,7 @@ class MailSession final : public Peer {
   Stop& stop_;
   std::optional<SessionEnd> end_;
   std::optional<Reply> last_words_;  // 421, where it was us who ended it
-  std::optional<Error> gone_;  // seen while a message was dealt with
+  std::optional<Error> gone_;        // seen while a message was dealt with
   std::optional<Hello> hello_;
   bool is_first_ = true;
   bool in_transaction_ = false;

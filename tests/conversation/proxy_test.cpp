@@ -125,8 +125,8 @@ TEST_CASE("what a proxy refuses is said in words") {
         Error{Errc::unreachable, "the proxy takes no login by name and password"});
   CHECK(why({{"\x05\x02\x00\x02"s, "\x05\x02"s}, {k_login, "\x01\x01"s}}, proxy_with_login()) ==
         Error{Errc::unreachable, "the proxy refuses the login of proxy_user"});
-  CHECK(why({{"\x05\x01\x00"s, "\x05\x00"s}, {k_request, "\x05\x05\x00\x01\x00\x00\x00\x00\x00\x00"s}},
-            open_proxy()) == Error{Errc::unreachable, "the proxy says that the host refused the connection"});
+  CHECK(why({{"\x05\x01\x00"s, "\x05\x00"s}, {k_request, "\x05\x05\x00\x01\x00\x00\x00\x00\x00\x00"s}}, open_proxy()) ==
+        Error{Errc::unreachable, "the proxy says that the host refused the connection"});
   CHECK(why({{"\x05\x01\x00"s, "HTTP/1.1 400 Bad Request\r\n"}}, open_proxy()) ==
         Error{Errc::malformed, "it does not speak SOCKS5"});
 }

@@ -204,8 +204,7 @@ app::FetchPlan plan_of(const Settings& settings) {
   plan.limits = limits_of(settings);
   plan.largest_for_now = settings.number("max_message_size", 0);
   for (std::size_t i = 2; i <= settings.number("hosts", 1); ++i) {
-    plan.server.alternatives.push_back(
-        net::Endpoint{"odmr" + std::to_string(i) + ".example.net", 366, {}, {}});
+    plan.server.alternatives.push_back(net::Endpoint{"odmr" + std::to_string(i) + ".example.net", 366, {}, {}});
   }
   const bool lmtp = settings.get("target", "smtp") == "lmtp";
   plan.target.kind = lmtp ? deliver::TargetOptions::Kind::lmtp : deliver::TargetOptions::Kind::smtp;

@@ -388,8 +388,8 @@ TEST_CASE("an owner who is killed while the line comes up ends that first, and t
   REQUIRE(::mkfifo(fifo.c_str(), 0600) == 0);
   REQUIRE(::mkfifo(begun.c_str(), 0600) == 0);
   const std::string log = directory.path() + "/log";
-  const auto up = shell("trap 'echo hung up >>" + log + "; exit 1' TERM; echo x >" + begun +
-                        "; while :; do sleep 0.01; done");
+  const auto up =
+      shell("trap 'echo hung up >>" + log + "; exit 1' TERM; echo x >" + begun + "; while :; do sleep 0.01; done");
   const auto down = shell("echo down >>" + log + "; echo over >" + fifo);
   with_helper_of_another({up, down}, [&](const confine::Helper& helper) {
     (void)helper.bequeath(down, 20s);
@@ -407,7 +407,8 @@ TEST_CASE("what was completed is not done again, and goes on without its owner")
   REQUIRE(::mkfifo(fifo.c_str(), 0600) == 0);
   REQUIRE(::mkfifo(begun.c_str(), 0600) == 0);
   // The owner is killed between the two lines of `down`.
-  const auto down = shell("echo down >>" + directory.path() + "/log; echo x >" + begun + "; sleep 0.2; echo over >" + fifo);
+  const auto down =
+      shell("echo down >>" + directory.path() + "/log; echo x >" + begun + "; sleep 0.2; echo over >" + fifo);
   with_helper_of_another({down}, [&](const confine::Helper& helper) {
     (void)helper.bequeath(down, 20s);
     std::thread([&] { (void)helper.complete(down, 20s); }).detach();

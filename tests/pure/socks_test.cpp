@@ -44,7 +44,8 @@ TEST_CASE("what is said to a SOCKS proxy, to the byte (RFC 1928, RFC 1929)") {
 TEST_CASE("what one octet cannot count is not said to a SOCKS proxy") {
   const std::string longest(255, 'x');
   CHECK(socks::login(longest, longest).value().size() == 1 + 256 + 256);
-  for (const auto& [user, password] : {std::pair(longest + "x", "pw"s), {"u"s, longest + "x"}, {""s, "pw"s}, {"u"s, ""s}}) {
+  for (const auto& [user, password] :
+       {std::pair(longest + "x", "pw"s), {"u"s, longest + "x"}, {""s, "pw"s}, {"u"s, ""s}}) {
     CHECK(socks::login(user, password).error().code == Errc::malformed);
   }
   CHECK(socks::connect_request(longest, 25).value().size() == 4 + 1 + 255 + 2);
