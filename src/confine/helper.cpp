@@ -125,7 +125,10 @@ class Service {
       bequeathed_ = question;
       return acknowledge(asked.answer.get());
     }
-    if (question.what == What::complete && bequeathed_ && bequeathed_->command == question.command) bequeathed_.reset();
+    if (question.what == What::complete) {
+      if (bequeathed_ && bequeathed_->command == question.command) bequeathed_.reset();
+      let_begun_end();
+    }
     const pid_t process = ::fork();
     if (process == 0) {
       ::signal(SIGCHLD, SIG_DFL);
@@ -135,15 +138,22 @@ class Service {
     if (question.what == What::begin) begun_ = process;
   }
 
-  // Nobody is there any more who could ask. What was begun for him is on its end, since he does not wait for it.
-  void end() const {
+  // Nobody is there any more who could ask.
+  void end() {
     if (!bequeathed_) return;
-    if (begun_ > 0) ::waitpid(begun_, nullptr, 0);
+    let_begun_end();
     ::signal(SIGCHLD, SIG_DFL);
     static_cast<void>(last_words_of(commands_[bequeathed_->command], bequeathed_->patience));
   }
 
  private:
+  // What was begun ends now, if it has not: nobody waits for it any more. A line that is still being brought up must
+  // not come up behind the command that takes it down.
+  void let_begun_end() {
+    const pid_t begun = std::exchange(begun_, -1);
+    while (begun > 0 && ::waitpid(begun, nullptr, 0) < 0 && errno == EINTR) {
+    }
+  }
   static void acknowledge(int to) {
     const char good = static_cast<char>(k_good);
     static_cast<void>(system_files().write(to, std::string_view(&good, 1)));
