@@ -134,7 +134,11 @@ class Fetch {
   Task<std::optional<client::Session>> reach(bool is_follow_up) {
     begin_connection();
     const client::OnStep on_step = [this](client::Step step, const std::string& text) { note_step(step, text); };
-    auto opened = co_await client::open(network_, server_, log_, stop_, &on_step);
+    const client::OnNextHost on_next_host = [this](const client::OpenFailure& failure) {
+      note_connection_over(failure.text);
+      begin_connection();
+    };
+    auto opened = co_await client::open(network_, server_, log_, stop_, &on_step, &on_next_host);
     report_.connections += opened ? opened->connections : opened.error().connections;
     if (opened) prefer(opened->host);
     if (!opened) {

@@ -321,7 +321,7 @@ void read_provider_as_smart_host(const Table& table, const std::string& to,
   for (const char* key : {"tls", "ca_file", "pin", "client_certificate", "client_key", "user", "auth_as", "ip",
                           "source_address", "proxy"}) {
     if (table.has(key))
-      table.fault(key, "mail goes over the provider's own connection, which has its own TLS, login and way");
+      table.fault(key, "mail goes over the provider's own connection, which has its own TLS and login");
   }
 }
 

@@ -161,8 +161,8 @@ std::string with_host(const net::Endpoint& endpoint, const std::string& text) {
 }
 
 // One host after the other.
-Task<Attempt<Opened>> open_any(net::Network& network, const Server& server, Log& log, Stop& stop,
-                               const OnStep* on_step) {
+Task<Attempt<Opened>> open_any(net::Network& network, const Server& server, Log& log, Stop& stop, const OnStep* on_step,
+                               const OnNextHost* on_next_host) {
   const std::size_t hosts = 1 + server.alternatives.size();
   std::string tried;
   std::size_t connections = 0;
@@ -180,6 +180,7 @@ Task<Attempt<Opened>> open_any(net::Network& network, const Server& server, Log&
     if (hosts > 1) tried += (tried.empty() ? "" : "; ") + with_host(there.endpoint, failure.text);
     if (host + 1 < hosts && is_for_next_host(failure)) {
       log.info("the next host is tried", {{"host", there.endpoint.text()}, {"why", failure.text}});
+      if (on_next_host != nullptr) (*on_next_host)(failure);
       continue;
     }
     failure.connections = connections;
@@ -200,9 +201,9 @@ OpenFailure wire_failure(Step step, const Error& error) {
 }
 
 Task<tl::expected<Opened, OpenFailure>> open(net::Network& network, const Server& server, Log& log, Stop& stop,
-                                             const OnStep* on_step) {
+                                             const OnStep* on_step, const OnNextHost* on_next_host) {
   for (;;) {
-    auto opened = co_await open_any(network, server, log, stop, on_step);
+    auto opened = co_await open_any(network, server, log, stop, on_step, on_next_host);
     const bool is_reached = opened || opened.error().connections > 0 || opened.error().interrupted;
     if (is_reached || network.clock().now() >= server.line_due) co_return opened;
     log.info("not reached yet: the line may still be coming up", {{"why", opened.error().text}});

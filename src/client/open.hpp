@@ -71,13 +71,17 @@ struct Opened {
 /// Told of each step once it has succeeded, with what the server said or what came of it.
 using OnStep = std::function<void(Step step, const std::string& text)>;
 
+/// Told why a host gives way to the next one.
+using OnNextHost = std::function<void(const OpenFailure& failure)>;
+
 /// Connects, reads the greeting, says EHLO (or LHLO), begins TLS as the policy has it, says EHLO again, logs in.
 /// A host that cannot be reached, says nothing or greets with 4xx gives way to the next one; a host that has let us in
 /// so far as to know us does not: what it refuses, it refuses. With several, the text names each one that was tried.
 /// Ends early, with `interrupted`, when `stop` is asked for.
-/// `on_step` may be null.
+/// `on_step` and `on_next_host` may be null.
 net::Task<tl::expected<Opened, OpenFailure>> open(net::Network& network, const Server& server, Log& log, Stop& stop,
-                                                  const OnStep* on_step = nullptr);
+                                                  const OnStep* on_step = nullptr,
+                                                  const OnNextHost* on_next_host = nullptr);
 
 /// AUTH with the strongest mechanism on offer. Gives its name.
 net::Task<tl::expected<std::string, OpenFailure>> log_in(Session& session, const Login& login, TlsPolicy policy,
