@@ -82,6 +82,8 @@ class Fetch {
       if (!connection.turned && !is_follow_up) co_return report_.outcome == Outcome::no_mail;
       if (report_.outcome == Outcome::local_down || report_.outcome == Outcome::state) co_return false;
       if (is_budget_used_up_) co_return false;
+      // Asked again, the provider would send it once more, all of it, and it costs.
+      if (history_.has_read_in_vain) co_return !stop_.requested();
       if (!connection.brought_mail) co_return !stop_.requested();
     }
   }

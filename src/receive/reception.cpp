@@ -340,8 +340,10 @@ Task<> Reception::on_content(std::string_view piece) {
     message.hopeless = Reply(554, "5.4.6 too many hops: this message goes round in a loop");
   else if (options_.max_size != 0 && message.bytes > options_.max_size)
     message.hopeless = Reply(552, "5.3.4 at most " + std::to_string(options_.max_size) + " octets are taken here");
-  else if (auto larger = too_large(message.bytes))
+  else if (auto larger = too_large(message.bytes)) {
     message.hopeless = std::move(larger);
+    history_.has_read_in_vain = true;
+  }
   if (message.hopeless) {
     message.is_streaming = false;
     message.copy.reset();

@@ -25,6 +25,7 @@ struct History {
   bool has_taken = false;         ///< the target has taken a message
   std::size_t refused_first = 0;  ///< messages that it refused for good before it took one
   std::uint64_t bytes = 0;        ///< of content, whatever became of it
+  bool has_read_in_vain = false;  ///< a message that proved too large for this line; it would come again
 };
 
 /// Counts the messages of one connection.
