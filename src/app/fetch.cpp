@@ -18,27 +18,12 @@ journal::SessionReceipt receipt_of(const SessionReport& report) {
   return {report.session, report.provider.value_or(std::string()), report.started, std::nullopt};
 }
 
-journal::SessionReceipt ended_receipt_of(const SessionReport& report, WallTime now) {
-  auto receipt = receipt_of(report);
-  auto& end = receipt.end.emplace();
-  end.time = now;
-  end.outcome = report.outcome;
-  end.text = report.text;
-  end.connections = report.connections;
-  end.messages = report.received.messages;
-  end.recipients = report.received.recipients;
-  end.bytes = report.received.bytes;
-  end.rejected = report.received.rejected;
-  end.deferred = report.received.deferred;
-  end.duplicates = report.received.duplicates;
-  return receipt;
-}
-
 class Fetch {
  public:
   Fetch(const FetchPlan& plan, net::Network& network, const Books& books, BeforeTurn* before_turn,
         OnProgress on_progress, Log& log, Stop& stop)
       : plan_(plan),
+        server_(plan.server),
         network_(network),
         books_(books),
         before_turn_(before_turn),
@@ -63,7 +48,7 @@ class Fetch {
     co_await target_->close();
     report_.seconds = std::chrono::duration<double>(network_.clock().now() - begin).count();
     add_remedy();
-    books_.journal.note(ended_receipt_of(report_, network_.clock().wall()));
+    books_.journal.note(receipt_of_end(report_, network_.clock().wall()));
     co_await keep_receipts();
     co_return std::move(report_);
   }
@@ -101,6 +86,8 @@ class Fetch {
       if (!connection.turned && !is_follow_up) co_return report_.outcome == Outcome::no_mail;
       if (report_.outcome == Outcome::local_down || report_.outcome == Outcome::state) co_return false;
       if (is_budget_used_up_) co_return false;
+      // Asked again, the provider would send it once more, all of it, and it costs.
+      if (history_.has_read_in_vain) co_return !stop_.requested();
       if (!connection.brought_mail) co_return !stop_.requested();
     }
   }
@@ -154,9 +141,13 @@ class Fetch {
   Task<std::optional<client::Session>> reach(bool is_follow_up) {
     begin_connection();
     const client::OnStep on_step = [this](const client::Reached& reached) { note_step(reached.step, reached.text); };
-    auto opened = co_await client::open(network_, plan_.server, log_, stop_, &on_step);
-    const bool is_connected = opened || opened.error().step != client::Step::connect;
-    if (is_connected) ++report_.connections;
+    const client::OnNextHost on_next_host = [this](const client::OpenFailure& failure) {
+      note_connection_over(failure.text);
+      begin_connection();
+    };
+    auto opened = co_await client::open(network_, server_, log_, stop_, &on_step, &on_next_host);
+    report_.connections += opened ? opened->connections : opened.error().connections;
+    if (opened) prefer(opened->host);
     if (!opened) {
       if (!is_follow_up) note_channel(opened.error().tls, {});
       not_turned(opened.error(), is_follow_up);
@@ -165,6 +156,11 @@ class Fetch {
     if (!is_follow_up) note_channel(opened->tls, opened->mechanism);
     log_.info("logged in", {{"tls", opened->tls}, {"auth", opened->mechanism}});
     co_return std::move(opened->session);
+  }
+
+  // Mail is where it was: the host that let us in is asked first the next time.
+  void prefer(std::size_t host) {
+    if (host > 0) std::swap(server_.endpoint, server_.alternatives[host - 1]);
   }
 
   void note_channel(const std::string& tls, const std::string& mechanism) {
@@ -227,6 +223,7 @@ class Fetch {
     books_.journal.note(connection_);
     options.max_hops = plan_.limits.hops;
     options.max_size = plan_.limits.message_size;
+    options.max_size_for_now = plan_.largest_for_now;
     options.header_looked_at = plan_.limits.header_size;
     options.max_bytes = plan_.limits.session_size;
     options.until = until_;
@@ -274,7 +271,7 @@ class Fetch {
     report_.received += tally;
     if (tally.messages + tally.rejected + tally.duplicates > 0) end(Outcome::fetched, Cause::unknown, {});
     is_budget_used_up_ = reception.is_budget_used_up();
-    if (is_budget_used_up_) log_.info("the session has had what [limits] allow: the rest is left to the next run");
+    if (is_budget_used_up_) log_.info("the budget of this session is used up: what is left comes with the next run");
     if (reception.counter().has_kept())
       end(Outcome::deferred, Cause::mail_kept_here, "some mail was put off: it is kept here");
     else if (reception.counter().has_put_off())
@@ -333,6 +330,7 @@ class Fetch {
   }
 
   const FetchPlan& plan_;
+  client::Server server_;  // the plan's; of several hosts the one that was reached is first
   net::Network& network_;
   const Books& books_;
   BeforeTurn* before_turn_;  // null once it has had its say
@@ -350,6 +348,22 @@ class Fetch {
 };
 
 }  // namespace
+
+journal::SessionReceipt receipt_of_end(const SessionReport& report, WallTime now) {
+  auto receipt = receipt_of(report);
+  auto& end = receipt.end.emplace();
+  end.time = now;
+  end.outcome = report.outcome;
+  end.text = report.text;
+  end.connections = report.connections;
+  end.messages = report.received.messages;
+  end.recipients = report.received.recipients;
+  end.bytes = report.received.bytes;
+  end.rejected = report.received.rejected;
+  end.deferred = report.received.deferred;
+  end.duplicates = report.received.duplicates;
+  return receipt;
+}
 
 Task<SessionReport> fetch(const FetchPlan& plan, net::Network& network, const Books& books, BeforeTurn* before_turn,
                           OnProgress on_progress, Log& log, Stop& stop) {

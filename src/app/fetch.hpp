@@ -27,6 +27,7 @@ struct FetchPlan {
   TimeoutSettings timeouts;
   std::string scratch_directory;  ///< for files without a name
   LimitSettings limits;
+  std::uint64_t largest_for_now = 0;  ///< of a message, while this line is paid for; 0: any
   bool soft_bounce = false;
   std::size_t breaker = 5;
   bool keeps_deferred = false;  ///< for who gives the Books
@@ -70,6 +71,9 @@ struct Books {
   receive::BounceKeeper& bounces;
   receive::Shelf* shelf = nullptr;  ///< for mail that the target puts off; null: the provider keeps it
 };
+
+/// What a session that is over, or came to nothing, leaves behind for who asks later.
+journal::SessionReceipt receipt_of_end(const SessionReport& report, WallTime now);
 
 /// The session: local target, line, login, turn, mail; and again on a new connection while that brings mail.
 /// `before_turn` may be null; it is asked once, on the first connection.

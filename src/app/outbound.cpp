@@ -108,8 +108,20 @@ Task<bool> Outbound::load() {
     }
     options_ = std::move(*options);
     options_->all = all_;
+    options_->server.line_due = line_due_;
+    begin_budget();
   }
   co_return true;
+}
+
+// Once for all flushes of the run.
+void Outbound::begin_budget() {
+  auto budget = settings_.line.budget;
+  for (const auto& provider : settings_.providers) {
+    if (goes_over(provider.name)) budget = provider.budget;
+  }
+  if (budget.time) options_->until = network_.clock().now() + *budget.time;
+  options_->max_bytes = budget.bytes;
 }
 
 Task<> Outbound::send() {
@@ -251,6 +263,7 @@ Outbound::OnProgress Outbound::shown() {
 }
 
 void Outbound::add(const send::FlushReport& flushed) {
+  options_->used_bytes += flushed.bytes_on_line;
   report_.connections += flushed.connections;
   if (!report_.tls) report_.tls = flushed.tls;
   if (!report_.auth) report_.auth = flushed.auth;

@@ -36,6 +36,9 @@ class Outbound final : public BeforeTurn {
   /// something to send.
   net::Task<bool> prepare();
 
+  /// The line may still be coming up until then (client::Server::line_due).
+  void expect_line(TimePoint due) { line_due_ = due; }
+
   /// Sends what is due to the smart host; nothing where the provider is the way out.
   net::Task<> send();
 
@@ -63,6 +66,7 @@ class Outbound final : public BeforeTurn {
   Result<void> open_and_look();
   Result<void> look();
   net::Task<bool> load();
+  void begin_budget();
   net::Task<> cannot_send(Outcome outcome, Cause cause, const std::string& why);
   Result<void> warn_of_what_stays();
   send::FlushTally& sent();
@@ -85,6 +89,7 @@ class Outbound final : public BeforeTurn {
   Stop& stop_;
   std::optional<send::FlushOptions> options_;
   std::optional<queue::Queue> queue_;
+  TimePoint line_due_ = TimePoint::min();
   bool has_due_ = false;
   bool has_spoken_ = false;
 };

@@ -7,6 +7,7 @@
 
 #include "app/bounces.hpp"
 #include "app/confinement.hpp"
+#include "app/dialled_line.hpp"
 #include "app/foreign_queue.hpp"
 #include "app/journal_place.hpp"
 #include "app/kept_mail.hpp"
@@ -45,7 +46,8 @@ SessionReport report_without_connection(const std::optional<std::string>& provid
 
 class Run {
  public:
-  Run(const Settings& settings, const RunOptions& options, config::RunCommand command, RunObserver& observer, Log& log)
+  Run(const Settings& settings, const RunOptions& options, const Result<confine::Helper>& helper,
+      config::RunCommand command, RunObserver& observer, Log& log)
       : settings_(settings),
         options_(options),
         observer_(observer),
@@ -57,7 +59,8 @@ class Run {
         commands_(net::make_worker()),
         bounces_(settings.state_dir + "/bounces", system_files(), network_.clock()),
         shelf_(kept_mail_in(settings.state_dir), *disk_, system_files(), network_.clock()),
-        signals_(loop_, network_.clock(), stop_, settings.stop_grace, log) {}
+        signals_(loop_, network_.clock(), stop_, settings.stop_grace, log),
+        line_(settings.line, helper, *commands_, network_.clock(), log, stop_) {}
 
   Outcome run() {
     if (!lock()) return worst_;
@@ -167,9 +170,13 @@ class Run {
   // What may be needed later, and cannot be read then.
   void read_ahead() {
     keyring_.read_ahead(settings_.deliver.tls, settings_.deliver.login);
-    for (const auto& provider : settings_.providers) keyring_.read_ahead(provider.tls, provider.login);
+    for (const auto& provider : settings_.providers) {
+      keyring_.read_ahead(provider.tls, provider.login);
+      keyring_.read_ahead(provider.way);
+    }
     if (!settings_.outbound) return;
     keyring_.read_ahead(settings_.outbound->tls, settings_.outbound->login);
+    keyring_.read_ahead(settings_.outbound->way);
     const auto& pop = settings_.outbound->pop_before_smtp;
     if (pop) keyring_.read_ahead(pop->tls, pop->login);
   }
@@ -216,6 +223,51 @@ class Run {
   Task<> all() {
     if (kept_mail_ && !plans_.empty()) co_await hand_over_kept_mail();
     if (outbound_) can_send_ = co_await outbound_->prepare();
+    if (has_use_for_line()) co_await use_line();
+    if (can_send_) co_await tell_senders();
+    if (!settings_.outbound) warn_of_senders_untold();
+    if (outbound_) {
+      if (const auto report = outbound_->report()) ended(*report);
+    }
+  }
+
+  // A line that is dialled costs something.
+  bool has_use_for_line() const {
+    const bool has_mail = can_send_ && outbound_->has_something();
+    return !plans_.empty() || has_mail || runs_command();
+  }
+  bool runs_command() const { return settings_.command && !options_.receive_only; }
+
+  Task<> use_line() {
+    const auto up = co_await line_.bring_up();
+    if (up)
+      co_await receive_and_send();
+    else
+      co_await not_up(up.error().text);
+    co_await line_.take_down();
+  }
+
+  // Nobody was asked for anything.
+  Task<> not_up(const std::string& why) {
+    for (const auto& plan : plans_) {
+      auto report = report_without_connection(plan->provider, Outcome::unavailable, why);
+      report.session = plan->session_id;
+      journal_->note(receipt_of_end(report, report.started));
+      ended(report);
+    }
+    if (journal_) {
+      const auto kept = co_await journal_->flush();
+      static_cast<void>(kept);  // the log tells where it fails
+    }
+    if (can_send_) co_await outbound_->not_reached(Outcome::unavailable, why);
+    if (!runs_command()) co_return;
+    log_.error("[outbound] command: not run", {{"why", why}});
+    worst_ = worst(worst_, Outcome::unavailable);
+  }
+
+  Task<> receive_and_send() {
+    for (const auto& plan : plans_) plan->server.line_due = line_.due();
+    if (outbound_) outbound_->expect_line(line_.due());
     switch (settings_.order) {
       case Order::side_by_side: {
         std::vector<Task<>> both;
@@ -233,11 +285,8 @@ class Run {
         co_await send();
         break;
     }
-    if (can_send_) co_await finish_sending();
-    if (!settings_.outbound) warn_of_senders_untold();
-    if (outbound_) {
-      if (const auto report = outbound_->report()) ended(*report);
-    }
+    // What the received mail left to send.
+    if (can_send_) co_await outbound_->send_what_came_meanwhile();
   }
 
   // First: it is older than what comes now.
@@ -278,7 +327,7 @@ class Run {
       ways.push_back(outbound_->send());
       ways.push_back(send_without_turn());
     }
-    if (settings_.command && !options_.receive_only) ways.push_back(flush_other_queue());
+    if (runs_command()) ways.push_back(flush_other_queue());
     co_await net::together(std::move(ways));
   }
 
@@ -286,7 +335,8 @@ class Run {
   Task<> send_without_turn() {
     for (const auto& provider : settings_.providers) {
       if (!outbound_->goes_over(provider.name) || is_fetched(provider.name)) continue;
-      const auto plan = plan_fetch(settings_, provider, keyring_);
+      auto plan = plan_fetch(settings_, provider, keyring_);
+      if (plan) plan->server.line_due = line_.due();
       if (plan)
         co_await outbound_->speak_alone(*plan);
       else
@@ -307,9 +357,8 @@ class Run {
     worst_ = worst(worst_, Outcome::deferred);
   }
 
-  // What the received mail left to send, and what senders have to be told.
-  Task<> finish_sending() {
-    co_await outbound_->send_what_came_meanwhile();
+  // By the local target, so without the line.
+  Task<> tell_senders() {
     co_await outbound_->tell_senders();
     co_await outbound_->say_what_is_stuck();
   }
@@ -334,6 +383,7 @@ class Run {
   std::optional<KeptMail> kept_mail_;
   Stop stop_;
   SignalStop signals_;
+  DialledLine line_;
   std::optional<spool::DirectoryLock> lock_;
   std::unique_ptr<journal::Journal> journal_;
   std::vector<std::unique_ptr<FetchPlan>> plans_;
@@ -350,7 +400,7 @@ Outcome run(const Settings& settings, const RunOptions& options, RunObserver& ob
   config::RunCommand command = [helper](const confine::Command& argv, Duration patience) {
     return *helper ? (*helper)->output_of(argv, patience) : fail(helper->error());
   };
-  auto* run = new Run(settings, options, std::move(command), observer, log);
+  auto* run = new Run(settings, options, *helper, std::move(command), observer, log);
   return run->run();
 }
 

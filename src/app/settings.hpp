@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "app/line_settings.hpp"
 #include "app/places.hpp"
 #include "base/clock.hpp"
 #include "base/log.hpp"
@@ -50,6 +51,9 @@ struct DeliverSettings {
 struct ProviderSettings {
   std::string name;
   net::Endpoint endpoint;
+  std::vector<net::Endpoint> alternatives;  ///< further hosts, tried in turn
+  WaySettings way;
+  BudgetSettings budget;
   TlsSettings tls;
   LoginSettings login;
   std::vector<std::string> domains;  ///< canonical
@@ -66,6 +70,7 @@ struct OutboundSettings {
   To to = To::smart_host;
   std::string provider;  ///< by name; of `to` or of `auth_as`
   net::Endpoint endpoint;
+  WaySettings way;
   TlsSettings tls;
   LoginSettings login;  ///< of the smart host, `auth_as` followed
   struct PopBeforeSmtp {
@@ -149,6 +154,7 @@ struct Settings {
   DeliverSettings deliver;                  ///< where bounces of outbound mail go: [deliver], else the first provider's
   TimeoutSettings timeouts;
   LimitSettings limits;
+  LineSettings line;
   std::optional<OutboundSettings> outbound;
   std::optional<CommandSettings> command;
   Order order = Order::side_by_side;

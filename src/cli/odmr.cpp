@@ -97,8 +97,10 @@ int run(const Options& options) {
 std::string describe(const app::ProviderSettings& provider) {
   std::string domains;
   for (const auto& domain : provider.domains) domains += (domains.empty() ? "" : ", ") + domain;
-  return fmt::format("provider {}: {}, {} ({})", provider.name, provider.endpoint.text(),
-                     counted(provider.domains.size(), "domain"), domains);
+  std::string hosts = provider.endpoint.text();
+  for (const auto& other : provider.alternatives) hosts += ", else " + other.text();
+  return fmt::format("provider {}: {}, {} ({})", provider.name, hosts, counted(provider.domains.size(), "domain"),
+                     domains);
 }
 
 std::string describe(const app::OutboundSettings& outbound) {

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "net/delay.hpp"
 #include "smtp/command.hpp"
 
 namespace odmr::client {
@@ -12,6 +13,8 @@ using net::Task;
 using Failed = tl::unexpected<OpenFailure>;
 template <class T = void>
 using Attempt = tl::expected<T, OpenFailure>;
+
+constexpr auto k_between_attempts = std::chrono::seconds(2);
 
 std::string quoted(const smtp::Reply& reply) {
   return "\"" + reply.joined() + "\"";
@@ -125,10 +128,6 @@ Task<> leave(Session& session, const OpenFailure& failure) {
   }
 }
 
-}  // namespace
-
-namespace {
-
 Cause cause_of(Errc code) {
   switch (code) {
     case Errc::closed:
@@ -152,6 +151,78 @@ Cause cause_of(Errc code) {
       return Cause::out_of_step;
     default:
       return Cause::unknown;
+  }
+}
+
+// At the server's endpoint alone.
+Task<Attempt<Opened>> open_there(net::Network& network, const Server& server, Log& log, Stop& stop,
+                                 const OnStep* on_step) {
+  auto stream = co_await network.connect(server.endpoint, server.patience.connect, stop);
+  if (!stream) co_return Failed(wire_failure(Step::connect, stream.error()));
+  tell(on_step, Step::connect, stream->peer());
+  Session session(std::move(*stream), server.dialect, log, server.patience.silence, server.reply_limits);
+  const Stop::Listener listener(stop, [&session](Stop::Phase) { session.stream().interrupt(); });
+
+  auto known = co_await introduce(session, server, on_step);
+  const std::string tls = session.stream().tls() ? session.stream().tls()->version : std::string();
+  std::string mechanism;
+  if (known && server.login && !stop.requested()) {
+    auto in = co_await log_in(session, *server.login, server.tls, server.patience.command, on_step);
+    if (in) {
+      mechanism = *in;
+      tell(on_step, Step::auth, mechanism);
+    }
+    if (!in) known = Failed(in.error());
+  }
+  if (known && stop.requested()) {
+    known = Failed(OpenFailure{Step::auth, Outcome::unavailable, {}, "stopped by a signal", true, {}, Cause::stopped});
+  }
+  if (!known) {
+    known.error().tls = tls;
+    known.error().connections = 1;
+    co_await leave(session, known.error());
+    co_return Failed(std::move(known.error()));
+  }
+  co_return Opened{std::move(session), tls, mechanism};
+}
+
+// Nobody has said a word yet that could be meant for us: another host may be better off.
+bool is_for_next_host(const OpenFailure& failure) {
+  const bool is_early = failure.step == Step::connect || failure.step == Step::greeting;
+  return is_early && failure.outcome == Outcome::unavailable && !failure.interrupted;
+}
+
+std::string with_host(const net::Endpoint& endpoint, const std::string& text) {
+  const bool is_named = text.starts_with(endpoint.text()) || text.starts_with(endpoint.host + ":");
+  return is_named ? text : endpoint.text() + ": " + text;
+}
+
+// One host after the other.
+Task<Attempt<Opened>> open_any(net::Network& network, const Server& server, Log& log, Stop& stop, const OnStep* on_step,
+                               const OnNextHost* on_next_host) {
+  const std::size_t hosts = 1 + server.alternatives.size();
+  std::string tried;
+  std::size_t connections = 0;
+  for (std::size_t host = 0;; ++host) {
+    Server there = server;
+    if (host > 0) there.endpoint = server.alternatives[host - 1];
+    auto opened = co_await open_there(network, there, log, stop, on_step);
+    if (opened) {
+      opened->connections += connections;
+      opened->host = host;
+      co_return opened;
+    }
+    auto& failure = opened.error();
+    connections += failure.connections;
+    if (hosts > 1) tried += (tried.empty() ? "" : "; ") + with_host(there.endpoint, failure.text);
+    if (host + 1 < hosts && is_for_next_host(failure)) {
+      log.info("the next host is tried", {{"host", there.endpoint.text()}, {"why", failure.text}});
+      if (on_next_host != nullptr) (*on_next_host)(failure);
+      continue;
+    }
+    failure.connections = connections;
+    if (hosts > 1 && !failure.interrupted) failure.text = tried;
+    co_return opened;
   }
 }
 
@@ -188,33 +259,18 @@ std::string_view name(Step step) {
 }
 
 Task<tl::expected<Opened, OpenFailure>> open(net::Network& network, const Server& server, Log& log, Stop& stop,
-                                             const OnStep* on_step) {
-  auto stream = co_await network.connect(server.endpoint, server.patience.connect, stop);
-  if (!stream) co_return Failed(wire_failure(Step::connect, stream.error()));
-  tell(on_step, Step::connect, stream->peer());
-  Session session(std::move(*stream), server.dialect, log, server.patience.silence, server.reply_limits);
-  const Stop::Listener listener(stop, [&session](Stop::Phase) { session.stream().interrupt(); });
-
-  auto known = co_await introduce(session, server, on_step);
-  const std::string tls = session.stream().tls() ? session.stream().tls()->version : std::string();
-  std::string mechanism;
-  if (known && server.login && !stop.requested()) {
-    auto in = co_await log_in(session, *server.login, server.tls, server.patience.command, on_step);
-    if (in) {
-      mechanism = *in;
-      tell(on_step, Step::auth, mechanism);
+                                             const OnStep* on_step, const OnNextHost* on_next_host) {
+  for (;;) {
+    auto opened = co_await open_any(network, server, log, stop, on_step, on_next_host);
+    const bool is_reached = opened || opened.error().connections > 0 || opened.error().interrupted;
+    if (is_reached || network.clock().now() >= server.line_due) co_return opened;
+    log.info("not reached yet: the line may still be coming up", {{"why", opened.error().text}});
+    co_await net::delay(network.clock(), k_between_attempts, stop);
+    if (stop.requested()) {
+      co_return Failed(
+          OpenFailure{Step::connect, Outcome::unavailable, {}, "stopped by a signal", true, {}, Cause::stopped});
     }
-    if (!in) known = Failed(in.error());
   }
-  if (known && stop.requested()) {
-    known = Failed(OpenFailure{Step::auth, Outcome::unavailable, {}, "stopped by a signal", true, {}, Cause::stopped});
-  }
-  if (!known) {
-    known.error().tls = tls;
-    co_await leave(session, known.error());
-    co_return Failed(std::move(known.error()));
-  }
-  co_return Opened{std::move(session), tls, mechanism};
 }
 
 }  // namespace odmr::client

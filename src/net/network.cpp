@@ -1,5 +1,6 @@
 #include "net/network.hpp"
 
+#include <netinet/in.h>
 #include <sys/un.h>
 
 #include <algorithm>
@@ -14,6 +15,7 @@
 #include <vector>
 
 #include "net/names.hpp"
+#include "net/proxy.hpp"
 #include "net/socket.hpp"
 #include "net/system_network.hpp"
 
@@ -66,14 +68,27 @@ struct Resolution {
   std::vector<Address> addresses;
 };
 
-void begin(const std::shared_ptr<Resolution>& resolution, const Endpoint& endpoint) {
-  resolution->resolver.async_resolve(endpoint.host, std::to_string(endpoint.port), tcp::resolver::numeric_service,
-                                     [resolution](std::error_code error, const tcp::resolver::results_type& results) {
-                                       resolution->error = error;
-                                       for (const auto& entry : results)
-                                         resolution->addresses.emplace_back(entry.endpoint());
-                                       resolution->wakeup.cancel();
-                                     });
+void begin(const std::shared_ptr<Resolution>& resolution, const Endpoint& endpoint, IpVersion ip) {
+  const auto done = [resolution](std::error_code error, const tcp::resolver::results_type& results) {
+    resolution->error = error;
+    for (const auto& entry : results) resolution->addresses.emplace_back(entry.endpoint());
+    resolution->wakeup.cancel();
+  };
+  const std::string port = std::to_string(endpoint.port);
+  if (ip == IpVersion::any)
+    resolution->resolver.async_resolve(endpoint.host, port, tcp::resolver::numeric_service, done);
+  else
+    resolution->resolver.async_resolve(ip == IpVersion::v4 ? tcp::v4() : tcp::v6(), endpoint.host, port,
+                                       tcp::resolver::numeric_service, done);
+}
+
+// An address of ours reaches none of the other version.
+IpVersion version_for(const Way& way) {
+  return way.source_address.empty() ? way.ip : ip_version_of(way.source_address).value_or(way.ip);
+}
+
+std::string no_such_address(IpVersion ip) {
+  return ip == IpVersion::any ? "has no address" : ip == IpVersion::v4 ? "has no IPv4 address" : "has no IPv6 address";
 }
 
 Cause cause_of(const std::error_code& error) {
@@ -100,10 +115,15 @@ Task<Result<std::vector<Address>>> resolve(asio::io_context& loop, Clock& clock,
                                            TimePoint deadline, Stop& stop) {
   std::error_code not_literal;
   const auto literal = asio::ip::make_address(endpoint.host, not_literal);
-  if (!not_literal) co_return std::vector<Address>{Address(tcp::endpoint(literal, endpoint.port))};
+  const IpVersion ip = version_for(endpoint.way);
+  if (!not_literal) {
+    const bool is_other = ip != IpVersion::any && ip != ip_version_of(endpoint.host);
+    if (is_other) co_return fail(Errc::unreachable, endpoint.host + ": " + no_such_address(ip));
+    co_return std::vector<Address>{Address(tcp::endpoint(literal, endpoint.port))};
+  }
 
   auto resolution = std::make_shared<Resolution>(loop);
-  begin(resolution, endpoint);
+  begin(resolution, endpoint, ip);
   const Stop::Listener listener(stop, [&resolution](Stop::Phase) { resolution->wakeup.cancel(); });
   while (!resolution->error && clock.now() < deadline && !stop.requested()) {
     resolution->wakeup.expires_at(deadline);
@@ -117,7 +137,7 @@ Task<Result<std::vector<Address>>> resolve(asio::io_context& loop, Clock& clock,
     co_return fail(Errc::unresolved, endpoint.host + ": " + resolution->error->message(), cause_of(*resolution->error));
   }
   if (resolution->addresses.empty()) {
-    co_return fail(Errc::unresolved, endpoint.host + ": has no address", Cause::name_not_found);
+    co_return fail(Errc::unresolved, endpoint.host + ": " + no_such_address(ip), Cause::name_not_found);
   }
   co_return std::move(resolution->addresses);
 }
@@ -131,9 +151,26 @@ std::string text_of(const Address& address) {
   return net::text_of(endpoint);
 }
 
-Task<Result<Stream>> connect_to(asio::io_context& loop, Clock& clock, Address address, Duration patience, Stop& stop) {
+// From an address of ours, with any port: the system chooses it with the connection, not before.
+Result<void> bind_to(Socket& socket, const Address& address, const std::string& source) {
+  std::error_code error;
+  const auto ours = asio::ip::make_address(source, error);
+  if (!error) socket.open(address.protocol(), error);
+  const int late = 1;
+  if (!error) setsockopt(socket.native_handle(), IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &late, sizeof late);
+  if (!error) socket.bind(Address(tcp::endpoint(ours, 0)), error);
+  if (error) return fail(Errc::unreachable, "from source_address " + source + ": " + error.message());
+  return {};
+}
+
+Task<Result<Stream>> connect_to(asio::io_context& loop, Clock& clock, Address address, std::string source,
+                                Duration patience, Stop& stop) {
   const std::string where = text_of(address);
   Socket socket(loop);
+  if (!source.empty()) {
+    const auto bound = bind_to(socket, address, source);
+    if (!bound) co_return fail(bound.error().code, where + ": " + bound.error().text);
+  }
   bool late = false;
   auto alarm = clock.alarm([&socket, &late] {
     late = true;
@@ -153,6 +190,11 @@ Task<Result<Stream>> connect_to(asio::io_context& loop, Clock& clock, Address ad
   co_return Stream(socket_transport(std::move(socket), where, clock), clock);
 }
 
+// What goes wrong on the way to the host is no answer of the host's: it was not reached.
+Errc code_of(const Error& error) {
+  return error.code == Errc::interrupted || error.code == Errc::timed_out ? error.code : Errc::unreachable;
+}
+
 }  // namespace
 
 std::string Endpoint::text() const {
@@ -168,7 +210,34 @@ std::unique_ptr<Alarm> SystemClock::alarm(std::function<void()> ring) {
   return std::make_unique<LoopAlarm>(loop_, std::move(ring));
 }
 
+std::optional<IpVersion> ip_version_of(const std::string& host) {
+  std::error_code not_literal;
+  const auto literal = asio::ip::make_address(host, not_literal);
+  if (not_literal) return std::nullopt;
+  return literal.is_v4() ? IpVersion::v4 : IpVersion::v6;
+}
+
+std::string Proxy::text() const {
+  return "socks5://" + host_and_port(host, port);
+}
+
 Task<Result<Stream>> SystemNetwork::connect(const Endpoint& endpoint, Duration patience, Stop& stop) {
+  if (!endpoint.way.proxy) co_return co_await connect_straight(endpoint, patience, stop);
+  const Proxy& proxy = *endpoint.way.proxy;
+  Endpoint first{proxy.host, proxy.port, {}, endpoint.way};
+  auto stream = co_await connect_straight(first, patience, stop);
+  if (!stream) co_return fail(stream.error().code, "proxy " + stream.error().text);
+  {
+    const Stop::Listener listener(stop, [&stream](Stop::Phase) { stream->interrupt(); });
+    const auto there = co_await connect_through(*stream, proxy, endpoint.host, endpoint.port, clock_.now() + patience);
+    if (!there)
+      co_return fail(code_of(there.error()), endpoint.text() + " by " + proxy.text() + ": " + there.error().text);
+  }
+  stream->set_peer(endpoint.text() + " by " + proxy.text());
+  co_return stream;
+}
+
+Task<Result<Stream>> SystemNetwork::connect_straight(const Endpoint& endpoint, Duration patience, Stop& stop) {
   std::vector<Address> addresses;
   if (!endpoint.socket_path.empty()) {
     if (endpoint.socket_path.size() >= sizeof(sockaddr_un::sun_path)) {
@@ -180,11 +249,12 @@ Task<Result<Stream>> SystemNetwork::connect(const Endpoint& endpoint, Duration p
     if (!resolved) co_return fail(resolved.error());
     addresses = std::move(*resolved);
   }
+  const std::string& source = endpoint.way.source_address;
   Error last{Errc::unreachable, endpoint.text() + ": no address"};
   std::string reasons;
   Cause cause = Cause::unknown;
   for (const auto& address : addresses) {
-    auto stream = co_await connect_to(loop_, clock_, address, patience, stop);
+    auto stream = co_await connect_to(loop_, clock_, address, source, patience, stop);
     if (stream || stream.error().code == Errc::interrupted) co_return stream;
     last = stream.error();
     if (weight(last.cause) > weight(cause)) cause = last.cause;

@@ -33,6 +33,8 @@ class SystemNetwork final : public Network {
   Task<Result<std::vector<std::string>>> addresses(const Endpoint& endpoint, Duration patience, Stop& stop) override;
 
  private:
+  Task<Result<Stream>> connect_straight(const Endpoint& endpoint, Duration patience, Stop& stop);
+
   asio::io_context& loop_;
   SystemClock clock_;
 };

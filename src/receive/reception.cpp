@@ -99,6 +99,7 @@ std::string protocol_keyword(const server::Hello& hello, bool smtputf8, bool tls
 // "[2001:db8::1]:366" without its port and brackets; a Unix socket has no address to tell.
 std::string address_alone(const std::string& peer) {
   const auto colon = peer.rfind(':');
+  // Nor does a connection through a proxy, which shows the name alone.
   if (colon == std::string::npos || peer.find('/') != std::string::npos) return {};
   std::string address = peer.substr(0, colon);
   if (address.size() > 2 && address.front() == '[') address = address.substr(1, address.size() - 2);
@@ -150,6 +151,13 @@ Task<Reply> Reception::on_mail(const smtp::MailCommand& mail, const server::Hell
   message_->reverse_path = mail.reverse_path.is_null ? "<>" : comparable(mail.reverse_path.mailbox);
   message_->hello = hello;
   message_->id = options_.connection + "." + std::to_string(++sequence_);
+  // Never said in EHLO: a provider that reads a limit there bounces what is larger (RFC 1870 6.1).
+  if (const auto larger = mail.size ? too_large(*mail.size) : std::nullopt) {
+    counter_.refused(*larger, {});
+    log_message(*larger, *mail.size);
+    message_.reset();
+    co_return *larger;
+  }
   auto reply = co_await ask_target(mail);
   if (reply.is_positive()) co_return reply;
   if (reply.is_transient() && shelf_ != nullptr) {
@@ -161,6 +169,12 @@ Task<Reply> Reception::on_mail(const smtp::MailCommand& mail, const server::Hell
   log_message(reply, 0);
   message_.reset();
   co_return reply;
+}
+
+std::optional<Reply> Reception::too_large(std::uint64_t size) const {
+  if (options_.max_size_for_now == 0 || size <= options_.max_size_for_now) return std::nullopt;
+  return Reply(452, "4.3.4 over this line at most " + std::to_string(options_.max_size_for_now) +
+                        " octets are taken; keep it for another time");
 }
 
 Task<Reply> Reception::ask_target(const smtp::MailCommand& mail) {
@@ -326,6 +340,10 @@ Task<> Reception::on_content(std::string_view piece) {
     message.hopeless = Reply(554, "5.4.6 too many hops: this message goes round in a loop");
   else if (options_.max_size != 0 && message.bytes > options_.max_size)
     message.hopeless = Reply(552, "5.3.4 at most " + std::to_string(options_.max_size) + " octets are taken here");
+  else if (auto larger = too_large(message.bytes)) {
+    message.hopeless = std::move(larger);
+    history_.has_read_in_vain = true;
+  }
   if (message.hopeless) {
     message.is_streaming = false;
     message.copy.reset();
@@ -639,7 +657,12 @@ void Reception::on_answers_read() {
 }
 
 bool Reception::has_had_enough() const {
-  return state_error_ || is_target_at_fault() || is_budget_used_up();
+  return state_error_ || is_target_at_fault();
+}
+
+TimePoint Reception::takes_mail_until() const {
+  const bool has_had_its_bytes = options_.max_bytes != 0 && history_.bytes >= options_.max_bytes;
+  return has_had_its_bytes ? TimePoint::min() : options_.until;
 }
 
 bool Reception::is_target_at_fault() const {
@@ -647,7 +670,7 @@ bool Reception::is_target_at_fault() const {
 }
 
 bool Reception::is_budget_used_up() const {
-  return (options_.max_bytes != 0 && history_.bytes >= options_.max_bytes) || clock_.now() >= options_.until;
+  return clock_.now() >= takes_mail_until();
 }
 
 // The content has come: it and its recipients tell the message from others.

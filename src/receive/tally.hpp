@@ -28,6 +28,7 @@ struct History {
   explicit History(std::size_t most_refused) : breaker(most_refused) {}
   std::set<std::string> refused;  ///< digests of what was refused for good, so many as fit
   std::uint64_t bytes = 0;        ///< of content, whatever became of it
+  bool has_read_in_vain = false;  ///< a message that proved too large for this line; it would come again
   deliver::Breaker breaker;
 };
 

@@ -24,8 +24,9 @@ class Work {
        Log& log, Stop& stop, const asio::any_io_executor& executor)
       : feed(queue, disk, options.all, clock, log, executor),
         settler(queue, disk, clock, log, executor),
-        sum{{}, false, std::move(on_progress)},
+        sum{{}, false, 0, std::move(on_progress)},
         office{options, feed, settler, sum, disk, log, stop},
+        clock_(clock),
         queue_(queue) {}
 
   /// The flush is over, for a reason that is no message's; the first one counts.
@@ -41,7 +42,9 @@ class Work {
     co_await settler.try_out();
     co_return true;
   }
-  bool is_over() const { return end_ || settler.failure() || feed.failure() || office.stop.requested(); }
+  bool is_over() const {
+    return end_ || settler.failure() || feed.failure() || office.stop.requested() || is_budget_used_up();
+  }
 
   /// The report's outcome and words, when all is done.
   Task<> conclude(FlushReport& report, bool has_begun) {
@@ -52,6 +55,7 @@ class Work {
       co_await say_why_not();
     }
     report.tally = sum.tally;
+    report.bytes_on_line = sum.bytes_on_line;
     if (settler.failure() || feed.failure()) {
       report.outcome = Outcome::state;
       report.text = "the queue: " + (settler.failure() ? *settler.failure() : *feed.failure()).text;
@@ -63,6 +67,9 @@ class Work {
       report.outcome = Outcome::unavailable;
       report.text = "stopped by a signal";
       report.cause = Cause::stopped;
+    } else if (is_budget_used_up() && has_more) {
+      report.outcome = Outcome::deferred;
+      report.text = "this flush has had its share of the line; the rest stays in the queue";
     } else if (sum.has_put_off || feed.has_left_out()) {
       report.outcome = Outcome::deferred;
     } else {
@@ -77,6 +84,13 @@ class Work {
   Office office;
 
  private:
+  bool is_budget_used_up() const {
+    const auto& options = office.options;
+    const bool has_had_its_bytes =
+        options.max_bytes != 0 && options.used_bytes + sum.bytes_on_line >= options.max_bytes;
+    return has_had_its_bytes || clock_.now() >= options.until;
+  }
+
   struct Ending {
     Outcome outcome;
     std::string why;
@@ -118,6 +132,7 @@ class Work {
                                    {"text", report.text}});
   }
 
+  Clock& clock_;
   queue::Queue& queue_;
   std::optional<Ending> end_;
 };
@@ -209,8 +224,7 @@ class Flush {
       }
     }
     auto opened = co_await client::open(network_, options_.server, log_, stop_);
-    const bool is_connected = opened || opened.error().step != client::Step::connect;
-    if (is_connected) ++report_.connections;
+    report_.connections += opened ? opened->connections : opened.error().connections;
     note_channel(opened ? opened->tls : opened.error().tls, opened ? opened->mechanism : std::string());
     if (!opened) not_open(opened.error());
     co_return opened;
@@ -245,7 +259,7 @@ class Flush {
       if (phase == Stop::Phase::leave) courier.leave();
     });
     bool is_line_over = false;
-    while (errand && !is_line_over) {
+    while (errand && !is_line_over && !work_.is_over()) {
       const auto trip = co_await courier.carry(errand, false);
       is_line_over = trip.line_is_over;
       note(trip, courier.has_served());

@@ -209,6 +209,10 @@ app::FetchPlan plan_of(const Settings& settings) {
   plan.breaker = settings.number("breaker", 5);
   plan.mend_stray_newlines = settings.get("stray_newlines", "reject") == "fix";
   plan.limits = limits_of(settings);
+  plan.largest_for_now = settings.number("max_message_size", 0);
+  for (std::size_t i = 2; i <= settings.number("hosts", 1); ++i) {
+    plan.server.alternatives.push_back(net::Endpoint{"odmr" + std::to_string(i) + ".example.net", 366, {}, {}});
+  }
   const bool lmtp = settings.get("target", "smtp") == "lmtp";
   plan.target.kind = lmtp ? deliver::TargetOptions::Kind::lmtp : deliver::TargetOptions::Kind::smtp;
   plan.target.hostname = plan.hostname;
@@ -231,8 +235,8 @@ class StageNetwork final : public net::Network {
   Clock& clock() override { return scene_.simulation; }
 
   Task<Result<net::Stream>> connect(const net::Endpoint& endpoint, Duration patience, Stop& stop) override {
-    const LineName line{endpoint.host == k_provider_host ? Peer::provider : Peer::target,
-                        next_[endpoint.host == k_provider_host ? 0 : 1]++};
+    const bool is_provider = endpoint.host != k_target_host;
+    const LineName line{is_provider ? Peer::provider : Peer::target, next_[is_provider ? 0 : 1]++};
     const Part* part = part_of(line);
     if (part == nullptr) co_return fail(Errc::unreachable, endpoint.text() + ": Connection refused");
     if (part->fate == Part::Fate::hangs) co_return co_await wait_in_vain(*part, endpoint, patience, stop);
@@ -499,7 +503,8 @@ Performance perform(const Transcript& transcript, const Variation& variation) {
   MailShelf shelf(performance.ledger, settings.get("shelf", "empty") == "full");
   performance.ledger.mends_stray_newlines = settings.get("stray_newlines", "reject") == "fix";
   const bool keeps_deferred = settings.get("deferred", "provider") == "here";
-  const app::FetchPlan plan = plan_of(settings);
+  app::FetchPlan plan = plan_of(settings);
+  if (settings.has("wait")) plan.server.line_due = simulation.now() + read_duration(settings.get("wait", {}));
   StageNetwork network(transcript, variation, scene);
 
   const auto disk = net::make_inline_worker();
