@@ -67,6 +67,17 @@ void add_port(const net::Endpoint& endpoint, Rules& rules) {
   if (endpoint.socket_path.empty() && endpoint.port != 0) rules.connectable.push_back(endpoint.port);
 }
 
+// Through a proxy its port is the only one.
+void add_port(const net::Endpoint& endpoint, const net::Way& way, Rules& rules) {
+  rules.connectable.push_back(way.proxy ? way.proxy->port : endpoint.port);
+  if (!way.source_address.empty()) rules.binds_any_port = true;
+}
+
+void add_provider(const ProviderSettings& provider, Rules& rules) {
+  add_port(provider.endpoint, provider.way.way, rules);
+  for (const auto& one : provider.alternatives) add_port(one, provider.way.way, rules);
+}
+
 void add_target(const DeliverSettings& deliver, Rules& rules) {
   if (deliver.kind == deliver::TargetOptions::Kind::maildir)
     rules.writable.push_back(deliver.directory);
@@ -75,8 +86,8 @@ void add_target(const DeliverSettings& deliver, Rules& rules) {
 }
 
 void add_smart_host(const OutboundSettings& outbound, Rules& rules) {
-  if (outbound.to == OutboundSettings::To::smart_host) add_port(outbound.endpoint, rules);
-  if (outbound.pop_before_smtp) add_port(outbound.pop_before_smtp->endpoint, rules);
+  if (outbound.to == OutboundSettings::To::smart_host) add_port(outbound.endpoint, outbound.way.way, rules);
+  if (outbound.pop_before_smtp) add_port(outbound.pop_before_smtp->endpoint, outbound.way.way, rules);
 }
 
 void add_conversion(Rules& rules) {
@@ -86,10 +97,14 @@ void add_conversion(Rules& rules) {
   rules.executable.push_back(confine::program_interpreter());
 }
 
-void add_command(const LoginSettings& login, std::vector<Command>& commands) {
-  if (!login.password) return;
-  const auto* command = std::get_if<config::SecretSource::Command>(&login.password->from);
+void add_command(const std::optional<config::SecretSource>& password, std::vector<Command>& commands) {
+  if (!password) return;
+  const auto* command = std::get_if<config::SecretSource::Command>(&password->from);
   if (command != nullptr) commands.push_back(command->argv);
+}
+
+void add_command(const LoginSettings& login, std::vector<Command>& commands) {
+  add_command(login.password, commands);
 }
 
 }  // namespace
@@ -101,7 +116,7 @@ Rules rules_for_run(const Settings& settings) {
   rules.connectable.push_back(k_domain);
   add_target(settings.deliver, rules);
   for (const auto& provider : settings.providers) {
-    add_port(provider.endpoint, rules);
+    add_provider(provider, rules);
     add_target(provider.deliver, rules);
   }
   if (settings.outbound) add_smart_host(*settings.outbound, rules);
@@ -129,7 +144,7 @@ Rules rules_for_test_mail(const Settings& settings) {
   add_trust_store(rules);
   rules.connectable.push_back(k_domain);
   if (settings.outbound) add_smart_host(*settings.outbound, rules);
-  for (const auto& provider : settings.providers) add_port(provider.endpoint, rules);
+  for (const auto& provider : settings.providers) add_provider(provider, rules);
   return rules;
 }
 
@@ -141,13 +156,18 @@ Rules rules_for_serve(const DaemonSettings& settings) {
 
 std::vector<Command> commands_of(const Settings& settings) {
   std::vector<Command> commands;
+  for (const auto* command : {&settings.line.dialled.up, &settings.line.dialled.down}) {
+    if (!command->empty()) commands.push_back(*command);
+  }
   add_command(settings.deliver.login, commands);
   for (const auto& provider : settings.providers) {
     add_command(provider.login, commands);
+    add_command(provider.way.proxy_password, commands);
     add_command(provider.deliver.login, commands);
   }
   if (settings.outbound) {
     add_command(settings.outbound->login, commands);
+    add_command(settings.outbound->way.proxy_password, commands);
     if (settings.outbound->pop_before_smtp) add_command(settings.outbound->pop_before_smtp->login, commands);
   }
   if (settings.command) {

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "app/refusal.hpp"
+#include "app/remedy.hpp"
 #include "smtp/command.hpp"
 #include "turn/turn.hpp"
 
@@ -18,27 +19,12 @@ journal::SessionReceipt receipt_of(const SessionReport& report) {
   return {report.session, report.provider.value_or(std::string()), report.started, std::nullopt};
 }
 
-journal::SessionReceipt ended_receipt_of(const SessionReport& report, WallTime now) {
-  auto receipt = receipt_of(report);
-  auto& end = receipt.end.emplace();
-  end.time = now;
-  end.outcome = report.outcome;
-  end.text = report.text;
-  end.connections = report.connections;
-  end.messages = report.received.messages;
-  end.recipients = report.received.recipients;
-  end.bytes = report.received.bytes;
-  end.rejected = report.received.rejected;
-  end.deferred = report.received.deferred;
-  end.duplicates = report.received.duplicates;
-  return receipt;
-}
-
 class Fetch {
  public:
   Fetch(const FetchPlan& plan, net::Network& network, const Books& books, BeforeTurn* before_turn,
         OnProgress on_progress, Log& log, Stop& stop)
       : plan_(plan),
+        server_(plan.server),
         network_(network),
         books_(books),
         before_turn_(before_turn),
@@ -47,7 +33,8 @@ class Fetch {
         stop_(stop),
         guard_(std::set<std::string>(plan.domains.begin(), plan.domains.end())),
         target_(deliver::make_target(plan.target, network, books.files, log_, stop)),
-        until_(plan.limits.session_time ? network.clock().now() + *plan.limits.session_time : TimePoint::max()) {
+        until_(plan.limits.session_time ? network.clock().now() + *plan.limits.session_time : TimePoint::max()),
+        history_(plan.breaker) {
     report_.session = plan.session_id;
     report_.provider = plan.provider;
     report_.started = network.clock().wall();
@@ -55,12 +42,14 @@ class Fetch {
 
   Task<SessionReport> run() {
     const TimePoint begin = network_.clock().now();
+    log_.debug("session begins", {{"server", plan_.server.endpoint.text()}});
     books_.journal.note(receipt_of(report_));
     co_await keep_receipts();
     co_await all_groups();
     co_await target_->close();
     report_.seconds = std::chrono::duration<double>(network_.clock().now() - begin).count();
-    auto receipt = ended_receipt_of(report_, network_.clock().wall());
+    add_remedy();
+    auto receipt = receipt_of_end(report_, network_.clock().wall());
     if (plan_.fingerprint && is_refusal(report_.outcome)) receipt.end->fingerprint = plan_.fingerprint();
     books_.journal.note(std::move(receipt));
     co_await keep_receipts();
@@ -100,6 +89,8 @@ class Fetch {
       if (!connection.turned && !is_follow_up) co_return report_.outcome == Outcome::no_mail;
       if (report_.outcome == Outcome::local_down || report_.outcome == Outcome::state) co_return false;
       if (is_budget_used_up_) co_return false;
+      // Asked again, the provider would send it once more, all of it, and it costs.
+      if (history_.has_read_in_vain) co_return !stop_.requested();
       if (!connection.brought_mail) co_return !stop_.requested();
     }
   }
@@ -110,13 +101,14 @@ class Fetch {
     const auto ready = co_await target_->ready();
     is_target_down_ = !ready;
     if (!ready && stop_.requested()) {
-      end(Outcome::unavailable, "stopped by a signal");
+      end(Outcome::unavailable, Cause::stopped, "stopped by a signal");
       co_return Connection();
     }
     if (!ready && books_.shelf != nullptr) {
       log_.warn("the local target is not ready: mail is kept here", {{"why", ready.error().text}});
     } else if (!ready) {
-      if (!is_follow_up) end(Outcome::local_down, "the local target is not ready: " + ready.error().text);
+      if (!is_follow_up)
+        end(Outcome::local_down, ready.error().cause, "the local target is not ready: " + ready.error().text);
       co_return Connection();
     }
     auto turned = co_await reach_and_turn(domains, is_follow_up);
@@ -142,7 +134,7 @@ class Fetch {
     if (reply && !report_.reply) report_.reply = reply->joined();
     if (reply) connection_.reply = reply->joined();
     if (!turned) {
-      not_turned(turned.error().outcome, turned.error().text, turned.error().interrupted, is_follow_up);
+      not_turned(turned.error(), is_follow_up);
       co_return std::nullopt;
     }
     co_return std::move(*turned);
@@ -151,18 +143,27 @@ class Fetch {
   // A conversation that is logged in.
   Task<std::optional<client::Session>> reach(bool is_follow_up) {
     begin_connection();
-    const client::OnStep on_step = [this](client::Step step, const std::string& text) { note_step(step, text); };
-    auto opened = co_await client::open(network_, plan_.server, log_, stop_, &on_step);
-    const bool is_connected = opened || opened.error().step != client::Step::connect;
-    if (is_connected) ++report_.connections;
+    const client::OnStep on_step = [this](const client::Reached& reached) { note_step(reached.step, reached.text); };
+    const client::OnNextHost on_next_host = [this](const client::OpenFailure& failure) {
+      note_connection_over(failure.text);
+      begin_connection();
+    };
+    auto opened = co_await client::open(network_, server_, log_, stop_, &on_step, &on_next_host);
+    report_.connections += opened ? opened->connections : opened.error().connections;
+    if (opened) prefer(opened->host);
     if (!opened) {
       if (!is_follow_up) note_channel(opened.error().tls, {});
-      not_turned(opened.error().outcome, opened.error().text, opened.error().interrupted, is_follow_up);
+      not_turned(opened.error(), is_follow_up);
       co_return std::nullopt;
     }
     if (!is_follow_up) note_channel(opened->tls, opened->mechanism);
     log_.info("logged in", {{"tls", opened->tls}, {"auth", opened->mechanism}});
     co_return std::move(opened->session);
+  }
+
+  // Mail is where it was: the host that let us in is asked first the next time.
+  void prefer(std::size_t host) {
+    if (host > 0) std::swap(server_.endpoint, server_.alternatives[host - 1]);
   }
 
   void note_channel(const std::string& tls, const std::string& mechanism) {
@@ -179,6 +180,7 @@ class Fetch {
   }
 
   void note_step(client::Step step, const std::string& text) {
+    log_.debug("reached", {{"step", std::string(client::name(step))}, {"what", text}});
     if (step == client::Step::connect) connection_.address = text;
     if (step == client::Step::greeting) connection_.greeting = text;
     if (step == client::Step::auth) connection_.mechanism = text;
@@ -193,15 +195,17 @@ class Fetch {
     books_.journal.note(connection_);
   }
 
-  void not_turned(Outcome outcome, const std::string& text, bool interrupted, bool is_follow_up) {
-    note_connection_over(interrupted ? "stopped by a signal" : text);
-    if (interrupted) {
-      end(Outcome::unavailable, "stopped by a signal");
+  /// `failure`: of opening, or of the turn.
+  template <class Failure>
+  void not_turned(const Failure& failure, bool is_follow_up) {
+    note_connection_over(failure.interrupted ? "stopped by a signal" : failure.text);
+    if (failure.interrupted) {
+      end(Outcome::unavailable, Cause::stopped, "stopped by a signal");
     } else if (is_follow_up) {
       // Asking again was our idea: a refusal (450: too soon) says nothing about what we came for.
-      log_.debug("asking again brought nothing", {{"why", text}});
+      log_.debug("asking again brought nothing", {{"why", failure.text}});
     } else {
-      end(outcome, outcome == Outcome::no_mail ? std::string() : text);
+      end(failure.outcome, failure.cause, failure.outcome == Outcome::no_mail ? std::string() : failure.text);
     }
   }
 
@@ -214,16 +218,18 @@ class Fetch {
     options.connection = plan_.session_id + "-" + std::to_string(report_.connections);
     options.scratch_directory = plan_.scratch_directory;
     options.on_progress = [this](const receive::Tally& tally, std::uint64_t bytes) {
-      if (on_progress_) on_progress_(sum(report_.received, tally), bytes);
+      if (!on_progress_) return;
+      receive::Tally so_far = report_.received;
+      on_progress_(so_far += tally, bytes);
     };
     connection_.name = options.connection;
     books_.journal.note(connection_);
     options.max_hops = plan_.limits.hops;
     options.max_size = plan_.limits.message_size;
+    options.max_size_for_now = plan_.largest_for_now;
     options.header_looked_at = plan_.limits.header_size;
     options.max_bytes = plan_.limits.session_size;
     options.until = until_;
-    options.breaker = plan_.breaker;
     options.soft_bounce = plan_.soft_bounce;
     options.is_target_down = is_target_down_;
     receive::Reception reception(options, history_, guard_, *target_, books_.journal, books_.bounces, books_.shelf,
@@ -234,7 +240,9 @@ class Fetch {
     note_connection_over(ended.inside_transaction ? ended.text + ", inside a message" : ended.text);
     // The next connection must not take new mail for what this one has certainly told of.
     const auto flushed = co_await books_.journal.flush();
-    if (!flushed) end(Outcome::state, "the journal cannot be written: " + flushed.error().text);
+    if (!flushed) {
+      end(Outcome::state, cause_of_state(flushed.error()), "the journal cannot be written: " + flushed.error().text);
+    }
     co_return Connection{true, reception.counter().final_answers() > 0};
   }
 
@@ -263,18 +271,19 @@ class Fetch {
   // The outcome of a turned line (contract: "Outcome and exit status").
   void judge(const SessionEnd& ended, const receive::Reception& reception, bool is_follow_up) {
     const auto& tally = reception.counter().tally();
-    report_.received = sum(report_.received, tally);
-    if (tally.messages + tally.rejected + tally.duplicates > 0) end(Outcome::fetched, {});
+    report_.received += tally;
+    if (tally.messages + tally.rejected + tally.duplicates > 0) end(Outcome::fetched, Cause::unknown, {});
     is_budget_used_up_ = reception.is_budget_used_up();
-    if (is_budget_used_up_) log_.info("the session has had what [limits] allow: the rest is left to the next run");
+    if (is_budget_used_up_) log_.info("the budget of this session is used up: what is left comes with the next run");
     if (reception.counter().has_kept())
-      end(Outcome::deferred, "some mail was put off: it is kept here");
+      end(Outcome::deferred, Cause::mail_kept_here, "some mail was put off: it is kept here");
     else if (reception.counter().has_put_off())
-      end(Outcome::deferred, "some mail was put off: the provider keeps it");
-    if (reception.state_error()) end(Outcome::state, reception.state_error()->text);
+      end(Outcome::deferred, Cause::mail_put_off, "some mail was put off: the provider keeps it");
+    if (reception.state_error())
+      end(Outcome::state, cause_of_state(*reception.state_error()), reception.state_error()->text);
     const bool brought_nothing = tally.messages + tally.rejected + tally.duplicates + tally.deferred == 0;
     if (reception.is_target_at_fault()) {
-      end(Outcome::local_down,
+      end(Outcome::local_down, Cause::target_refuses_all,
           "the local target refused all of the first messages, so the line was closed to keep the provider from "
           "bouncing the rest; look at the target's log");
     }
@@ -283,19 +292,19 @@ class Fetch {
         break;
       case SessionEnd::How::lost:
         if (ended.inside_transaction)
-          end(Outcome::unavailable, "the line broke inside a message: " + ended.text);
+          end(Outcome::unavailable, Cause::line_lost_in_message, "the line broke inside a message: " + ended.text);
         else if (brought_nothing && !is_follow_up)
-          end(Outcome::unavailable, "the line broke: " + ended.text);
+          end(Outcome::unavailable, Cause::line_lost, "the line broke: " + ended.text);
         break;
       case SessionEnd::How::left:
-        end(Outcome::unavailable,
+        end(Outcome::unavailable, Cause::stopped,
             ended.inside_transaction ? "stopped inside a message: the grace was over" : "stopped by a signal");
         break;
       case SessionEnd::How::stopped:
         if (stop_.requested())
-          end(Outcome::unavailable, "stopped by a signal");
+          end(Outcome::unavailable, Cause::stopped, "stopped by a signal");
         else if (!reception.is_target_at_fault() && !reception.state_error() && !is_budget_used_up_)
-          end(Outcome::protocol, "the provider sends nothing but errors");
+          end(Outcome::protocol, Cause::nothing_but_errors, "the provider sends nothing but errors");
         break;
     }
     log_.info("line down", {{"how", ended.text},
@@ -304,23 +313,27 @@ class Fetch {
                             {"deferred", std::to_string(tally.deferred)}});
   }
 
-  void end(Outcome outcome, const std::string& text) {
+  void end(Outcome outcome, Cause cause, const std::string& text) {
     if (outcome < report_.outcome) return;
-    if (outcome > report_.outcome || report_.text.empty()) report_.text = text;
+    if (outcome > report_.outcome || report_.text.empty()) {
+      report_.text = text;
+      report_.cause = cause;
+    }
     report_.outcome = outcome;
   }
 
-  static receive::Tally sum(receive::Tally a, const receive::Tally& b) {
-    a.messages += b.messages;
-    a.recipients += b.recipients;
-    a.bytes += b.bytes;
-    a.rejected += b.rejected;
-    a.deferred += b.deferred;
-    a.duplicates += b.duplicates;
-    return a;
+  // What is done about it depends on where it happened.
+  void add_remedy() {
+    Scene scene{With::provider, "[provider." + plan_.provider + "]", plan_.server.endpoint.port};
+    if (report_.outcome == Outcome::local_down) scene = Scene{With::target, plan_.deliver_table, 0};
+    report_.remedy = remedy(report_.outcome, report_.cause, scene, report_.text);
+    log_.debug("session over", {{"outcome", std::string(name(report_.outcome))},
+                                {"cause", std::string(name(report_.cause))},
+                                {"text", report_.text}});
   }
 
   const FetchPlan& plan_;
+  client::Server server_;  // the plan's; of several hosts the one that was reached is first
   net::Network& network_;
   const Books& books_;
   BeforeTurn* before_turn_;  // null once it has had its say
@@ -338,6 +351,22 @@ class Fetch {
 };
 
 }  // namespace
+
+journal::SessionReceipt receipt_of_end(const SessionReport& report, WallTime now) {
+  auto receipt = receipt_of(report);
+  auto& end = receipt.end.emplace();
+  end.time = now;
+  end.outcome = report.outcome;
+  end.text = report.text;
+  end.connections = report.connections;
+  end.messages = report.received.messages;
+  end.recipients = report.received.recipients;
+  end.bytes = report.received.bytes;
+  end.rejected = report.received.rejected;
+  end.deferred = report.received.deferred;
+  end.duplicates = report.received.duplicates;
+  return receipt;
+}
 
 Task<SessionReport> fetch(const FetchPlan& plan, net::Network& network, const Books& books, BeforeTurn* before_turn,
                           OnProgress on_progress, Log& log, Stop& stop) {

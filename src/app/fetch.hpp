@@ -27,6 +27,7 @@ struct FetchPlan {
   TimeoutSettings timeouts;
   std::string scratch_directory;  ///< for files without a name
   LimitSettings limits;
+  std::uint64_t largest_for_now = 0;  ///< of a message, while this line is paid for; 0: any
   bool soft_bounce = false;
   std::size_t breaker = 5;
   bool keeps_deferred = false;  ///< for who gives the Books
@@ -34,6 +35,7 @@ struct FetchPlan {
   std::string certificate;  ///< SHA-256 of the client certificate's file; empty without one
   /// Of what is said to the provider; asked for when it refused us. May be empty: then it is not remembered.
   std::function<std::string()> fingerprint;
+  std::string deliver_table = "[deliver]";  ///< of the configuration: whose target it is
 };
 
 /// What became of one session: all connections of a run to one provider.
@@ -50,6 +52,8 @@ struct SessionReport {
   receive::Tally received;
   std::optional<send::FlushTally> sent;  ///< of the outbound flush, which is no provider's session
   std::string text;                      ///< why it ended so, in words; empty where the counts say it all
+  Cause cause = Cause::unknown;          ///< the same as a value, as far as there is one
+  std::string remedy;                    ///< what can be done about it; empty where it went well
   std::optional<WallTime> not_before;    ///< not tried, since it was refused; it would be from then on
 };
 
@@ -71,6 +75,9 @@ struct Books {
   receive::BounceKeeper& bounces;
   receive::Shelf* shelf = nullptr;  ///< for mail that the target puts off; null: the provider keeps it
 };
+
+/// What a session that is over, or came to nothing, leaves behind for who asks later.
+journal::SessionReceipt receipt_of_end(const SessionReport& report, WallTime now);
 
 /// The session: local target, line, login, turn, mail; and again on a new connection while that brings mail.
 /// `before_turn` may be null; it is asked once, on the first connection.

@@ -14,6 +14,7 @@ namespace {
 
 using net::Task;
 using smtp::Reply;
+using spool::attribute;
 using How = queue::Queue::NoticeOutcome::How;
 
 constexpr std::size_t k_piece = std::size_t{64} * 1024;
@@ -25,11 +26,6 @@ constexpr const char* k_digest = "digest";
 
 void set(spool::Attributes& attributes, const char* name, const std::string& value) {
   if (!value.empty()) attributes[name] = value;
-}
-
-std::string attribute(const spool::Attributes& attributes, const char* name) {
-  const auto found = attributes.find(name);
-  return found == attributes.end() ? std::string() : found->second;
 }
 
 spool::Envelope envelope_of(const receive::KeptMessage& message, WallTime now) {
@@ -134,22 +130,14 @@ struct KeptMail::Door {
   std::unique_ptr<deliver::Target> target;
   bool is_ready = false;
   bool soft_bounce = false;
-  std::size_t breaker = 0;
-  bool has_taken = false;
-  std::size_t refused_first = 0;
-
-  bool is_at_fault() const { return breaker != 0 && !has_taken && refused_first >= breaker; }
-  void note(const Reply& said) {
-    has_taken = has_taken || said.is_positive();
-    if (said.is_permanent()) ++refused_first;
-  }
+  deliver::Breaker breaker{0};
 };
 
-KeptMail::KeptMail(std::string directory, Duration lifetime, Targets targets, receive::BounceKeeper& bounces,
+KeptMail::KeptMail(std::string directory, Duration lifetime, Ways ways, receive::BounceKeeper& bounces,
                    net::Network& network, net::Worker& disk, FileOps& files, Log& log, Stop& stop)
     : directory_(std::move(directory)),
       lifetime_(lifetime),
-      ways_(std::move(targets)),
+      ways_(std::move(ways)),
       bounces_(bounces),
       network_(network),
       disk_(disk),
@@ -209,14 +197,16 @@ Task<bool> KeptMail::next_few() {
 }
 
 Task<bool> KeptMail::try_one(queue::Letter letter) {
-  const auto provider = attribute(letter.message.envelope().attributes, k_provider);
+  const auto provider = provider_of(letter);
   if (!is_for_this_run(provider)) co_return true;
   queue::Attempt attempt;
   attempt.id = letter.id;
   Door* door = co_await door_for(provider);
-  if (door == nullptr)
+  if (!ways_.targets.contains(provider))
+    attempt.trouble = "no provider is configured any more whose mail this is";
+  else if (door == nullptr)
     attempt.trouble = "the local target is not ready";
-  else if (door->is_at_fault())
+  else if (door->breaker.is_broken())
     attempt.trouble = "the local target refuses everything";
   else
     co_await offer(*door, letter, attempt);
@@ -226,21 +216,35 @@ Task<bool> KeptMail::try_one(queue::Letter letter) {
   co_return true;
 }
 
+// Whose target it is for; empty where no provider has to do with it any more.
+std::string KeptMail::provider_of(const queue::Letter& letter) const {
+  const auto& envelope = letter.message.envelope();
+  auto named = attribute(envelope.attributes, k_provider);
+  if (ways_.targets.contains(named)) return named;
+  for (const auto place : letter.waiting) {
+    const auto rcpt = rcpt_of(envelope.recipients[place]);
+    const auto domain = smtp::canonical_domain(rcpt ? rcpt->forward_path.mailbox.domain : std::string());
+    if (!domain) continue;
+    const auto found = ways_.providers.find(*domain);
+    if (found != ways_.providers.end()) return found->second;
+  }
+  return {};
+}
+
 bool KeptMail::is_for_this_run(const std::string& provider) const {
-  const auto way = ways_.find(provider);
-  return way == ways_.end() || way->second.has_value();
+  const auto way = ways_.targets.find(provider);
+  return way == ways_.targets.end() || way->second.has_value();
 }
 
 // Asked once in a run; no value where it is not ready.
-Task<KeptMail::Door*> KeptMail::door_for(const std::string& provider) {
-  const std::string name = ways_.count(provider) > 0 ? provider : std::string();
+Task<KeptMail::Door*> KeptMail::door_for(const std::string& name) {
   const auto known = doors_.find(name);
   if (known != doors_.end()) co_return known->second->is_ready ? known->second.get() : nullptr;
   Door& door = *doors_.emplace(name, std::make_unique<Door>()).first->second;
-  const auto way = ways_.find(name);
-  if (way == ways_.end() || !way->second) co_return nullptr;
+  const auto way = ways_.targets.find(name);
+  if (way == ways_.targets.end() || !way->second) co_return nullptr;
   door.soft_bounce = way->second->soft_bounce;
-  door.breaker = way->second->breaker;
+  door.breaker = deliver::Breaker(way->second->breaker);
   door.target = deliver::make_target(way->second->target, network_, files_, log_, stop_);
   const auto ready = co_await door.target->ready();
   door.is_ready = ready.has_value();
@@ -260,7 +264,7 @@ Task<> KeptMail::offer(Door& door, queue::Letter& letter, queue::Attempt& attemp
       (said.is_permanent() ? attempt.failed : attempt.put_off).push_back({place, std::move(said)});
   };
   const auto answer_all = [&](const Reply& said) {
-    door.note(said);
+    door.breaker.note(said);
     for (const auto place : letter.waiting) answer(place, said);
   };
   if (!reply.is_positive()) co_return answer_all(reply);
@@ -288,7 +292,7 @@ Task<> KeptMail::offer(Door& door, queue::Letter& letter, queue::Attempt& attemp
   if (!is_whole) co_return co_await target.abandon();
   const auto replies = co_await target.finish();
   for (std::size_t i = 0; i < accepted.size() && i < replies.size(); ++i) answer(accepted[i], replies[i]);
-  if (!replies.empty()) door.note(replies.front());
+  if (!replies.empty()) door.breaker.note(replies.front());
 }
 
 Task<bool> KeptMail::pass(deliver::Target& target, queue::Letter& letter, queue::Attempt& attempt) {

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "deliver/breaker.hpp"
 #include "deliver/target.hpp"
 #include "net/worker.hpp"
 #include "queue/queue.hpp"
@@ -48,14 +49,19 @@ class KeptMail {
   struct Way {
     deliver::TargetOptions target;
     bool soft_bounce = false;  ///< a refusal for good is one for now
-    std::size_t breaker = 5;   ///< so many of those, before it takes anything, are the target's own fault; 0: never
+    std::size_t breaker = 5;   ///< as deliver::Breaker has it
   };
-  /// By provider, no value for one that this run is not for: its mail stays as it is. Under "" the one for mail of
-  /// providers that are no longer configured.
-  using Targets = std::map<std::string, std::optional<Way>>;
+  struct Ways {
+    /// By provider, no value for one that this run is not for: its mail stays as it is. Under "" the one for mail that
+    /// is nobody's any more; without it such mail waits.
+    std::map<std::string, std::optional<Way>> targets;
+    /// By domain, in canonical form: whose mail it is where the provider that it came from is no longer configured, or
+    /// has another name now.
+    std::map<std::string, std::string> providers;
+  };
 
-  KeptMail(std::string directory, Duration lifetime, Targets targets, receive::BounceKeeper& bounces,
-           net::Network& network, net::Worker& disk, FileOps& files, Log& log, Stop& stop);
+  KeptMail(std::string directory, Duration lifetime, Ways ways, receive::BounceKeeper& bounces, net::Network& network,
+           net::Worker& disk, FileOps& files, Log& log, Stop& stop);
   ~KeptMail();
 
   /// Opens the folder, where there is one, and clears what a crash left. Blocks.
@@ -75,14 +81,15 @@ class KeptMail {
   net::Task<Result<void>> settle(const queue::Attempt& attempt);
   net::Task<> tell_senders();
   Result<void> record_bounce(queue::Notice& notice);
+  std::string provider_of(const queue::Letter& letter) const;
   bool is_for_this_run(const std::string& provider) const;
-  net::Task<Door*> door_for(const std::string& provider);
+  net::Task<Door*> door_for(const std::string& name);
   bool has_failed(const Error& error);
   void count(const queue::Letter& letter, const queue::Attempt& attempt);
 
   const std::string directory_;
   const Duration lifetime_;
-  const Targets ways_;
+  const Ways ways_;
   receive::BounceKeeper& bounces_;
   net::Network& network_;
   net::Worker& disk_;

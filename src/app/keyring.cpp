@@ -27,6 +27,11 @@ void Keyring::read_ahead(const TlsSettings& tls, const LoginSettings& login) {
   if (login.password && !place_of(*login.password).empty()) static_cast<void>(password(*login.password));
 }
 
+void Keyring::read_ahead(const WaySettings& way) {
+  const auto& secret = way.proxy_password;
+  if (secret && !place_of(*secret).empty()) static_cast<void>(password(*secret));
+}
+
 Result<std::shared_ptr<net::TlsContext>> Keyring::context(const TlsSettings& tls) {
   if (tls.policy == client::TlsPolicy::none) return std::shared_ptr<net::TlsContext>();
   std::vector<std::string> key{tls.ca_file, tls.client_certificate, tls.client_key};

@@ -19,6 +19,7 @@ class Keyring {
 
   /// Reads what needs no command. What is wrong with it is said when it is asked for.
   void read_ahead(const TlsSettings& tls, const LoginSettings& login);
+  void read_ahead(const WaySettings& way);
 
   /// Errors: those of net::TlsContext::client().
   Result<std::shared_ptr<net::TlsContext>> context(const TlsSettings& tls);

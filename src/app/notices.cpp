@@ -17,17 +17,13 @@ namespace {
 
 using net::Task;
 using smtp::Reply;
+using spool::attribute;
 using How = queue::Queue::NoticeOutcome::How;
 using About = queue::Notice::About;
 
 constexpr std::size_t k_at_once = 100;
 constexpr std::size_t k_small_piece = 4096;
 constexpr std::size_t k_piece = std::size_t{64} * 1024;  // also the most of a header that is returned
-
-std::string attribute(const spool::Attributes& attributes, const std::string& name) {
-  const auto found = attributes.find(name);
-  return found == attributes.end() ? std::string() : found->second;
-}
 
 // The message's header, as much of it as a notice returns; whole lines. The reader is at the message's first byte
 // again.

@@ -27,6 +27,15 @@ send::FlushTally sum(send::FlushTally a, const send::FlushTally& b) {
   return a;
 }
 
+// Makes nothing that is not there.
+std::uint64_t count_held_in(const std::string& directory) {
+  auto& files = system_files();
+  const auto held = files.open_dir(directory + "/held");
+  const auto names = held ? files.list(held->get()) : fail(held.error());
+  if (!names) return 0;
+  return static_cast<std::uint64_t>(std::count_if(names->begin(), names->end(), spool::Store::is_id));
+}
+
 SessionReport begun(WallTime now) {
   SessionReport report;
   report.session = net::hex(net::random_octets(6));
@@ -36,13 +45,12 @@ SessionReport begun(WallTime now) {
 
 }  // namespace
 
-// Makes nothing that is not there.
 std::uint64_t count_waiting(const Settings& settings) {
-  auto& files = system_files();
-  const auto held = files.open_dir(queue::directory_in(settings.state_dir) + "/held");
-  const auto names = held ? files.list(held->get()) : fail(held.error());
-  if (!names) return 0;
-  return static_cast<std::uint64_t>(std::count_if(names->begin(), names->end(), spool::Store::is_id));
+  return count_held_in(queue::directory_in(settings.state_dir));
+}
+
+std::uint64_t count_untold(const Settings& settings) {
+  return count_held_in(settings.state_dir + "/bounces");
 }
 
 Outbound::Outbound(const Settings& settings, bool all, Keyring& keyring, net::Network& network, net::Worker& disk,
@@ -65,7 +73,7 @@ Task<bool> Outbound::prepare() {
   Result<void> ready;
   std::function<void()> work = [&] { ready = open_and_look(); };
   co_await disk_.run(std::move(work));
-  if (!ready) end(Outcome::state, ready.error().text);
+  if (!ready) end_for(ready.error());
   co_return ready.has_value();
 }
 
@@ -95,13 +103,25 @@ Task<bool> Outbound::load() {
   if (!options_) {
     auto options = plan_flush(settings_, keyring_);
     if (!options) {
-      co_await cannot_send(Outcome::config, "[outbound]: " + options.error().text);
+      co_await cannot_send(Outcome::config, Cause::configuration, "[outbound]: " + options.error().text);
       co_return false;
     }
     options_ = std::move(*options);
     options_->all = all_;
+    options_->server.line_due = line_due_;
+    begin_budget();
   }
   co_return true;
+}
+
+// Once for all flushes of the run.
+void Outbound::begin_budget() {
+  auto budget = settings_.line.budget;
+  for (const auto& provider : settings_.providers) {
+    if (goes_over(provider.name)) budget = provider.budget;
+  }
+  if (budget.time) options_->until = network_.clock().now() + *budget.time;
+  options_->max_bytes = budget.bytes;
 }
 
 Task<> Outbound::send() {
@@ -136,24 +156,24 @@ Task<> Outbound::speak_alone(const FetchPlan& plan) {
   if (!has_something()) co_return;
   auto opened = co_await client::open(network_, plan.server, log_, stop_);
   if (!opened) {
-    co_await not_reached(opened.error().outcome, opened.error().text);
+    co_await not_reached(opened.error().outcome, opened.error().cause, opened.error().text);
     co_return;
   }
   const auto said = co_await speak(opened->session);
   if (said) co_await opened->session.quit(k_farewell);
 }
 
-Task<> Outbound::not_reached(Outcome outcome, const std::string& why) {
+Task<> Outbound::not_reached(Outcome outcome, Cause cause, const std::string& why) {
   if (!has_something()) co_return;
   has_spoken_ = true;
   // What the flush does not know of (contract) means that there was no connection for it.
   const bool is_known = outcome == Outcome::auth || outcome == Outcome::tls || outcome == Outcome::config;
-  co_await cannot_send(is_known ? outcome : Outcome::unavailable, why);
+  co_await cannot_send(is_known ? outcome : Outcome::unavailable, cause, why);
 }
 
 // Nothing goes out now, and what is too old for another try has failed.
-Task<> Outbound::cannot_send(Outcome outcome, const std::string& why) {
-  end(outcome, why);
+Task<> Outbound::cannot_send(Outcome outcome, Cause cause, const std::string& why) {
+  end(outcome, why, cause);
   Result<std::uint64_t> expired = 0;
   std::function<void()> work = [&] {
     expired = queue_->expire(smtp::Reply(451, "4.4.1 not sent: " + why));
@@ -161,7 +181,7 @@ Task<> Outbound::cannot_send(Outcome outcome, const std::string& why) {
     static_cast<void>(queue_->not_tried(why));
   };
   co_await disk_.run(std::move(work));
-  if (!expired) co_return end(Outcome::state, expired.error().text);
+  if (!expired) co_return end_for(expired.error());
   sent().bounced += *expired;
 }
 
@@ -171,7 +191,7 @@ Task<> Outbound::send_what_came_meanwhile() {
   Result<void> looked;
   std::function<void()> work = [&] { looked = look(); };
   co_await disk_.run(std::move(work));
-  if (!looked) co_return end(Outcome::state, looked.error().text);
+  if (!looked) co_return end_for(looked.error());
   if (has_due_) co_await send();
 }
 
@@ -179,10 +199,10 @@ Task<> Outbound::tell_senders() {
   // What cannot be written down would be said again.
   if (report_.outcome == Outcome::state) co_return;
   const auto due = queue_->has_notices_due(all_);
-  if (!due) co_return end(Outcome::state, due.error().text);
+  if (!due) co_return end_for(due.error());
   if (!*due) co_return;
   const auto target = plan_target(settings_, settings_.deliver, keyring_);
-  if (!target) co_return end(Outcome::config, "[deliver]: " + target.error().text);
+  if (!target) co_return end(Outcome::config, "[deliver]: " + target.error().text, Cause::configuration);
   NoticeOptions options;
   options.all = all_;
   options.whole_message = outbound_.bounce_whole_message;
@@ -192,7 +212,7 @@ Task<> Outbound::tell_senders() {
     end(Outcome::deferred, "a sender cannot be told of a failure, and the message stays in the queue: " + told.why);
   }
   if (told.put_off > 0) end(Outcome::deferred, "a notice to a sender waits for the local target: " + told.why);
-  if (told.state_error) end(Outcome::state, told.state_error->text);
+  if (told.state_error) end_for(*told.state_error);
 }
 
 // What somebody has to look at is never passed over in silence; what this run has found is its outcome, too.
@@ -207,7 +227,7 @@ Task<> Outbound::say_what_is_stuck() {
   Result<void> warned;
   std::function<void()> work = [&] { warned = warn_of_what_stays(); };
   co_await disk_.run(std::move(work));
-  if (!warned) end(Outcome::state, warned.error().text);
+  if (!warned) end_for(warned.error());
 }
 
 Result<void> Outbound::warn_of_what_stays() {
@@ -243,19 +263,34 @@ Outbound::OnProgress Outbound::shown() {
 }
 
 void Outbound::add(const send::FlushReport& flushed) {
+  options_->used_bytes += flushed.bytes_on_line;
   report_.connections += flushed.connections;
   if (!report_.tls) report_.tls = flushed.tls;
   if (!report_.auth) report_.auth = flushed.auth;
   if (flushed.outcome == Outcome::no_mail) return;
   sent() = sum(sent(), flushed.tally);
-  end(flushed.outcome, flushed.text);
+  end(flushed.outcome, flushed.text, flushed.cause);
 }
 
-void Outbound::end(Outcome outcome, const std::string& text) {
+void Outbound::end(Outcome outcome, const std::string& text, Cause cause) {
   sent();
   if (outcome < report_.outcome) return;
-  if (outcome > report_.outcome || report_.text.empty()) report_.text = text;
+  if (outcome > report_.outcome || report_.text.empty()) {
+    report_.text = text;
+    report_.cause = cause;
+  }
   report_.outcome = outcome;
+}
+
+void Outbound::end_for(const Error& error) {
+  end(Outcome::state, error.text, cause_of_state(error));
+}
+
+// Whose keys may have to be changed.
+Scene Outbound::scene() const {
+  if (outbound_.to == OutboundSettings::To::smart_host)
+    return {With::smart_host, "[outbound]", outbound_.endpoint.port};
+  return {With::provider, "[provider." + outbound_.provider + "]", 0};
 }
 
 std::optional<SessionReport> Outbound::report() const {
@@ -263,6 +298,7 @@ std::optional<SessionReport> Outbound::report() const {
   SessionReport report = report_;
   const bool is_unsaid = report.outcome == Outcome::deferred && report.text.empty();
   if (is_unsaid) report.text = "some mail was put off; it stays in the queue";
+  report.remedy = remedy(report.outcome, report.cause, scene(), report.text);
   report.seconds = std::chrono::duration<double>(network_.clock().now() - begun_).count();
   return report;
 }

@@ -6,6 +6,7 @@
 
 #include "app/fetch.hpp"
 #include "app/keyring.hpp"
+#include "app/remedy.hpp"
 #include "app/settings.hpp"
 #include "net/worker.hpp"
 #include "queue/queue.hpp"
@@ -15,6 +16,8 @@ namespace odmr::app {
 
 /// Messages that wait in the queue of the state directory; 0 too where there is none. For a run without [outbound].
 std::uint64_t count_waiting(const Settings& settings);
+/// Messages of which a sender has still to be told that they came to nothing; as above.
+std::uint64_t count_untold(const Settings& settings);
 
 /// The outbound half of a run: the queue goes out through the smart host, or over a provider's connection, and what
 /// came to nothing is told to its senders. Its parts run one after the other; each may be called again, and what they
@@ -33,6 +36,9 @@ class Outbound final : public BeforeTurn {
   /// something to send.
   net::Task<bool> prepare();
 
+  /// The line may still be coming up until then (client::Server::line_due).
+  void expect_line(TimePoint due) { line_due_ = due; }
+
   /// Sends what is due to the smart host; nothing where the provider is the way out.
   net::Task<> send();
 
@@ -43,7 +49,7 @@ class Outbound final : public BeforeTurn {
   /// The same on a connection without ATRN: where the provider is not asked for mail, or cannot be.
   net::Task<> speak_alone(const FetchPlan& plan);
   /// What was meant for the provider's connection waits, since there was none.
-  net::Task<> not_reached(Outcome outcome, const std::string& why);
+  net::Task<> not_reached(Outcome outcome, Cause cause, const std::string& why);
 
   /// Bounces of mail received in this run, and whatever was submitted since: send() again.
   net::Task<> send_what_came_meanwhile();
@@ -60,12 +66,15 @@ class Outbound final : public BeforeTurn {
   Result<void> open_and_look();
   Result<void> look();
   net::Task<bool> load();
-  net::Task<> cannot_send(Outcome outcome, const std::string& why);
+  void begin_budget();
+  net::Task<> cannot_send(Outcome outcome, Cause cause, const std::string& why);
   Result<void> warn_of_what_stays();
   send::FlushTally& sent();
   OnProgress shown();
   void add(const send::FlushReport& flushed);
-  void end(Outcome outcome, const std::string& text);
+  void end(Outcome outcome, const std::string& text, Cause cause = Cause::unknown);
+  void end_for(const Error& error);
+  Scene scene() const;
 
   const Settings& settings_;
   const OutboundSettings& outbound_;
@@ -80,6 +89,7 @@ class Outbound final : public BeforeTurn {
   Stop& stop_;
   std::optional<send::FlushOptions> options_;
   std::optional<queue::Queue> queue_;
+  TimePoint line_due_ = TimePoint::min();
   bool has_due_ = false;
   bool has_spoken_ = false;
 };

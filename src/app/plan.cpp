@@ -27,6 +27,30 @@ Result<std::shared_ptr<const client::Login>> load_login(const LoginSettings& set
   return login;
 }
 
+// The proxy's password is for whoever goes that way.
+Result<net::Way> load_way(const WaySettings& settings, Keyring& keyring) {
+  net::Way way = settings.way;
+  if (!way.proxy || !settings.proxy_password) return way;
+  auto secret = keyring.password(*settings.proxy_password);
+  if (!secret) return fail(secret.error());
+  way.proxy =
+      std::make_shared<net::Proxy>(net::Proxy{way.proxy->host, way.proxy->port, way.proxy->user, std::move(*secret)});
+  return way;
+}
+
+template <class Size>
+Size smaller_limit(Size a, Size b) {
+  return a == 0 || (b != 0 && b < a) ? b : a;
+}
+
+// What a metered line allows acts as the limits do that are always there.
+void add_budget(const BudgetSettings& budget, FetchPlan& plan) {
+  auto& limits = plan.limits;
+  if (budget.time && (!limits.session_time || *budget.time < *limits.session_time)) limits.session_time = budget.time;
+  limits.session_size = smaller_limit(limits.session_size, budget.bytes);
+  plan.largest_for_now = budget.message_size;
+}
+
 Result<client::Server> server_of(const Settings& settings, const net::Endpoint& endpoint, const TlsSettings& tls,
                                  const LoginSettings& login, Keyring& keyring) {
   client::Server server;
@@ -64,6 +88,11 @@ Result<FetchPlan> plan_fetch(const Settings& settings, const ProviderSettings& p
   auto server = server_of(settings, provider.endpoint, provider.tls, provider.login, keyring);
   if (!server) return fail(server.error());
   plan.server = std::move(*server);
+  auto way = load_way(provider.way, keyring);
+  if (!way) return fail(way.error());
+  plan.server.alternatives = provider.alternatives;
+  plan.server.endpoint.way = *way;
+  for (auto& one : plan.server.alternatives) one.way = *way;
   plan.domains = provider.domains;
   plan.atrn_all = provider.atrn_all;
   plan.max_sessions = provider.max_sessions;
@@ -72,9 +101,11 @@ Result<FetchPlan> plan_fetch(const Settings& settings, const ProviderSettings& p
   plan.target = std::move(*target);
   plan.timeouts = settings.timeouts;
   plan.limits = settings.limits;
+  add_budget(provider.budget, plan);
   plan.soft_bounce = provider.deliver.soft_bounce;
   plan.breaker = provider.deliver.breaker;
   plan.keeps_deferred = provider.deliver.keeps_deferred;
+  plan.deliver_table = provider.deliver.table;
   plan.mend_stray_newlines = provider.mend_stray_newlines;
   plan.certificate = digest_of(provider.tls.client_certificate);
   return plan;
@@ -98,16 +129,20 @@ Result<deliver::TargetOptions> plan_target(const Settings& settings, const Deliv
 Result<send::FlushOptions> plan_flush(const Settings& settings, Keyring& keyring) {
   const auto& outbound = *settings.outbound;
   send::FlushOptions options;
+  auto way = load_way(outbound.way, keyring);
+  if (!way) return fail(way.error());
   if (outbound.to == OutboundSettings::To::smart_host) {
     auto server = server_of(settings, outbound.endpoint, outbound.tls, outbound.login, keyring);
     if (!server) return fail(server.error());
     options.server = std::move(*server);
+    options.server.endpoint.way = *way;
   }
   if (outbound.pop_before_smtp) {
     const auto& pop = *outbound.pop_before_smtp;
     auto server = server_of(settings, pop.endpoint, pop.tls, pop.login, keyring);
     if (!server) return fail(server.error());
     options.pop_before_smtp = send::PopBeforeSmtp{std::move(*server)};
+    options.pop_before_smtp->server.endpoint.way = *way;
   }
   options.max_connections = outbound.max_connections;
   options.lifetime = outbound.lifetime;

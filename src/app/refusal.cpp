@@ -50,9 +50,18 @@ class Words {
   std::string text_;
 };
 
+// Where, and as whom we come: a provider may know customers by their address.
+void add_way(const net::Endpoint& endpoint, Words& said) {
+  said.add(endpoint.text());
+  said.add(std::to_string(static_cast<int>(endpoint.way.ip)));
+  said.add(endpoint.way.source_address);
+  said.add(endpoint.way.proxy ? endpoint.way.proxy->text() : std::string());
+}
+
 std::string digest_of(const FetchPlan& plan, const std::string& salt) {
   Words said;
-  said.add(plan.server.endpoint.text());
+  add_way(plan.server.endpoint, said);
+  for (const auto& other : plan.server.alternatives) add_way(other, said);
   said.add(plan.server.hostname);
   said.add(std::to_string(static_cast<int>(plan.server.tls)));
   said.add(plan.certificate);
@@ -103,6 +112,10 @@ std::optional<Refusal> remembered_refusal(const std::vector<SessionReceipt>& ans
   if (now < last.end->time || now >= until) return std::nullopt;
   if (!is_same(last.end->fingerprint)) return std::nullopt;
   return Refusal{last.end->outcome, last.end->text, last.end->time, until};
+}
+
+Cause cause_of(const Refusal& refusal) {
+  return refusal.outcome == Outcome::auth ? Cause::login_refused : Cause::atrn_refused;
 }
 
 std::string why_not_tried(const Refusal& refusal, WallTime now) {

@@ -35,6 +35,9 @@ std::optional<Refusal> remembered_refusal(const std::vector<journal::SessionRece
                                           const std::function<bool(const std::string& fingerprint)>& is_same,
                                           const RetrySettings& retry, WallTime now);
 
+/// As what a session that is not tried is shown.
+Cause cause_of(const Refusal& refusal);
+
 /// "not tried: the login failed 20 s ago (…); tried again after 10:05:12, or with --force"
 std::string why_not_tried(const Refusal& refusal, WallTime now);
 

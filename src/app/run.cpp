@@ -3,16 +3,19 @@
 #include <algorithm>
 #include <asio/co_spawn.hpp>
 #include <asio/io_context.hpp>
+#include <map>
 #include <utility>
 
 #include "app/bounces.hpp"
 #include "app/confinement.hpp"
+#include "app/dialled_line.hpp"
 #include "app/foreign_queue.hpp"
 #include "app/journal_place.hpp"
 #include "app/kept_mail.hpp"
 #include "app/outbound.hpp"
 #include "app/plan.hpp"
 #include "app/refusal.hpp"
+#include "app/remedy.hpp"
 #include "app/run_as.hpp"
 #include "app/signal_stop.hpp"
 #include "app/state_dir.hpp"
@@ -32,7 +35,7 @@ bool is_named(const std::vector<std::string>& names, const std::string& name) {
   return names.empty() || std::find(names.begin(), names.end(), name) != names.end();
 }
 
-SessionReport report_without_connection(const std::optional<std::string>& provider, Outcome outcome,
+SessionReport report_without_connection(const std::optional<std::string>& provider, Outcome outcome, Cause cause,
                                         const std::string& text) {
   SessionReport report;
   report.session = net::hex(net::random_octets(6));
@@ -40,12 +43,15 @@ SessionReport report_without_connection(const std::optional<std::string>& provid
   report.outcome = outcome;
   report.started = std::chrono::system_clock::now();
   report.text = text;
+  report.cause = cause;
+  report.remedy = remedy(outcome, cause, Scene{With::state, "[provider." + provider.value_or("NAME") + "]", 0}, text);
   return report;
 }
 
 class Run {
  public:
-  Run(const Settings& settings, const RunOptions& options, config::RunCommand command, RunObserver& observer, Log& log)
+  Run(const Settings& settings, const RunOptions& options, const Result<confine::Helper>& helper,
+      config::RunCommand command, RunObserver& observer, Log& log)
       : settings_(settings),
         options_(options),
         observer_(observer),
@@ -58,7 +64,8 @@ class Run {
         bounces_(settings.state_dir + "/bounces", system_files(), network_.clock()),
         shelf_(kept_mail_in(settings.state_dir), *disk_, system_files(), network_.clock()),
         signals_(loop_, network_.clock(), stop_, settings.stop_grace, log, options.is_supervised),
-        pulse_(network_.clock().alarm([this] { beat(); })) {}
+        pulse_(network_.clock().alarm([this] { beat(); })),
+        line_(settings.line, helper, *commands_, network_.clock(), log, stop_) {}
 
   Outcome run() {
     if (!lock()) return worst_;
@@ -66,6 +73,7 @@ class Run {
     read_ahead();
     if (!shut_in()) return worst_;
     if (!plans_.empty() && !open_journal()) plans_.clear();
+    if (!plans_.empty()) recall_refusals();
     if (settings_.outbound && !options_.receive_only) prepare_outbound();
     if (!settings_.outbound && !options_.receive_only) warn_of_mail_that_waits();
     beat();
@@ -95,7 +103,8 @@ class Run {
     }
     const bool is_locked = taken.error().code == Errc::busy;
     const std::string text = is_locked ? "another run works on " + settings_.state_dir : taken.error().text;
-    cannot_begin(is_locked ? Outcome::locked : Outcome::state, text);
+    cannot_begin(is_locked ? Outcome::locked : Outcome::state,
+                 is_locked ? Cause::locked : cause_of_state(taken.error()), text);
     return false;
   }
 
@@ -107,12 +116,12 @@ class Run {
     options.receipts = settings_.journal.receipts;
     auto opened = journal::Journal::open(options, loop_.get_executor(), *disk_, network_.clock(), log_);
     if (opened) journal_ = std::move(*opened);
-    const auto kept = opened ? open_kept_mail() : Result<void>(fail(opened.error()));
-    if (kept) return true;
-    for (const auto& plan : plans_) {
-      ended(report_without_connection(plan->provider, Outcome::state,
-                                      "the journal cannot be used: " + kept.error().text));
-    }
+    const auto kept = opened ? open_kept_mail() : Result<void>();
+    if (opened && kept) return true;
+    const auto why = opened ? "kept mail cannot be worked on: " + kept.error().text
+                            : "the journal cannot be used: " + opened.error().text;
+    const Cause cause = cause_of_state(opened ? kept.error() : opened.error());
+    for (const auto& plan : plans_) ended(report_without_connection(plan->provider, Outcome::state, cause, why));
     return false;
   }
 
@@ -124,25 +133,37 @@ class Run {
     return journal_->settle_kept([this](const std::string& id) { return kept_mail_->has(id); });
   }
 
-  KeptMail::Targets ways_of_kept_mail() const {
-    KeptMail::Targets ways;
-    for (const auto& provider : settings_.providers) ways.emplace(provider.name, std::nullopt);
+  KeptMail::Ways ways_of_kept_mail() const {
+    KeptMail::Ways ways;
+    for (const auto& provider : settings_.providers) {
+      ways.targets.emplace(provider.name, std::nullopt);
+      for (const auto& domain : provider.domains) ways.providers.emplace(domain, provider.name);
+    }
     for (const auto& plan : plans_) {
       const KeptMail::Way way{plan->target, plan->soft_bounce, plan->breaker};
-      ways.emplace(std::string(), way);
-      ways[plan->provider] = way;
+      if (has_one_target()) ways.targets.emplace(std::string(), way);
+      ways.targets[plan->provider] = way;
     }
     return ways;
   }
 
-  void cannot_begin(Outcome outcome, const std::string& text) {
+  bool has_one_target() const {
+    const auto& first = settings_.providers.front().deliver;
+    return std::all_of(settings_.providers.begin(), settings_.providers.end(), [&](const ProviderSettings& one) {
+      const auto& deliver = one.deliver;
+      return deliver.kind == first.kind && deliver.endpoint.text() == first.endpoint.text() &&
+             deliver.directory == first.directory;
+    });
+  }
+
+  void cannot_begin(Outcome outcome, Cause cause, const std::string& text) {
     bool is_said = false;
     for (const auto& provider : settings_.providers) {
       if (options_.send_only || !is_named(options_.providers, provider.name)) continue;
-      ended(report_without_connection(provider.name, outcome, text));
+      ended(report_without_connection(provider.name, outcome, cause, text));
       is_said = true;
     }
-    if (!is_said) ended(report_without_connection(std::nullopt, outcome, text));
+    if (!is_said) ended(report_without_connection(std::nullopt, outcome, cause, text));
   }
 
   void plan_fetches() {
@@ -154,7 +175,7 @@ class Run {
         plans_.push_back(std::make_unique<FetchPlan>(std::move(*plan)));
       } else {
         // No session came about for which the provider could be named (contract).
-        ended(report_without_connection(std::nullopt, Outcome::config,
+        ended(report_without_connection(std::nullopt, Outcome::config, Cause::configuration,
                                         "[provider." + provider.name + "]: " + plan.error().text));
       }
     }
@@ -163,9 +184,13 @@ class Run {
   // What may be needed later, and cannot be read then.
   void read_ahead() {
     keyring_.read_ahead(settings_.deliver.tls, settings_.deliver.login);
-    for (const auto& provider : settings_.providers) keyring_.read_ahead(provider.tls, provider.login);
+    for (const auto& provider : settings_.providers) {
+      keyring_.read_ahead(provider.tls, provider.login);
+      keyring_.read_ahead(provider.way);
+    }
     if (!settings_.outbound) return;
     keyring_.read_ahead(settings_.outbound->tls, settings_.outbound->login);
+    keyring_.read_ahead(settings_.outbound->way);
     const auto& pop = settings_.outbound->pop_before_smtp;
     if (pop) keyring_.read_ahead(pop->tls, pop->login);
   }
@@ -173,7 +198,7 @@ class Run {
   // No thread has begun yet, and no peer has said a word.
   bool shut_in() {
     if (const auto done = become_configured(settings_.run_as, log_); !done) {
-      cannot_begin(Outcome::config, "run_as: " + done.error().text);
+      cannot_begin(Outcome::config, Cause::configuration, "run_as: " + done.error().text);
       return false;
     }
     make_maildirs(settings_);
@@ -195,6 +220,13 @@ class Run {
               {{"messages", std::to_string(waiting)}, {"state_dir", settings_.state_dir}});
   }
 
+  void warn_of_senders_untold() {
+    const auto untold = count_untold(settings_);
+    if (untold == 0) return;
+    log_.warn("received mail came to nothing, and the configuration has no [outbound] to tell its senders by",
+              {{"messages", std::to_string(untold)}, {"state_dir", settings_.state_dir}});
+  }
+
   void warn_without_tls(client::TlsPolicy policy, const std::string& with) {
     if (policy != client::TlsPolicy::none && policy != client::TlsPolicy::if_available) return;
     log_.warn("tls is not required: mail and login may be read, or changed, on the way", {{"with", with}});
@@ -205,6 +237,54 @@ class Run {
   Task<> all() {
     if (kept_mail_ && !plans_.empty()) co_await hand_over_kept_mail();
     if (outbound_) can_send_ = co_await outbound_->prepare();
+    if (has_use_for_line()) co_await use_line();
+    if (can_send_) co_await tell_senders();
+    if (!settings_.outbound) warn_of_senders_untold();
+    if (outbound_) {
+      if (const auto report = outbound_->report()) ended(*report);
+    }
+  }
+
+  // A line that is dialled costs something.
+  bool has_use_for_line() const {
+    const bool has_mail = can_send_ && outbound_->has_something();
+    const bool has_asked =
+        std::any_of(plans_.begin(), plans_.end(), [this](const auto& one) { return is_asked(*one); });
+    return has_asked || has_mail || runs_command();
+  }
+  bool runs_command() const { return settings_.command && !options_.receive_only; }
+
+  Task<> use_line() {
+    const auto up = co_await line_.bring_up();
+    if (up)
+      co_await receive_and_send();
+    else
+      co_await not_up(up.error().text);
+    co_await line_.take_down();
+  }
+
+  // Nobody was asked for anything.
+  Task<> not_up(const std::string& why) {
+    for (const auto& plan : plans_) {
+      if (!is_asked(*plan)) continue;
+      auto report = report_without_connection(plan->provider, Outcome::unavailable, Cause::unknown, why);
+      report.session = plan->session_id;
+      journal_->note(receipt_of_end(report, report.started));
+      ended(report);
+    }
+    if (journal_) {
+      const auto kept = co_await journal_->flush();
+      static_cast<void>(kept);  // the log tells where it fails
+    }
+    if (can_send_) co_await outbound_->not_reached(Outcome::unavailable, Cause::unknown, why);
+    if (!runs_command()) co_return;
+    log_.error("[outbound] command: not run", {{"why", why}});
+    worst_ = worst(worst_, Outcome::unavailable);
+  }
+
+  Task<> receive_and_send() {
+    for (const auto& plan : plans_) plan->server.line_due = line_.due();
+    if (outbound_) outbound_->expect_line(line_.due());
     switch (settings_.order) {
       case Order::side_by_side: {
         std::vector<Task<>> both;
@@ -222,10 +302,8 @@ class Run {
         co_await send();
         break;
     }
-    if (can_send_) co_await finish_sending();
-    if (outbound_) {
-      if (const auto report = outbound_->report()) ended(*report);
-    }
+    // What the received mail left to send.
+    if (can_send_) co_await outbound_->send_what_came_meanwhile();
   }
 
   // First: it is older than what comes now.
@@ -245,19 +323,12 @@ class Run {
     co_await net::together(std::move(sessions));
   }
 
-  Task<> fetch_one(FetchPlan& plan) {
-    RefusalMemory memory(plan, answers_of(plan.provider));
-    if (const auto refusal = standing(memory, plan)) {
-      ended(report_not_tried(plan, *refusal));
-      co_await send_nevertheless(plan, *refusal);
+  Task<> fetch_one(const FetchPlan& plan) {
+    const auto refusal = refusals_.find(plan.provider);
+    if (refusal != refusals_.end()) {
+      co_await send_nevertheless(plan, refusal->second);
       co_return;
     }
-    plan.fingerprint = [&memory] { return memory.fingerprint(); };
-    co_await ask_for_mail(plan);
-    plan.fingerprint = nullptr;
-  }
-
-  Task<> ask_for_mail(const FetchPlan& plan) {
     OnProgress on_progress = [this, &plan](const receive::Tally& tally, std::uint64_t bytes) {
       observer_.on_receiving(plan.provider, tally, bytes);
     };
@@ -269,10 +340,24 @@ class Run {
     if (!carries_outbound) co_return;
     // Nobody to give mail to is no reason to keep what goes out.
     if (report.outcome == Outcome::local_down) co_await outbound_->speak_alone(plan);
-    co_await outbound_->not_reached(report.outcome, report.text);
+    co_await outbound_->not_reached(report.outcome, report.cause, report.text);
   }
 
   // --- what was refused a moment ago
+
+  // Before the line is up: a provider that is not tried is no reason to dial.
+  void recall_refusals() {
+    for (const auto& plan : plans_) {
+      auto& memory = memories_.try_emplace(plan->provider, *plan, answers_of(plan->provider)).first->second;
+      plan->fingerprint = [&memory] { return memory.fingerprint(); };
+      const auto refusal = standing(memory, *plan);
+      if (!refusal) continue;
+      refusals_.emplace(plan->provider, *refusal);
+      ended(report_not_tried(*plan, *refusal));
+    }
+  }
+
+  bool is_asked(const FetchPlan& plan) const { return !refusals_.contains(plan.provider); }
 
   std::vector<journal::SessionReceipt> answers_of(const std::string& provider) {
     auto answers = journal_ ? journal_->receipts().answers_of(provider, k_refusals_looked_at) : read_answers(provider);
@@ -298,8 +383,10 @@ class Run {
   }
 
   SessionReport report_not_tried(const FetchPlan& plan, const Refusal& refusal) {
-    auto report =
-        report_without_connection(plan.provider, refusal.outcome, why_not_tried(refusal, network_.clock().wall()));
+    const std::string why = why_not_tried(refusal, network_.clock().wall());
+    auto report = report_without_connection(plan.provider, refusal.outcome, cause_of(refusal), why);
+    const Scene scene{With::provider, "[provider." + plan.provider + "]", plan.server.endpoint.port};
+    report.remedy = remedy(report.outcome, report.cause, scene, why);
     report.not_before = refusal.until;
     return report;
   }
@@ -309,7 +396,7 @@ class Run {
     if (!can_send_ || !outbound_->goes_over(plan.provider)) co_return;
     if (refusal.outcome == Outcome::refused) co_await outbound_->speak_alone(plan);
     const std::string why = why_not_tried(refusal, network_.clock().wall());
-    co_await outbound_->not_reached(refusal.outcome, why);
+    co_await outbound_->not_reached(refusal.outcome, cause_of(refusal), why);
   }
 
   Task<> send() {
@@ -318,7 +405,7 @@ class Run {
       ways.push_back(outbound_->send());
       ways.push_back(send_without_turn());
     }
-    if (settings_.command && !options_.receive_only) ways.push_back(flush_other_queue());
+    if (runs_command()) ways.push_back(flush_other_queue());
     co_await net::together(std::move(ways));
   }
 
@@ -326,11 +413,13 @@ class Run {
   Task<> send_without_turn() {
     for (const auto& provider : settings_.providers) {
       if (!outbound_->goes_over(provider.name) || is_fetched(provider.name)) continue;
-      const auto plan = plan_fetch(settings_, provider, keyring_);
+      auto plan = plan_fetch(settings_, provider, keyring_);
+      if (plan) plan->server.line_due = line_.due();
       if (plan)
         co_await send_alone(*plan);
       else
-        co_await outbound_->not_reached(Outcome::config, "[provider." + provider.name + "]: " + plan.error().text);
+        co_await outbound_->not_reached(Outcome::config, Cause::configuration,
+                                        "[provider." + provider.name + "]: " + plan.error().text);
     }
   }
 
@@ -355,9 +444,8 @@ class Run {
     worst_ = worst(worst_, Outcome::deferred);
   }
 
-  // What the received mail left to send, and what senders have to be told.
-  Task<> finish_sending() {
-    co_await outbound_->send_what_came_meanwhile();
+  // By the local target, so without the line.
+  Task<> tell_senders() {
     co_await outbound_->tell_senders();
     co_await outbound_->say_what_is_stuck();
   }
@@ -383,9 +471,12 @@ class Run {
   Stop stop_;
   SignalStop signals_;
   std::unique_ptr<Alarm> pulse_;
+  DialledLine line_;
   std::optional<spool::DirectoryLock> lock_;
   std::unique_ptr<journal::Journal> journal_;
   std::vector<std::unique_ptr<FetchPlan>> plans_;
+  std::map<std::string, RefusalMemory> memories_;  // by provider
+  std::map<std::string, Refusal> refusals_;        // of providers that are not asked in this run
   std::optional<Outbound> outbound_;
   bool can_send_ = false;
   Outcome worst_ = Outcome::no_mail;
@@ -399,7 +490,7 @@ Outcome run(const Settings& settings, const RunOptions& options, RunObserver& ob
   config::RunCommand command = [helper](const confine::Command& argv, Duration patience) {
     return *helper ? (*helper)->output_of(argv, patience) : fail(helper->error());
   };
-  auto* run = new Run(settings, options, std::move(command), observer, log);
+  auto* run = new Run(settings, options, *helper, std::move(command), observer, log);
   return run->run();
 }
 

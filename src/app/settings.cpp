@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "app/host_port.hpp"
 #include "app/places.hpp"
 #include "app/run_as.hpp"
 #include "base/ascii.hpp"
@@ -102,32 +103,6 @@ LoginSettings read_login(const Table& table) {
 
 std::uint16_t read_port(const Table& table, std::uint16_t otherwise) {
   return static_cast<std::uint16_t>(table.integer("port", otherwise, {1, 65535}));
-}
-
-// "HOST", "HOST:PORT", "[ADDRESS]:PORT". No port where none is given.
-struct HostPort {
-  std::string host;
-  std::optional<std::uint16_t> port;
-};
-std::optional<HostPort> split_host_port(std::string_view text) {
-  HostPort out;
-  std::string_view after;
-  if (!text.empty() && text.front() == '[') {
-    const auto close = text.find(']');
-    if (close == std::string_view::npos) return std::nullopt;
-    out.host = text.substr(1, close - 1);
-    after = text.substr(close + 1);
-  } else {
-    const auto colon = std::min(text.find(':'), text.size());
-    out.host = text.substr(0, colon);
-    after = text.substr(colon);
-  }
-  if (out.host.empty()) return std::nullopt;
-  if (after.empty()) return out;
-  const auto port = after.front() == ':' ? parse_number(after.substr(1)) : std::nullopt;
-  if (!port || *port == 0 || *port > 65535) return std::nullopt;
-  out.port = static_cast<std::uint16_t>(*port);
-  return out;
 }
 
 // The host of "ADDRESS:PORT", where port 0 lets the system choose.
@@ -244,20 +219,43 @@ RetrySettings read_retry(const Table& table) {
   return retry;
 }
 
-ProviderSettings read_provider(const Table& table, const Table& deliver) {
+// One text, or a list of them.
+void read_hosts(const Table& table, ProviderSettings& provider) {
+  const std::uint16_t port = read_port(table, 366);
+  const auto written = table.text_or_texts("host");
+  if (!table.has("host")) table.fault("host", "missing; write host = \"odmr.example.net\"");
+  if (written && written->empty()) table.fault("host", "is empty; name the provider's server, or several");
+  std::vector<net::Endpoint> hosts;
+  for (const auto& one : written.value_or(std::vector<std::string>())) {
+    const auto where = split_host(one);
+    if (!where) {
+      table.fault("host", "\"" + one + "\" is no host; write HOST, HOST:PORT or [ADDRESS]:PORT");
+      continue;
+    }
+    hosts.push_back(net::Endpoint{where->host, where->port.value_or(port), {}, {}});
+    check_way(table, "host", where->host, provider.way);
+  }
+  if (hosts.empty()) return;
+  provider.endpoint = hosts.front();
+  provider.alternatives.assign(hosts.begin() + 1, hosts.end());
+}
+
+ProviderSettings read_provider(const Table& table, const Table& deliver, const BudgetSettings& of_line) {
   ProviderSettings provider;
   provider.name = table.name();
-  provider.endpoint.host = table.required_text("host", "odmr.example.net");
-  provider.endpoint.port = read_port(table, 366);
+  provider.way = read_way(table);
+  read_hosts(table, provider);
   provider.tls = read_tls(table, TlsPolicy::starttls);
   read_provider_login(table, provider);
   read_domains(table, provider);
   provider.atrn_all = table.boolean("atrn_all", false);
   provider.max_sessions = static_cast<std::uint64_t>(table.integer("max_sessions", 1000, {1, 1000000}));
   provider.mend_stray_newlines = table.choice<bool>("stray_newlines", {{"reject", false}, {"fix", true}}, false);
+  provider.budget = read_budget(table, of_line);
   provider.retry = read_retry(table);
   const auto own = table.table("deliver");
   provider.deliver = read_deliver(own.is_there() ? own : deliver);
+  if (own.is_there()) provider.deliver.table = "[provider." + provider.name + ".deliver]";
   return provider;
 }
 
@@ -313,6 +311,7 @@ void read_smart_host(const Table& table, const std::string& to, OutboundSettings
     return;
   }
   outbound.endpoint.host = where->host;
+  check_way(table, "to", where->host, outbound.way);
   // RFC 8314 3.3: 465 is TLS from the first byte on, RFC 6409 3.1: 587 is for submission.
   outbound.endpoint.port = where->port.value_or(outbound.tls.policy == TlsPolicy::implicit ? 465 : 587);
 }
@@ -330,7 +329,8 @@ void read_provider_as_smart_host(const Table& table, const std::string& to,
   } else {
     table.fault("to", "there are several providers; write which, such as to = \"provider:NAME\"");
   }
-  for (const char* key : {"tls", "ca_file", "pin", "client_certificate", "client_key", "user", "auth_as"}) {
+  for (const char* key : {"tls", "ca_file", "pin", "client_certificate", "client_key", "user", "auth_as", "ip",
+                          "source_address", "proxy"}) {
     if (table.has(key))
       table.fault(key, "mail goes over the provider's own connection, which has its own TLS and login");
   }
@@ -396,6 +396,7 @@ std::optional<CommandSettings> read_outbound_command(const Table& table) {
 
 void read_outbound(const Table& table, Settings& settings) {
   OutboundSettings outbound;
+  outbound.way = read_way(table);
   outbound.tls = read_tls(table, TlsPolicy::starttls);
   outbound.login = read_login(table);
   check_login(table, outbound.login, outbound.tls);
@@ -469,19 +470,6 @@ WatchSettings read_watch(const Table& table) {
   return watch;
 }
 
-// Tables of the contract whose work is still to come: they are checked, so that a configuration stays good.
-std::vector<std::string> read_what_is_to_come(const Table& root) {
-  std::vector<std::string> unused;
-  const auto note = [&](const Table& table) {
-    if (table.is_there()) unused.push_back("[" + table.name() + "]");
-    return table;
-  };
-  const auto line = note(root.table("line"));
-  line.command("up");
-  line.command("down");
-  return unused;
-}
-
 }  // namespace
 
 LogSettings read_log(const Table& log) {
@@ -511,6 +499,8 @@ Settings read_settings(config::Document& document) {
   settings.timeouts = read_timeouts(root.table("timeouts"));
   settings.limits = read_limits(root.table("limits"));
 
+  settings.line = read_line(root.table("line"));
+
   const Table deliver = root.table("deliver");
   const auto providers = root.tables("provider");
   const bool all_have_their_own =
@@ -522,13 +512,12 @@ Settings read_settings(config::Document& document) {
   if (providers.empty() && !outbound.is_there()) {
     root.fault("provider", "missing; there has to be one [provider.NAME] at least");
   }
-  for (const auto& table : providers) settings.providers.push_back(read_provider(table, deliver));
+  for (const auto& table : providers) settings.providers.push_back(read_provider(table, deliver, settings.line.budget));
   if (!has_own) settings.deliver = settings.providers.front().deliver;
   read_outbound(outbound, settings);
   read_submit(root.table("submit"), settings);
   settings.journal = read_journal(root.table("journal"));
   settings.watch = read_watch(root.table("watch"));
-  settings.unused = read_what_is_to_come(root);
   return settings;
 }
 

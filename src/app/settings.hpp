@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "app/line_settings.hpp"
 #include "app/places.hpp"
 #include "base/clock.hpp"
 #include "base/log.hpp"
@@ -43,6 +44,7 @@ struct DeliverSettings {
   Duration lifetime = std::chrono::hours(120);  ///< of mail that is kept so
   bool soft_bounce = false;
   std::size_t breaker = 5;
+  std::string table = "[deliver]";  ///< in which this stands, for who is told what to change
 };
 
 /// How long a provider that refused us is left alone: `refused`, twice as long after each further time, `longest` at
@@ -56,6 +58,9 @@ struct RetrySettings {
 struct ProviderSettings {
   std::string name;
   net::Endpoint endpoint;
+  std::vector<net::Endpoint> alternatives;  ///< further hosts, tried in turn
+  WaySettings way;
+  BudgetSettings budget;
   TlsSettings tls;
   LoginSettings login;
   std::vector<std::string> domains;  ///< canonical
@@ -73,6 +78,7 @@ struct OutboundSettings {
   To to = To::smart_host;
   std::string provider;  ///< by name; of `to` or of `auth_as`
   net::Endpoint endpoint;
+  WaySettings way;
   TlsSettings tls;
   LoginSettings login;  ///< of the smart host, `auth_as` followed
   struct PopBeforeSmtp {
@@ -163,13 +169,13 @@ struct Settings {
   DeliverSettings deliver;                  ///< where bounces of outbound mail go: [deliver], else the first provider's
   TimeoutSettings timeouts;
   LimitSettings limits;
+  LineSettings line;
   std::optional<OutboundSettings> outbound;
   std::optional<CommandSettings> command;
   Order order = Order::side_by_side;
   SubmitSettings submit;
   JournalSettings journal;
   WatchSettings watch;
-  std::vector<std::string> unused;  ///< tables that are understood, and that this version does nothing with
 };
 
 /// Reads everything; what is wrong is in the document's faults() afterwards, and the settings are worth nothing then.

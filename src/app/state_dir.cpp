@@ -1,5 +1,8 @@
 #include "app/state_dir.hpp"
 
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include "app/owner.hpp"
 #include "app/run_as.hpp"
 #include "spool/store.hpp"
@@ -8,18 +11,26 @@ namespace odmr::app {
 
 namespace {
 
-// What a bounce record may need (receive::BounceRecord), and more.
-constexpr std::uint64_t k_least_space = 128 * 1024;
-
 // What root makes in another's directory its owner could not work with.
 Result<void> refuse_root(const std::string& state_dir) {
   const auto other = other_owner_of(state_dir);
   if (!other) return fail(other.error());
   if (!*other) return {};
   const std::string user = std::to_string((*other)->user);
-  return fail(Errc::denied, state_dir + " belongs to user " + user +
-                                "; name that user in run_as, or run this as that user: sudo -u '#" + user +
-                                "' odmr run");
+  return fail(Errc::denied,
+              state_dir + " belongs to user " + user +
+                  "; name that user in run_as, or run this as that user: sudo -u '#" + user + "' odmr run",
+              Cause::state_of_another_user);
+}
+
+// Who is denied something in another's directory wants to know whose it is.
+Error whose(const std::string& state_dir, Error error) {
+  struct stat status {};
+  if (stat(state_dir.c_str(), &status) != 0 || status.st_uid == geteuid()) return error;
+  error.text += "; " + state_dir + " belongs to user " + std::to_string(status.st_uid) + ", and this is user " +
+                std::to_string(geteuid());
+  error.cause = Cause::state_of_another_user;
+  return error;
 }
 
 // Whether bounces could be kept shows now, before there is one.
@@ -46,7 +57,9 @@ Result<spool::DirectoryLock> take_state_dir(const Settings& settings) {
   }
   const auto acting = confine::ActingAs::begin(user);
   if (!acting) return fail(acting.error());
-  return take(settings.state_dir);
+  auto taken = take(settings.state_dir);
+  if (taken || taken.error().code != Errc::denied) return taken;
+  return fail(whose(settings.state_dir, taken.error()));
 }
 
 }  // namespace odmr::app

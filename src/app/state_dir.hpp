@@ -1,10 +1,15 @@
 #pragma once
 
+#include <cstdint>
+
 #include "app/places.hpp"
 #include "app/settings.hpp"
 #include "spool/lock.hpp"
 
 namespace odmr::app {
+
+/// Free space without which nothing is begun: what a bounce record may need (receive::BounceRecord), and more.
+inline constexpr std::uint64_t k_least_space = std::uint64_t{128} * 1024;
 
 /// Makes the state directory (make_state_dir) and takes the sole right to work on it: what a run needs, who holds it
 /// may write bounces. Root makes it for the user of `run_as`, and acts as him. Errors: denied, it is somebody

@@ -27,22 +27,6 @@ using net::Task;
 
 constexpr auto k_farewell = std::chrono::seconds(5);
 
-std::string name_of(client::Step step) {
-  switch (step) {
-    case client::Step::connect:
-      return "connect";
-    case client::Step::greeting:
-      return "greeting";
-    case client::Step::hello:
-      return "hello";
-    case client::Step::tls:
-      return "tls";
-    case client::Step::auth:
-      return "auth";
-  }
-  return {};
-}
-
 std::string own_address(const Settings& settings) {
   if (!settings.outbound->from.empty()) return settings.outbound->from;
   const passwd* user = getpwuid(getuid());
@@ -107,7 +91,9 @@ class TestMail {
   }
 
   Task<> send(const client::Server& server) {
-    const client::OnStep on_step = [this](client::Step step, const std::string& text) { good(name_of(step), text); };
+    const client::OnStep on_step = [this](const client::Reached& reached) {
+      good(std::string(client::name(reached.step)), reached.text);
+    };
     auto opened = co_await client::open(network_, server, log_, stop_, &on_step);
     if (!opened) co_return not_open(opened.error());
     co_await hand_over(opened->session);
@@ -117,7 +103,7 @@ class TestMail {
   // As the flush has it (contract): a connection that is refused, with whatever code, is for later.
   void not_open(const client::OpenFailure& failure) {
     const bool is_special = failure.outcome == Outcome::tls || failure.outcome == Outcome::auth;
-    failed(name_of(failure.step), failure.text, is_special ? failure.outcome : Outcome::unavailable);
+    failed(std::string(client::name(failure.step)), failure.text, is_special ? failure.outcome : Outcome::unavailable);
   }
 
   Task<> hand_over(client::Session& session) {

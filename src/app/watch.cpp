@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "app/remedy.hpp"
 #include "app/run_as.hpp"
 #include "app/state_dir.hpp"
 #include "net/digest.hpp"
@@ -100,6 +101,7 @@ class Watch final : public watch::Work {
     report.outcome = Outcome::bug;
     report.started = std::chrono::system_clock::now();
     report.text = why;
+    report.remedy = remedy(report.outcome, report.cause, Scene());
     front_.show(report);
   }
 

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <spawn.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -22,13 +23,17 @@ namespace odmr {
 namespace {
 
 constexpr std::size_t k_longest_output = std::size_t{64} * 1024;
+constexpr off_t k_longest_talk = off_t{1024} * 1024;
+constexpr off_t k_last_words = 400;
+constexpr auto k_to_end_by_itself = std::chrono::seconds(2);
 
 class FileActions {
  public:
   // stdout first: with descriptor 0 closed at our start, the pipe itself may be 0. No `stdin_fd` (-1): nothing there.
-  FileActions(int stdin_fd, int stdout_fd) {
+  FileActions(int stdin_fd, int stdout_fd, bool takes_stderr) {
     posix_spawn_file_actions_init(&actions_);
     posix_spawn_file_actions_adddup2(&actions_, stdout_fd, STDOUT_FILENO);
+    if (takes_stderr) posix_spawn_file_actions_adddup2(&actions_, STDOUT_FILENO, STDERR_FILENO);
     if (stdin_fd >= 0) {
       posix_spawn_file_actions_adddup2(&actions_, stdin_fd, STDIN_FILENO);
     } else {
@@ -131,12 +136,12 @@ class Child {
   std::string name_;
 };
 
-Result<Child> start(const std::vector<std::string>& argv, int stdin_fd, int stdout_fd) {
+Result<Child> start(const std::vector<std::string>& argv, int stdin_fd, int stdout_fd, bool takes_stderr = false) {
   std::vector<char*> arguments;
   arguments.reserve(argv.size() + 1);
   for (const auto& argument : argv) arguments.push_back(const_cast<char*>(argument.c_str()));
   arguments.push_back(nullptr);
-  const FileActions actions(stdin_fd, stdout_fd);
+  const FileActions actions(stdin_fd, stdout_fd, takes_stderr);
   const Attributes attributes;
   pid_t pid = -1;
   const int error = ::posix_spawnp(&pid, arguments[0], actions.get(), attributes.get(), arguments.data(), environ);
@@ -161,16 +166,51 @@ tl::unexpected<Error> took_too_long(const Child& child) {
   return fail(Errc::timed_out, child.name() + ": took too long");
 }
 
-Result<void> wait_until_end(const Child& child, TimePoint deadline) {
+// `asker` is the write end of a pipe, or -1: once nobody reads there any more, nobody waits for the child.
+Result<void> wait_until_end(const Child& child, TimePoint deadline, int asker = -1) {
   const auto ended = watch(child);
   if (!ended) return fail(ended.error());
-  pollfd watched{ended->get(), POLLIN, 0};
+  std::array<pollfd, 2> watched{{{ended->get(), POLLIN, 0}, {asker, 0, 0}}};
   for (;;) {
-    const int ready = ::poll(&watched, 1, until(deadline));
+    const int ready = ::poll(watched.data(), watched.size(), until(deadline));
     if (ready < 0 && errno != EINTR) return fail(system_error(errno, child.name()));
-    if (ready > 0) return {};
+    if (ready > 0 && watched[0].revents != 0) return {};
+    if (ready > 0) return fail(Errc::interrupted, child.name() + ": interrupted");
     if (std::chrono::steady_clock::now() >= deadline) return took_too_long(child);
   }
+}
+
+// SIGTERM first: what dials hangs up on that. What does not follow, ~Child() kills.
+void end_in_good_order(const Child& child) {
+  ::kill(-child.pid(), SIGTERM);
+  static_cast<void>(wait_until_end(child, std::chrono::steady_clock::now() + k_to_end_by_itself));
+}
+
+// What a command says, where nobody reads along: a file in memory, of a size that nothing can exceed. Unlike a pipe it
+// breaks for nobody who goes on writing in the background.
+Result<Descriptor> open_talk(const std::string& name) {
+  Descriptor talk(::memfd_create("odmr-talk", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  const bool is_good = talk.is_open() && ::ftruncate(talk.get(), k_longest_talk) == 0 &&
+                       ::fcntl(talk.get(), F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK) == 0;
+  if (!is_good) return fail(system_error(errno, name));
+  return talk;
+}
+
+std::string end_of(const Descriptor& talk) {
+  const off_t end = ::lseek(talk.get(), 0, SEEK_CUR);
+  const off_t begin = std::max<off_t>(end - k_last_words, 0);
+  std::string words(static_cast<std::size_t>(std::max<off_t>(end - begin, 0)), '\0');
+  const ssize_t got = ::pread(talk.get(), words.data(), words.size(), begin);
+  words.resize(static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+  const auto first = words.find_first_not_of(" \t\r\n");
+  const auto last = words.find_last_not_of(" \t\r\n");
+  return first == std::string::npos ? std::string() : words.substr(first, last - first + 1);
+}
+
+tl::unexpected<Error> with_last_words(Error error, const Descriptor& talk) {
+  const auto words = end_of(talk);
+  if (!words.empty()) error.text += "; it said: " + words;
+  return fail(std::move(error));
 }
 
 // Reads until the child has ended: a grandchild that keeps the pipe open is not waited for, and a child that closes
@@ -215,6 +255,23 @@ Result<std::string> output_of(const std::vector<std::string>& argv, Duration pat
   if (!status) return fail(status.error());
   if (*status != 0) return fail(Errc::io, argv[0] + ": ended with status " + std::to_string(*status));
   return output.take();
+}
+
+Result<std::string> last_words_of(const std::vector<std::string>& argv, Duration patience, int asker) {
+  if (argv.empty() || argv[0].empty()) return fail(Errc::not_found, "no command was given");
+  const TimePoint deadline = std::chrono::steady_clock::now() + patience;
+  const auto talk = open_talk(argv[0]);
+  if (!talk) return fail(talk.error());
+  auto child = start(argv, -1, talk->get(), true);
+  if (!child) return fail(child.error());
+  if (const auto ended = wait_until_end(*child, deadline, asker); !ended) {
+    end_in_good_order(*child);
+    return with_last_words(ended.error(), *talk);
+  }
+  const auto status = child->reap();
+  if (!status) return with_last_words(status.error(), *talk);
+  if (*status == 0) return end_of(*talk);
+  return with_last_words(Error{Errc::io, argv[0] + ": ended with status " + std::to_string(*status)}, *talk);
 }
 
 Result<int> filter(const std::vector<std::string>& argv, int input, int output, Duration patience) {

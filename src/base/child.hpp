@@ -13,6 +13,13 @@ namespace odmr {
 /// Errors: not_found, timed_out, too_long, io (a status other than 0, named in the text; its output is not).
 Result<std::string> output_of(const std::vector<std::string>& argv, Duration patience);
 
+/// Runs `argv` likewise, for what it does: gives its last words, the end of what it wrote to stdout and stderr, and so
+/// does the text of an error. What it leaves running in the background may go on writing. `asker`, where it is not -1,
+/// is the write end of a pipe: once nobody reads there any more, the command is ended. To end it, it gets SIGTERM, and
+/// two seconds later SIGKILL, with its process group.
+/// Errors: not_found, timed_out, interrupted (nobody asks any more), io (a status other than 0, named in the text).
+Result<std::string> last_words_of(const std::vector<std::string>& argv, Duration patience, int asker = -1);
+
 /// Runs `argv` likewise, with these open files as its stdin and stdout, and gives its exit status, whatever it is.
 /// Errors: not_found, timed_out, io (killed by a signal).
 Result<int> filter(const std::vector<std::string>& argv, int input, int output, Duration patience);

@@ -4,6 +4,8 @@
 #include <tl/expected.hpp>
 #include <utility>
 
+#include "base/cause.hpp"
+
 namespace odmr {
 
 /// What went wrong, as far as a caller acts on it. The sentence for people is Error::text.
@@ -27,7 +29,8 @@ enum class Errc {
 
 struct Error {
   Errc code = Errc::io;
-  std::string text;  ///< one sentence without a final dot; may hold a peer's words: escape() before showing
+  std::string text;              ///< one sentence without a final dot; may hold a peer's words: escape() before showing
+  Cause cause = Cause::unknown;  ///< where it is known more exactly than the code has it
 
   friend bool operator==(const Error&, const Error&) = default;
 };
@@ -38,6 +41,10 @@ using Result = tl::expected<T, Error>;
 
 inline tl::unexpected<Error> fail(Errc code, std::string text) {
   return tl::unexpected<Error>(Error{code, std::move(text)});
+}
+
+inline tl::unexpected<Error> fail(Errc code, std::string text, Cause cause) {
+  return tl::unexpected<Error>(Error{code, std::move(text), cause});
 }
 
 inline tl::unexpected<Error> fail(Error error) {

@@ -39,6 +39,13 @@ std::string_view name(Outcome outcome) {
   return k_rows.at(static_cast<std::size_t>(outcome)).name;
 }
 
+std::optional<Outcome> outcome_named(std::string_view word) {
+  for (std::size_t i = 0; i < k_rows.size(); ++i) {
+    if (k_rows[i].name == word) return static_cast<Outcome>(i);
+  }
+  return std::nullopt;
+}
+
 int exit_status(Outcome outcome) {
   return k_rows.at(static_cast<std::size_t>(outcome)).exit_status;
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string_view>
 
 namespace odmr {
@@ -24,6 +25,7 @@ enum class Outcome {
 
 /// The word for an outcome, as `--json` prints it: "no-mail", "local-down" …
 std::string_view name(Outcome outcome);
+std::optional<Outcome> outcome_named(std::string_view word);
 
 /// The exit status of a program whose work ended so (sysexits.h).
 int exit_status(Outcome outcome);

@@ -60,7 +60,15 @@ const char* word_for(Answer answer) {
 }
 
 const char* word_for(Fate fate) {
-  return fate == Fate::delivered ? "delivered" : "bounced";
+  switch (fate) {
+    case Fate::delivered:
+      return "delivered";
+    case Fate::bounced:
+      return "bounced";
+    case Fate::kept:
+      return "kept";
+  }
+  return "";
 }
 
 ordered_json as_json(const Entry& entry) {

@@ -5,11 +5,14 @@
 
 #include <nlohmann/json.hpp>
 
+#include "app/doubts.hpp"
+#include "app/remedy.hpp"
 #include "app/run.hpp"
 #include "app/sendmail_direct.hpp"
 #include "app/submit.hpp"
 #include "base/ascii.hpp"
 #include "cli/common_options.hpp"
+#include "cli/explain_command.hpp"
 #include "cli/journal_command.hpp"
 #include "cli/probe_command.hpp"
 #include "cli/process.hpp"
@@ -40,8 +43,10 @@ int run(const Options& options) {
 std::string describe(const app::ProviderSettings& provider) {
   std::string domains;
   for (const auto& domain : provider.domains) domains += (domains.empty() ? "" : ", ") + domain;
-  return fmt::format("provider {}: {}, {} ({})", provider.name, provider.endpoint.text(),
-                     counted(provider.domains.size(), "domain"), domains);
+  std::string hosts = provider.endpoint.text();
+  for (const auto& other : provider.alternatives) hosts += ", else " + other.text();
+  return fmt::format("provider {}: {}, {} ({})", provider.name, hosts, counted(provider.domains.size(), "domain"),
+                     domains);
 }
 
 std::string describe(const app::OutboundSettings& outbound) {
@@ -63,8 +68,7 @@ int check(const Options& options) {
   if (options.quiet || options.json) return 0;
   for (const auto& provider : settings->providers) print_line(stdout, describe(provider));
   if (settings->outbound) print_line(stdout, describe(*settings->outbound));
-  for (const auto& table : settings->unused)
-    print_line(stdout, "note: this version does nothing with " + table + " yet");
+  for (const auto& doubt : app::doubts_about(*settings)) print_line(stdout, "note: " + escape(doubt));
   print_line(stdout, "the configuration is good");
   return 0;
 }
@@ -148,9 +152,17 @@ CLI::App* add_journal(CLI::App& program, JournalOptions& options) {
 }
 
 CLI::App* add_probe(CLI::App& program, ProbeOptions& options) {
-  auto* probe = program.add_subcommand("probe", "send a test message, and say how each step went");
-  probe->add_option("--test-mail", options.test_mail, "whom to send it to")->type_name("ADDRESS")->required();
+  auto* probe = program.add_subcommand("probe", "try each step of a run but ATRN, and say what to change");
+  auto* providers = probe->add_option("PROVIDER", options.providers, "names of [provider.NAME]; default: all");
+  auto* test_mail = probe->add_option("--test-mail", options.test_mail, "send this address one message, instead");
+  test_mail->type_name("ADDRESS")->excludes(providers);
   return probe;
+}
+
+CLI::App* add_explain(CLI::App& program, ExplainOptions& options) {
+  auto* explain = program.add_subcommand("explain", "say what a stored trace (run -vv) tells, and what to change");
+  explain->add_option("TRANSCRIPT", options.transcript, "a file, or - for standard input")->required();
+  return explain;
 }
 
 // The front (front.cpp) leaves to us what needs a network.
@@ -200,6 +212,7 @@ int main(int argc, char** argv) {
   Options options;
   QueueOptions queue_options;
   ProbeOptions probe_options;
+  ExplainOptions explain_options;
   SubmitOptions submit_options;
   StatusOptions status_options;
   JournalOptions journal_options;
@@ -213,6 +226,7 @@ int main(int argc, char** argv) {
   auto* status = add_status(program, status_options);
   auto* journal = add_journal(program, journal_options);
   auto* probe = add_probe(program, probe_options);
+  auto* explain = add_explain(program, explain_options);
   auto* submit_command = add_submit(program, submit_options.run);
   program.add_subcommand("sendmail", "take a message from standard input, as sendmail(1) does");
   program.footer("See odmr(1) and odmr.toml(5).");
@@ -248,6 +262,10 @@ int main(int argc, char** argv) {
   if (watch->parsed()) {
     static_cast<CommonOptions&>(watch_options) = options;
     return watch_command(watch_options);
+  }
+  if (explain->parsed()) {
+    static_cast<CommonOptions&>(explain_options) = options;
+    return explain_command(explain_options);
   }
   if (submit_command->parsed()) {
     static_cast<CommonOptions&>(submit_options) = options;

@@ -11,6 +11,8 @@ namespace odmr::cli {
 
 namespace {
 
+constexpr std::size_t k_long = 2000;
+
 ordered_json or_null(const std::optional<std::string>& text) {
   return text ? ordered_json(escape(*text)) : ordered_json(nullptr);
 }
@@ -67,7 +69,11 @@ std::string as_json(const app::SessionReport& report) {
                        {"bytes", report.received.bytes},       {"rejected", report.received.rejected},
                        {"deferred", report.received.deferred}, {"duplicates", report.received.duplicates}};
   }
-  if (!report.text.empty()) out["text"] = escape(report.text);
+  if (!report.text.empty()) out["text"] = escape(report.text, k_long);
+  if (!report.remedy.empty()) {
+    out["cause"] = report.cause == Cause::unknown ? ordered_json(nullptr) : ordered_json(name(report.cause));
+    out["remedy"] = escape(report.remedy, k_long);
+  }
   return out.dump(-1, ' ', true, ordered_json::error_handler_t::replace);
 }
 
@@ -84,7 +90,9 @@ std::string in_words(const app::SessionReport& report) {
     case Outcome::sent:
       return who + came;
     default:
-      return who + std::string(name(report.outcome)) + ": " + escape(report.text) + (came.empty() ? "" : "; " + came);
+      return who + std::string(name(report.outcome)) + ": " + escape(report.text, k_long) +
+             (came.empty() ? "" : "; " + came) +
+             (report.remedy.empty() ? "" : ". What to do: " + escape(report.remedy, k_long));
   }
 }
 

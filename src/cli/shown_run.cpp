@@ -1,5 +1,6 @@
 #include "cli/shown_run.hpp"
 
+#include "app/remedy.hpp"
 #include "base/ascii.hpp"
 #include "cli/process.hpp"
 #include "cli/progress.hpp"
@@ -55,7 +56,6 @@ int run_shown(const CommonOptions& options, const app::Settings& settings, const
   const Level configured = settings.log.level.value_or(progress.is_shown() ? Level::warn : Level::info);
   const auto log =
       make_stderr_log(log_level(options, configured), settings.log.format, [&progress] { progress.clear(); });
-  for (const auto& table : settings.unused) log->warn("this version does nothing with " + table + " yet");
   Terminal terminal(options, progress, also);
   return exit_status(app::run(settings, run, terminal, *log));
 }
@@ -68,6 +68,8 @@ int report_faults(const CommonOptions& options, const std::vector<std::string>& 
     report.outcome = Outcome::config;
     report.started = std::chrono::system_clock::now();
     report.text = faults.empty() ? std::string() : faults.front();
+    report.cause = Cause::configuration;
+    report.remedy = app::remedy(report.outcome, report.cause, app::Scene());
     print_line(stdout, as_json(report));
   }
   return exit_status(Outcome::config);

@@ -2,6 +2,7 @@
 
 #include <exception>
 
+#include "app/remedy.hpp"
 #include "base/ascii.hpp"
 #include "cli/process.hpp"
 #include "cli/render.hpp"
@@ -58,6 +59,9 @@ int cannot_watch(const CommonOptions& options, const Error& why) {
   report.outcome = why.code == Errc::busy ? Outcome::locked : Outcome::state;
   report.started = std::chrono::system_clock::now();
   report.text = why.text;
+  report.cause = why.code == Errc::busy ? Cause::locked : app::cause_of_state(why);
+  report.remedy =
+      app::remedy(report.outcome, report.cause, app::Scene{app::With::state, "[provider.NAME]", 0}, why.text);
   show(options, report);
   return exit_status(report.outcome);
 }

@@ -14,8 +14,8 @@ using Attempt = tl::expected<smtp::Reply, OpenFailure>;
 
 constexpr int k_most_challenges = 10;  // SCRAM and LOGIN need three
 
-OpenFailure not_in(Outcome outcome, std::string text) {
-  return OpenFailure{Step::auth, outcome, {}, std::move(text), false, {}};
+OpenFailure not_in(Outcome outcome, Cause cause, std::string text) {
+  return OpenFailure{Step::auth, outcome, {}, std::move(text), false, {}, cause};
 }
 
 OpenFailure login_refused(const smtp::Reply& reply, const std::string& mechanism) {
@@ -23,8 +23,11 @@ OpenFailure login_refused(const smtp::Reply& reply, const std::string& mechanism
   const Outcome outcome = reply.is_transient()   ? Outcome::unavailable
                           : reply.is_permanent() ? Outcome::auth
                                                  : Outcome::protocol;
+  const Cause cause = reply.is_transient()   ? Cause::login_put_off
+                      : reply.is_permanent() ? Cause::login_refused
+                                             : Cause::out_of_step;
   return OpenFailure{Step::auth, outcome, reply, "login with " + mechanism + " is refused: \"" + reply.joined() + "\"",
-                     false,      {}};
+                     false,      {},      cause};
 }
 
 sasl::Situation situation_of(Session& session, const Login& login, TlsPolicy policy) {
@@ -68,7 +71,19 @@ Task<Result<smtp::Reply>> say_auth(Session& session, sasl::Client& client, const
 // Cancels the exchange (RFC 4954 4) for a reason of ours.
 Task<OpenFailure> give_up(Session& session, Outcome outcome, std::string why, Duration patience) {
   co_await session.ask("*\r\n", patience);
-  co_return not_in(outcome, std::move(why));
+  const Cause cause = outcome == Outcome::auth ? Cause::no_proof : Cause::out_of_step;
+  co_return not_in(outcome, cause, std::move(why));
+}
+
+void tell_choice(const OnStep* on_step, const Session& session, const Login& login, sasl::Mechanism taken,
+                 const sasl::Situation& situation) {
+  if (on_step == nullptr) return;
+  const auto offered = session.capabilities().mechanisms();
+  std::string text = std::string(sasl::name(taken)) + ", of ";
+  for (const auto& one : offered) text += (&one == &offered.front() ? "" : " ") + one;
+  const auto others = sasl::why_not(offered, login.filter, situation);
+  if (!others.empty()) text += "; not " + others;
+  (*on_step)(Reached{Step::mechanism, text, std::nullopt});
 }
 
 Task<Attempt> exchange(Session& session, sasl::Client& client, const std::string& mechanism, Duration patience) {
@@ -96,16 +111,17 @@ Task<Attempt> exchange(Session& session, sasl::Client& client, const std::string
 }  // namespace
 
 Task<tl::expected<std::string, OpenFailure>> log_in(Session& session, const Login& login, TlsPolicy policy,
-                                                    Duration patience) {
+                                                    Duration patience, const OnStep* on_step) {
   const auto situation = situation_of(session, login, policy);
   const auto mechanism = sasl::choose(session.capabilities().mechanisms(), login.filter, situation);
-  if (!mechanism) co_return Failed(not_in(Outcome::auth, mechanism.error().text));
+  if (!mechanism) co_return Failed(not_in(Outcome::auth, mechanism.error().cause, mechanism.error().text));
+  tell_choice(on_step, session, login, *mechanism, situation);
   const std::string name(sasl::name(*mechanism));
 
   const std::string exporter = session.stream().tls() ? session.stream().tls()->exporter : std::string();
   const sasl::Credentials credentials{login.user, login.password.text()};
   auto client = sasl::Client::start(*mechanism, credentials, exporter);
-  if (!client) co_return Failed(not_in(Outcome::auth, client.error().text));
+  if (!client) co_return Failed(not_in(Outcome::auth, Cause::credentials_unusable, client.error().text));
 
   auto reply = co_await exchange(session, *client, name, patience);
   if (!reply) co_return Failed(std::move(reply.error()));
@@ -113,7 +129,7 @@ Task<tl::expected<std::string, OpenFailure>> log_in(Session& session, const Logi
   // RFC 2645 5.1.3: not authenticated before the server says so; and a server that has not proved itself in SCRAM is
   // not the one that knows the password.
   const auto proved = client->check_success();
-  if (!proved) co_return Failed(not_in(Outcome::auth, proved.error().text));
+  if (!proved) co_return Failed(not_in(Outcome::auth, Cause::no_proof, proved.error().text));
   co_return name;
 }
 

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "net/delay.hpp"
 #include "smtp/command.hpp"
 
 namespace odmr::client {
@@ -13,31 +14,42 @@ using Failed = tl::unexpected<OpenFailure>;
 template <class T = void>
 using Attempt = tl::expected<T, OpenFailure>;
 
+constexpr auto k_between_attempts = std::chrono::seconds(2);
+
 std::string quoted(const smtp::Reply& reply) {
   return "\"" + reply.joined() + "\"";
 }
 
-OpenFailure refused(Step step, Outcome outcome, const smtp::Reply& reply, const std::string& what) {
-  return OpenFailure{step, outcome, reply, what + ": " + quoted(reply), false, {}};
+OpenFailure refused(Step step, Outcome outcome, Cause cause, const smtp::Reply& reply, const std::string& what) {
+  return OpenFailure{step, outcome, reply, what + ": " + quoted(reply), false, {}, cause};
 }
 
-// A reply that ends the opening: 4xx is for later (RFC 5321 4.2.1), anything else is `otherwise`.
-OpenFailure refused_by_class(Step step, Outcome otherwise, const smtp::Reply& reply, const std::string& what) {
-  return refused(step, reply.is_transient() ? Outcome::unavailable : otherwise, reply, what);
+// A reply that ends the opening: 4xx is for later (RFC 5321 4.2.1), anything else is a breach of the protocol.
+OpenFailure refused_by_class(Step step, Cause for_good, const smtp::Reply& reply, const std::string& what) {
+  if (reply.is_transient()) return refused(step, Outcome::unavailable, Cause::put_off, reply, what);
+  return refused(step, Outcome::protocol, for_good, reply, what);
 }
 
 void tell(const OnStep* on_step, Step step, const std::string& text) {
-  if (on_step != nullptr) (*on_step)(step, text);
+  if (on_step != nullptr) (*on_step)(Reached{step, text, std::nullopt});
+}
+
+// Who does not greet, or in no language of ours, is most often at the wrong port.
+OpenFailure no_greeting(const Error& error) {
+  OpenFailure failure = wire_failure(Step::greeting, error);
+  if (failure.cause == Cause::no_answer || failure.cause == Cause::line_lost) failure.cause = Cause::no_greeting;
+  if (failure.cause == Cause::out_of_step) failure.cause = Cause::not_smtp;
+  return failure;
 }
 
 Task<Attempt<>> greeting(Session& session, const Server& server, const OnStep* on_step) {
   const auto reply = co_await session.read_reply(server.patience.command);
-  if (!reply) co_return Failed(wire_failure(Step::greeting, reply.error()));
+  if (!reply) co_return Failed(no_greeting(reply.error()));
   if (reply->code == 220) {
     tell(on_step, Step::greeting, reply->joined());
     co_return Attempt<>();
   }
-  co_return Failed(refused_by_class(Step::greeting, Outcome::protocol, *reply, "the server does not let us in"));
+  co_return Failed(refused_by_class(Step::greeting, Cause::greeting_refused, *reply, "the server does not let us in"));
 }
 
 Task<Attempt<>> hello(Session& session, const Server& server, const OnStep* on_step) {
@@ -49,7 +61,7 @@ Task<Attempt<>> hello(Session& session, const Server& server, const OnStep* on_s
   if (reply->code != 250) {
     // HELO would be no use: without EHLO there is neither AUTH nor ATRN (RFC 2645 5.1).
     co_return Failed(
-        refused_by_class(Step::hello, Outcome::protocol, *reply, verb + " is refused, and HELO would be no use"));
+        refused_by_class(Step::hello, Cause::hello_refused, *reply, verb + " is refused, and HELO would be no use"));
   }
   session.set_capabilities(smtp::Capabilities::from(*reply));
   tell(on_step, Step::hello, reply->joined());
@@ -60,7 +72,11 @@ Task<Attempt<>> begin_tls(Session& session, const Server& server, const OnStep* 
   const TimePoint deadline = session.stream().clock().now() + server.patience.connect;
   const auto begun = co_await session.stream().start_tls_client(server.tls_context, server.endpoint.host, deadline);
   if (begun) {
-    tell(on_step, Step::tls, session.stream().tls()->version + " " + session.stream().tls()->cipher);
+    const net::TlsFacts& tls = *session.stream().tls();
+    tell(on_step, Step::tls, tls.version + " " + tls.cipher);
+    if (on_step != nullptr && tls.certificate) {
+      (*on_step)(Reached{Step::certificate, net::in_words(*tls.certificate), tls.certificate});
+    }
     co_return Attempt<>();
   }
   OpenFailure failure = wire_failure(Step::tls, begun.error());
@@ -72,18 +88,16 @@ Task<Attempt<>> begin_tls(Session& session, const Server& server, const OnStep* 
 // server that cannot from a line on which somebody takes the word away.
 Task<Attempt<>> start_tls(Session& session, const Server& server, const OnStep* on_step) {
   if (!session.capabilities().has("STARTTLS")) {
-    co_return Failed(OpenFailure{Step::tls,
-                                 Outcome::tls,
-                                 {},
-                                 "the server does not offer STARTTLS; tls = \"implicit\" is for a port that speaks TLS "
-                                 "from the first byte, tls = \"none\" gives up secrecy",
-                                 false,
-                                 {}});
+    co_return Failed(OpenFailure{
+        Step::tls, Outcome::tls, {}, "the server does not offer STARTTLS", false, {}, Cause::starttls_not_offered});
   }
   const auto reply = co_await session.ask("STARTTLS\r\n", server.patience.command);
   if (!reply) co_return Failed(wire_failure(Step::tls, reply.error()));
-  if (reply->code == 421) co_return Failed(refused(Step::tls, Outcome::unavailable, *reply, "the server closes"));
-  if (reply->code != 220) co_return Failed(refused(Step::tls, Outcome::tls, *reply, "STARTTLS is refused"));
+  if (reply->code == 421)
+    co_return Failed(refused(Step::tls, Outcome::unavailable, Cause::put_off, *reply, "the server closes"));
+  if (reply->code != 220) {
+    co_return Failed(refused(Step::tls, Outcome::tls, Cause::starttls_refused, *reply, "STARTTLS is refused"));
+  }
   session.set_capabilities({});  // RFC 3207 4.2: what was said in clear text counts no more
   auto begun = co_await begin_tls(session, server, on_step);
   if (!begun) co_return begun;
@@ -114,19 +128,35 @@ Task<> leave(Session& session, const OpenFailure& failure) {
   }
 }
 
-}  // namespace
-
-OpenFailure wire_failure(Step step, const Error& error) {
-  OpenFailure failure{step, Outcome::unavailable, {}, error.text, error.code == Errc::interrupted, {}};
-  if (error.code == Errc::malformed || error.code == Errc::too_long || error.code == Errc::no_space) {
-    failure.outcome = Outcome::protocol;
+Cause cause_of(Errc code) {
+  switch (code) {
+    case Errc::closed:
+    case Errc::lost:
+      return Cause::line_lost;
+    case Errc::timed_out:
+      return Cause::no_answer;
+    case Errc::interrupted:
+      return Cause::stopped;
+    case Errc::unresolved:
+      return Cause::name_not_found;
+    case Errc::unreachable:
+      return Cause::host_unreachable;
+    case Errc::tls:
+      return Cause::tls_handshake;
+    case Errc::untrusted:
+      return Cause::certificate_unusable;
+    case Errc::malformed:
+    case Errc::too_long:
+    case Errc::no_space:
+      return Cause::out_of_step;
+    default:
+      return Cause::unknown;
   }
-  if (error.code == Errc::tls || error.code == Errc::untrusted) failure.outcome = Outcome::tls;
-  return failure;
 }
 
-Task<tl::expected<Opened, OpenFailure>> open(net::Network& network, const Server& server, Log& log, Stop& stop,
-                                             const OnStep* on_step) {
+// At the server's endpoint alone.
+Task<Attempt<Opened>> open_there(net::Network& network, const Server& server, Log& log, Stop& stop,
+                                 const OnStep* on_step) {
   auto stream = co_await network.connect(server.endpoint, server.patience.connect, stop);
   if (!stream) co_return Failed(wire_failure(Step::connect, stream.error()));
   tell(on_step, Step::connect, stream->peer());
@@ -137,7 +167,7 @@ Task<tl::expected<Opened, OpenFailure>> open(net::Network& network, const Server
   const std::string tls = session.stream().tls() ? session.stream().tls()->version : std::string();
   std::string mechanism;
   if (known && server.login && !stop.requested()) {
-    auto in = co_await log_in(session, *server.login, server.tls, server.patience.command);
+    auto in = co_await log_in(session, *server.login, server.tls, server.patience.command, on_step);
     if (in) {
       mechanism = *in;
       tell(on_step, Step::auth, mechanism);
@@ -145,14 +175,102 @@ Task<tl::expected<Opened, OpenFailure>> open(net::Network& network, const Server
     if (!in) known = Failed(in.error());
   }
   if (known && stop.requested()) {
-    known = Failed(OpenFailure{Step::auth, Outcome::unavailable, {}, "stopped by a signal", true, {}});
+    known = Failed(OpenFailure{Step::auth, Outcome::unavailable, {}, "stopped by a signal", true, {}, Cause::stopped});
   }
   if (!known) {
     known.error().tls = tls;
+    known.error().connections = 1;
     co_await leave(session, known.error());
     co_return Failed(std::move(known.error()));
   }
   co_return Opened{std::move(session), tls, mechanism};
+}
+
+// Nobody has said a word yet that could be meant for us: another host may be better off.
+bool is_for_next_host(const OpenFailure& failure) {
+  const bool is_early = failure.step == Step::connect || failure.step == Step::greeting;
+  return is_early && failure.outcome == Outcome::unavailable && !failure.interrupted;
+}
+
+std::string with_host(const net::Endpoint& endpoint, const std::string& text) {
+  const bool is_named = text.starts_with(endpoint.text()) || text.starts_with(endpoint.host + ":");
+  return is_named ? text : endpoint.text() + ": " + text;
+}
+
+// One host after the other.
+Task<Attempt<Opened>> open_any(net::Network& network, const Server& server, Log& log, Stop& stop, const OnStep* on_step,
+                               const OnNextHost* on_next_host) {
+  const std::size_t hosts = 1 + server.alternatives.size();
+  std::string tried;
+  std::size_t connections = 0;
+  for (std::size_t host = 0;; ++host) {
+    Server there = server;
+    if (host > 0) there.endpoint = server.alternatives[host - 1];
+    auto opened = co_await open_there(network, there, log, stop, on_step);
+    if (opened) {
+      opened->connections += connections;
+      opened->host = host;
+      co_return opened;
+    }
+    auto& failure = opened.error();
+    connections += failure.connections;
+    if (hosts > 1) tried += (tried.empty() ? "" : "; ") + with_host(there.endpoint, failure.text);
+    if (host + 1 < hosts && is_for_next_host(failure)) {
+      log.info("the next host is tried", {{"host", there.endpoint.text()}, {"why", failure.text}});
+      if (on_next_host != nullptr) (*on_next_host)(failure);
+      continue;
+    }
+    failure.connections = connections;
+    if (hosts > 1 && !failure.interrupted) failure.text = tried;
+    co_return opened;
+  }
+}
+
+}  // namespace
+
+OpenFailure wire_failure(Step step, const Error& error) {
+  OpenFailure failure{step, Outcome::unavailable, {}, error.text, error.code == Errc::interrupted, {}, error.cause};
+  if (failure.cause == Cause::unknown) failure.cause = cause_of(error.code);
+  if (error.code == Errc::malformed || error.code == Errc::too_long || error.code == Errc::no_space) {
+    failure.outcome = Outcome::protocol;
+  }
+  if (error.code == Errc::tls || error.code == Errc::untrusted) failure.outcome = Outcome::tls;
+  return failure;
+}
+
+std::string_view name(Step step) {
+  switch (step) {
+    case Step::connect:
+      return "connect";
+    case Step::greeting:
+      return "greeting";
+    case Step::hello:
+      return "hello";
+    case Step::tls:
+      return "tls";
+    case Step::certificate:
+      return "certificate";
+    case Step::mechanism:
+      return "mechanism";
+    case Step::auth:
+      return "auth";
+  }
+  return {};
+}
+
+Task<tl::expected<Opened, OpenFailure>> open(net::Network& network, const Server& server, Log& log, Stop& stop,
+                                             const OnStep* on_step, const OnNextHost* on_next_host) {
+  for (;;) {
+    auto opened = co_await open_any(network, server, log, stop, on_step, on_next_host);
+    const bool is_reached = opened || opened.error().connections > 0 || opened.error().interrupted;
+    if (is_reached || network.clock().now() >= server.line_due) co_return opened;
+    log.info("not reached yet: the line may still be coming up", {{"why", opened.error().text}});
+    co_await net::delay(network.clock(), k_between_attempts, stop);
+    if (stop.requested()) {
+      co_return Failed(
+          OpenFailure{Step::connect, Outcome::unavailable, {}, "stopped by a signal", true, {}, Cause::stopped});
+    }
+  }
 }
 
 }  // namespace odmr::client

@@ -28,7 +28,8 @@ net::Task<Result<smtp::Reply>> Session::read_reply(Duration patience) {
       if (!progress) co_return fail(progress.error().code, stream_.peer() + ": " + progress.error().text);
       stream_.consume(progress->consumed);
       if (progress->reply) {
-        if (log_.wants(Level::trace)) log_.trace("<", {{"peer", stream_.peer()}, {"line", progress->reply->joined()}});
+        if (log_.wants(Level::trace))
+          log_.trace("<", {{"peer", stream_.peer()}, {"line", smtp::without_secret(*progress->reply)}});
         co_return std::move(*progress->reply);
       }
     }
@@ -83,10 +84,15 @@ net::Task<Result<void>> Session::send_content(std::string_view bytes) {
   co_return co_await stream_.write(bytes, silence_);
 }
 
-net::Task<> Session::quit(Duration patience) {
+net::Task<Result<smtp::Reply>> Session::quit(Duration patience) {
   const auto sent = co_await send("QUIT\r\n");
-  if (sent) co_await read_reply(patience);
+  Result<smtp::Reply> reply;
+  if (sent)
+    reply = co_await read_reply(patience);
+  else
+    reply = fail(sent.error());
   co_await stream_.finish();
+  co_return reply;
 }
 
 }  // namespace odmr::client

@@ -47,7 +47,7 @@ class Session {
   /// The stream with all that it has buffered, for the next conversation on the same line: the turn.
   net::Stream release() && { return std::move(stream_); }
   /// QUIT, the wait for its reply cut short after `patience`, and the end of the connection.
-  net::Task<> quit(Duration patience);
+  net::Task<Result<smtp::Reply>> quit(Duration patience);
   void close() { stream_.close(); }
 
  private:

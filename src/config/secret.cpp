@@ -71,11 +71,11 @@ Result<Secret> from_command(const std::vector<std::string>& argv, Duration patie
 }
 
 // All four are read, so that the faults of each are heard.
-std::optional<SecretSource> source_in(const Table& table) {
-  const auto path = table.path("password_file");
-  const auto argv = table.command("password_command");
-  const auto name = table.text("password_credential");
-  const auto text = table.text("password");
+std::optional<SecretSource> source_in(const Table& table, const std::string& prefix) {
+  const auto path = table.path(prefix + "password_file");
+  const auto argv = table.command(prefix + "password_command");
+  const auto name = table.text(prefix + "password_credential");
+  const auto text = table.text(prefix + "password");
   if (path) return SecretSource{SecretSource::File{*path}};
   if (argv) return SecretSource{SecretSource::Command{*argv}};
   if (name) return SecretSource{SecretSource::Credential{*name}};
@@ -83,9 +83,10 @@ std::optional<SecretSource> source_in(const Table& table) {
   return std::nullopt;
 }
 
-void refuse_several(const Table& table) {
+void refuse_several(const Table& table, const std::string& prefix) {
   std::optional<std::string> first;
-  for (const char* key : {"password_file", "password_command", "password_credential", "password"}) {
+  for (const char* which : {"password_file", "password_command", "password_credential", "password"}) {
+    const std::string key = prefix + which;
     if (!table.has(key)) continue;
     if (first) {
       const bool later = table.place(*first) < table.place(key);
@@ -95,27 +96,27 @@ void refuse_several(const Table& table) {
   }
 }
 
-void refuse_readable(const Table& table) {
+void refuse_readable(const Table& table, const std::string& key) {
   const auto& status = table.file_status();
-  if (!status || !table.has("password")) return;
+  if (!status || !table.has(key)) return;
   const std::string objection = secret_objection(*status, table.file());
-  if (!objection.empty()) table.fault("password", "this file holds a secret, but " + objection);
+  if (!objection.empty()) table.fault(key, "this file holds a secret, but " + objection);
 }
 
-void refuse_paths(const Table& table) {
-  const auto name = table.text("password_credential");
+void refuse_paths(const Table& table, const std::string& key) {
+  const auto name = table.text(key);
   if (name && (name->find('/') != std::string::npos || *name == "." || *name == "..")) {
-    table.fault("password_credential", "a path stands here; the name of a credential is needed");
+    table.fault(key, "a path stands here; the name of a credential is needed");
   }
 }
 
 }  // namespace
 
-std::optional<SecretSource> read_secret_source(const Table& table) {
-  refuse_several(table);
-  refuse_readable(table);
-  refuse_paths(table);
-  return source_in(table);
+std::optional<SecretSource> read_secret_source(const Table& table, const std::string& prefix) {
+  refuse_several(table, prefix);
+  refuse_readable(table, prefix + "password");
+  refuse_paths(table, prefix + "password_credential");
+  return source_in(table, prefix);
 }
 
 Result<Secret> load(const SecretSource& source, Duration patience, const RunCommand& run) {

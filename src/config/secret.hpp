@@ -29,9 +29,10 @@ struct SecretSource {
   std::variant<File, Command, Credential, Inline> from;
 };
 
-/// Reads `password_file`, `password_command`, `password_credential` and `password`, of which one may be there. Touches
-/// nothing but the configuration. Faults: two of them; an inline one in a configuration file that others may read.
-std::optional<SecretSource> read_secret_source(const Table& table);
+/// Reads `password_file`, `password_command`, `password_credential` and `password`, of which one may be there; with a
+/// `prefix` before their names. Touches nothing but the configuration. Faults: two of them; an inline one in a
+/// configuration file that others may read.
+std::optional<SecretSource> read_secret_source(const Table& table, const std::string& prefix = {});
 
 /// How a command comes to its output: as output_of() has it.
 using RunCommand = std::function<Result<std::string>(const std::vector<std::string>& argv, Duration patience)>;

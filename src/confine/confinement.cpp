@@ -43,6 +43,7 @@ Result<void> enforce(const Rules& rules, int abi) {
   for (const auto port : rules.connectable) {
     if (added) added = ruleset->allow_connections(port);
   }
+  if (added && rules.binds_any_port) added = ruleset->allow_any_port();
   return added ? ruleset->enforce() : added;
 }
 

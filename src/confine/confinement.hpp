@@ -15,6 +15,7 @@ struct Rules {
   std::vector<std::string> removable;      ///< directories: files there may be removed
   std::vector<std::string> executable;     ///< files
   std::vector<std::uint16_t> connectable;  ///< ports of TCP
+  bool binds_any_port = false;             ///< one that the system chooses, for an own address
 };
 
 /// How far the kernel went along.

@@ -1,6 +1,8 @@
 #include "confine/helper.hpp"
 
 #include <fcntl.h>
+#include <poll.h>
+#include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -23,6 +25,7 @@ namespace {
 
 // What is asked: with it travels the end of a pipe, for the answer.
 struct Question {
+  Helper::What what = Helper::What::output;
   std::uint64_t command = 0;
   Duration patience{};
 };
@@ -85,8 +88,14 @@ std::optional<Asked> receive_question(int line) {
 
 // --- in the helper
 
-void answer(const Command& command, Duration patience, int to) {
-  auto output = output_of(command, patience);
+Result<std::string> outcome_of(const Question& question, const Command& command, int to) {
+  using What = Helper::What;
+  if (question.what == What::output) return output_of(command, question.patience);
+  return last_words_of(command, question.patience, question.what == What::begin ? to : -1);
+}
+
+void answer(const Question& question, const Command& command, int to) {
+  auto output = outcome_of(question, command, to);
   const char first = static_cast<char>(output ? k_good : static_cast<unsigned char>(output.error().code));
   // Who asked may have gone; then nobody wants it.
   if (!system_files().write(to, std::string_view(&first, 1))) return;
@@ -103,18 +112,66 @@ void let_go_of_files(int line) {
   ::close_range(static_cast<unsigned>(line) + 1, ~0U, 0);
 }
 
+// The helper's own life: it starts what it is asked for, and knows what is to be done at the end.
+class Service {
+ public:
+  explicit Service(const std::vector<Command>& commands) : commands_(commands) {}
+
+  void obey(const Asked& asked) {
+    using What = Helper::What;
+    const Question& question = asked.question;
+    if (question.command >= commands_.size()) return;
+    if (question.what == What::bequeath) {
+      bequeathed_ = question;
+      return acknowledge(asked.answer.get());
+    }
+    if (question.what == What::complete) {
+      if (bequeathed_ && bequeathed_->command == question.command) bequeathed_.reset();
+      let_begun_end();
+    }
+    const pid_t process = ::fork();
+    if (process == 0) {
+      ::signal(SIGCHLD, SIG_DFL);
+      answer(question, commands_[question.command], asked.answer.get());
+      ::_exit(0);
+    }
+    if (question.what == What::begin) begun_ = process;
+  }
+
+  // Nobody is there any more who could ask.
+  void end() {
+    if (!bequeathed_) return;
+    let_begun_end();
+    ::signal(SIGCHLD, SIG_DFL);
+    static_cast<void>(last_words_of(commands_[bequeathed_->command], bequeathed_->patience));
+  }
+
+ private:
+  // What was begun ends now, if it has not: nobody waits for it any more. A line that is still being brought up must
+  // not come up behind the command that takes it down.
+  void let_begun_end() {
+    const pid_t begun = std::exchange(begun_, -1);
+    while (begun > 0 && ::waitpid(begun, nullptr, 0) < 0 && errno == EINTR) {
+    }
+  }
+  static void acknowledge(int to) {
+    const char good = static_cast<char>(k_good);
+    static_cast<void>(system_files().write(to, std::string_view(&good, 1)));
+  }
+
+  const std::vector<Command>& commands_;
+  std::optional<Question> bequeathed_;
+  pid_t begun_ = -1;
+};
+
 [[noreturn]] void serve(const std::vector<Command>& commands, int line) {
   ::prctl(PR_SET_NAME, "odmr-commands");
   // Signals for the whole group are for the main process to follow; its end is ours.
   for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGCHLD}) ::signal(signal, SIG_IGN);
   let_go_of_files(line);
-  while (const auto asked = receive_question(line)) {
-    if (asked->question.command >= commands.size()) continue;
-    if (::fork() != 0) continue;
-    ::signal(SIGCHLD, SIG_DFL);
-    answer(commands[asked->question.command], asked->question.patience, asked->answer.get());
-    ::_exit(0);
-  }
+  Service service(commands);
+  while (const auto asked = receive_question(line)) service.obey(*asked);
+  service.end();
   ::_exit(0);
 }
 
@@ -129,10 +186,22 @@ Result<std::string> understand(std::string& answer) {
   return fail(static_cast<Errc>(first), std::move(text));
 }
 
-Result<std::string> read_answer(int pipe) {
+// Until there is something to read. Error: interrupted.
+Result<void> wait_for_answer(int pipe, const Interruption* interruption) {
+  if (interruption == nullptr) return {};
+  std::array<pollfd, 2> watched{{{pipe, POLLIN, 0}, {interruption->descriptor(), POLLIN, 0}}};
+  while (::poll(watched.data(), watched.size(), -1) < 0) {
+    if (errno != EINTR) return fail(system_error(errno, "the helper that runs commands"));
+  }
+  if (watched[1].revents != 0) return fail(Errc::interrupted, "interrupted");
+  return {};
+}
+
+Result<std::string> read_answer(int pipe, const Interruption* interruption) {
   std::string bytes(k_longest_answer, '\0');
   std::size_t used = 0;
   while (used < bytes.size()) {
+    if (const auto there = wait_for_answer(pipe, interruption); !there) return fail(there.error());
     const auto count = system_files().read(pipe, bytes.data() + used, bytes.size() - used);
     if (!count) return fail(count.error());
     if (*count == 0) break;
@@ -173,22 +242,43 @@ Result<Helper> Helper::start(std::vector<Command> commands) {
   return Helper(std::move(commands), std::move(ours), process);
 }
 
-Result<void> Helper::ask(std::size_t command, Duration patience, int answer) const {
-  if (send_question(line_.get(), Question{command, patience}, answer)) return {};
-  return fail(system_error(errno, "the helper that runs commands"));
-}
-
-Result<std::string> Helper::output_of(const Command& command, Duration patience) const {
+Result<std::string> Helper::ask(What what, const Command& command, Duration patience,
+                                const Interruption* interruption) const {
   const auto found = std::find(commands_.begin(), commands_.end(), command);
   if (found == commands_.end()) return fail(Errc::not_found, "the command is not one that was configured");
   std::array<int, 2> ends{};
   if (::pipe2(ends.data(), O_CLOEXEC) != 0) return fail(system_error(errno, command.front()));
   const Descriptor reading(ends[0]);
   Descriptor writing(ends[1]);
-  const auto asked = ask(static_cast<std::size_t>(found - commands_.begin()), patience, writing.get());
+  const Question question{what, static_cast<std::uint64_t>(found - commands_.begin()), patience};
+  const bool is_asked = send_question(line_.get(), question, writing.get());
+  if (!is_asked) return fail(system_error(errno, "the helper that runs commands"));
   writing.reset();
-  if (!asked) return fail(asked.error());
-  return read_answer(reading.get());
+  return read_answer(reading.get(), interruption);
+}
+
+Result<std::string> Helper::output_of(const Command& command, Duration patience) const {
+  return ask(What::output, command, patience, nullptr);
+}
+
+Result<std::string> Helper::begin(const Command& command, Duration patience, const Interruption* interruption) const {
+  return ask(What::begin, command, patience, interruption);
+}
+
+Result<std::string> Helper::complete(const Command& command, Duration patience) const {
+  return ask(What::complete, command, patience, nullptr);
+}
+
+Result<void> Helper::bequeath(const Command& command, Duration patience) const {
+  const auto done = ask(What::bequeath, command, patience, nullptr);
+  return done ? Result<void>() : fail(done.error());
+}
+
+Interruption::Interruption() : event_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+
+void Interruption::interrupt() const {
+  const std::uint64_t one = 1;
+  static_cast<void>(!::write(event_.get(), &one, sizeof one));
 }
 
 }  // namespace odmr::confine

@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,17 @@
 namespace odmr::confine {
 
 using Command = std::vector<std::string>;
+
+/// Ends a wait for a command, from another thread. It can be used once.
+class Interruption {
+ public:
+  Interruption();
+  void interrupt() const;
+  int descriptor() const { return event_.get(); }
+
+ private:
+  Descriptor event_;
+};
 
 /// Runs configured commands for a process that has shut itself in, and could not start them any more as they are meant
 /// to be: `pon` is setuid. It is a process of its own, forked before, as free as we were then; it knows the commands
@@ -27,9 +39,20 @@ class Helper {
   /// commands; io when the helper is gone.
   Result<std::string> output_of(const Command& command, Duration patience) const;
 
+  /// As odmr::last_words_of(): the command is ended too when we are gone, and by an `interruption`, which may be null.
+  Result<std::string> begin(const Command& command, Duration patience, const Interruption* interruption) const;
+  /// The same for one that goes on without us. What was bequeathed of it is revoked.
+  Result<std::string> complete(const Command& command, Duration patience) const;
+  /// Should we be gone, however that happens, before complete() was asked for it, the helper runs it: its last deed.
+  /// The destructor waits for that.
+  Result<void> bequeath(const Command& command, Duration patience) const;
+
+  /// What a question is about.
+  enum class What : std::uint64_t { output, begin, complete, bequeath };
+
  private:
   Helper(std::vector<Command> commands, Descriptor line, pid_t process);
-  Result<void> ask(std::size_t command, Duration patience, int answer) const;
+  Result<std::string> ask(What what, const Command& command, Duration patience, const Interruption* interruption) const;
 
   std::vector<Command> commands_;
   Descriptor line_;

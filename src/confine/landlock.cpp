@@ -85,13 +85,22 @@ Result<void> Ruleset::allow(const std::string& path, std::uint64_t rights) {
   return {};
 }
 
-Result<void> Ruleset::allow_connections(std::uint16_t port) {
+Result<void> Ruleset::allow_port(std::uint16_t port, std::uint64_t what) {
   if (abi_ < k_abi_of_ports) return {};
-  const PortRule rule{k_connect, port};
+  const PortRule rule{what, port};
   if (::syscall(SYS_landlock_add_rule, rules_.get(), k_port_rule, &rule, 0) != 0) {
     return fail(system_error(errno, "port " + std::to_string(port)));
   }
   return {};
+}
+
+Result<void> Ruleset::allow_connections(std::uint16_t port) {
+  return allow_port(port, k_connect);
+}
+
+// bind(2) to port 0.
+Result<void> Ruleset::allow_any_port() {
+  return allow_port(0, k_bind);
 }
 
 Result<void> Ruleset::enforce() const {

@@ -39,10 +39,13 @@ class Ruleset {
   Result<void> allow(const std::string& path, std::uint64_t rights);
   /// Allows connections to this port of TCP. Nothing, where the ABI forbids none.
   Result<void> allow_connections(std::uint16_t port);
+  /// Allows an own port that the system chooses, likewise: an own address cannot be bound without one.
+  Result<void> allow_any_port();
   /// From now on for this thread, those it starts, and their children. Needs PR_SET_NO_NEW_PRIVS.
   Result<void> enforce() const;
 
  private:
+  Result<void> allow_port(std::uint16_t port, std::uint64_t what);
   Ruleset(Descriptor rules, int abi) : rules_(std::move(rules)), abi_(abi) {}
   Descriptor rules_;
   int abi_;

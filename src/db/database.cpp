@@ -280,6 +280,15 @@ Result<Statement> Database::prepare(std::string_view sql) {
   return Statement(statement);
 }
 
+Result<void> Database::prepare_all(std::initializer_list<std::pair<Statement*, std::string>> statements) {
+  for (const auto& [statement, sql] : statements) {
+    auto ready = prepare(sql);
+    if (!ready) return fail(ready.error());
+    *statement = std::move(*ready);
+  }
+  return {};
+}
+
 Result<void> Database::run(const char* sql) {
   if (sqlite3_exec(database_.get(), sql, nullptr, nullptr, nullptr) != SQLITE_OK) return failed(database_.get());
   return {};

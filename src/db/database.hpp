@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 
 #include "base/error.hpp"
@@ -97,6 +98,8 @@ class Database {
   static Result<Database> open_to_read(const std::string& path, const Schema& schema);
 
   Result<Statement> prepare(std::string_view sql);
+  /// Puts each statement where it belongs.
+  Result<void> prepare_all(std::initializer_list<std::pair<Statement*, std::string>> statements);
   /// SQL without parameters and rows.
   Result<void> run(const char* sql);
 

@@ -37,10 +37,10 @@ Reply SmtpTarget::not_ready() const {
 }
 
 Task<Result<void>> SmtpTarget::open() {
-  auto opened = co_await client::open(network_, options_.server, log_, stop_);
+  auto opened = co_await client::open(network_, options_.server, log_, stop_, options_.on_step);
   failure_.reset();
   if (!opened) failure_ = opened.error();
-  if (!opened) co_return fail(Errc::unreachable, opened.error().text);
+  if (!opened) co_return fail(Errc::unreachable, opened.error().text, opened.error().cause);
   session_.emplace(std::move(opened->session));
   state_ = State::idle;
   needs_reset_ = false;

@@ -66,6 +66,7 @@ struct TargetOptions {
   std::string directory;                      ///< maildir
   std::string hostname;                       ///< ours, in the names of files
   Duration final = std::chrono::minutes(10);  ///< the answer to the final dot
+  const client::OnStep* on_step = nullptr;    ///< told how a connection to smtp or lmtp comes about; may be null
 };
 
 /// Stop::Phase::leave closes the target's connection, also inside a transaction.

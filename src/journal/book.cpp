@@ -51,7 +51,7 @@ Result<void> done(const Result<std::uint64_t>& run) {
 
 struct Book::Statements {
   db::Statement may_be_had, find, put, settle, forget, forget_answered, date_now, forget_older, forget_provider;
-  db::Statement kept, kept_is_there, forget_kept, forget_all, in_doubt, entries, entry;
+  db::Statement kept, kept_is_there, forget_kept, forget_all, check, in_doubt, entries, entry;
   std::optional<ReceiptBook> receipts;
 
   Result<void> prepare(db::Database& database);
@@ -60,7 +60,7 @@ struct Book::Statements {
 Result<void> Book::Statements::prepare(db::Database& database) {
   const std::string all_columns =
       "SELECT id, provider, reverse_path, recipient, digest, size, connection, answer, fate, kept, time FROM entry ";
-  const std::array<std::pair<db::Statement*, std::string>, 16> all{{
+  auto prepared = database.prepare_all({
       {&may_be_had, "SELECT EXISTS(SELECT 1 FROM entry WHERE" + std::string(k_open) + ")"},
       {&find, "SELECT id FROM entry WHERE" + std::string(k_open) + "AND digest = CAST(?5 AS BLOB) ORDER BY id"},
       {&put, R"(INSERT INTO entry(provider, reverse_path, recipient, digest, size, connection, answer, fate, time)
@@ -77,15 +77,12 @@ Result<void> Book::Statements::prepare(db::Database& database) {
       {&kept_is_there, "UPDATE entry SET kept = '' WHERE kept = ?"},
       {&forget_kept, "DELETE FROM entry WHERE kept = ?"},
       {&forget_all, "DELETE FROM entry"},
+      {&check, "PRAGMA integrity_check(entry)"},
       {&in_doubt, all_columns + "WHERE answer = 0 ORDER BY id"},
       {&entries, all_columns + "WHERE id > ? ORDER BY id LIMIT ?"},
       {&entry, all_columns + "WHERE id = ?"},
-  }};
-  for (const auto& [statement, sql] : all) {
-    auto ready = database.prepare(sql);
-    if (!ready) return fail(ready.error());
-    *statement = std::move(*ready);
-  }
+  });
+  if (!prepared) return prepared;
   auto receipt_book = ReceiptBook::over(database);
   if (!receipt_book) return fail(receipt_book.error());
   receipts.emplace(std::move(*receipt_book));
@@ -162,6 +159,15 @@ Result<std::vector<Entry>> Book::all_of(Result<db::Rows> rows) {
     entry.kept = rows->text(9);
     entry.time = to_time(rows->number(10));
   }
+}
+
+Result<void> Book::check() {
+  auto rows = statements_->check.rows();
+  if (!rows) return fail(rows.error());
+  const auto is_there = rows->next();
+  if (!is_there) return fail(is_there.error());
+  if (rows->text(0) != "ok") return fail(Errc::malformed, std::string(rows->text(0)));
+  return {};
 }
 
 Result<std::vector<Entry>> Book::in_doubt() {

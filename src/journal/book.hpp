@@ -40,6 +40,8 @@ class Book {
 
   // --- housekeeping
 
+  /// Reads all that was had, and looks for damage that opening does not come upon.
+  Result<void> check();
   /// Those of which nobody knows what became of them: we died between our final dot and its answer.
   Result<std::vector<Entry>> in_doubt();
   /// In the order in which they were written, behind `after`, at most `most`.

@@ -21,6 +21,7 @@ namespace {
 
 // Of receipts, in memory.
 constexpr std::size_t k_much = std::size_t{256} * 1024;
+constexpr std::size_t k_too_much = 16 * k_much;
 // So many pieces are dropped when the journal is opened; what is left goes when sessions begin.
 constexpr int k_pieces_at_open = 20;
 
@@ -47,8 +48,25 @@ Journal::Journal(JournalOptions options, Book writer, std::optional<Book> reader
 
 Result<std::unique_ptr<Journal>> Journal::open(const JournalOptions& options, const asio::any_io_executor& loop,
                                                net::Worker& disk, Clock& clock, Log& log) {
-  auto writer = open_book(options.path, clock, log);
+  auto opened = open_whole(options, loop, disk, clock, log);
+  if (!opened && opened.error().code == Errc::malformed) {
+    const auto now = std::chrono::duration_cast<std::chrono::seconds>(clock.wall().time_since_epoch()).count();
+    const std::string aside = options.path + ".damaged-" + std::to_string(now);
+    if (auto put = put_aside(options.path, aside); !put) return fail(put.error());
+    log.error("the journal was damaged, and a new one is begun: what a line that broke left in doubt may come twice",
+              {{"why", opened.error().text}, {"put_aside", aside}});
+    opened = open_whole(options, loop, disk, clock, log);
+  }
+  if (!opened) return fail(opened.error().code, options.path + ": " + opened.error().text);
+  return opened;
+}
+
+// Damage that nobody has come upon when mail is there would be an error with every run from then on.
+Result<std::unique_ptr<Journal>> Journal::open_whole(const JournalOptions& options, const asio::any_io_executor& loop,
+                                                     net::Worker& disk, Clock& clock, Log& log) {
+  auto writer = Book::open(options.path);
   if (!writer) return fail(writer.error());
+  if (auto checked = writer->check(); !checked) return fail(checked.error());
   auto reader = Book::open(options.path);
   if (!reader) return fail(reader.error());
   std::unique_ptr<Journal> journal(
@@ -63,17 +81,6 @@ Result<std::unique_ptr<Journal>> Journal::in_memory(const asio::any_io_executor&
   if (!book) return fail(book.error());
   return std::unique_ptr<Journal>(
       new Journal(JournalOptions(), std::move(*book), std::nullopt, loop, disk, clock, log));
-}
-
-Result<Book> Journal::open_book(const std::string& path, Clock& clock, Log& log) {
-  auto book = Book::open(path);
-  if (book || book.error().code != Errc::malformed) return book;
-  const auto now = std::chrono::duration_cast<std::chrono::seconds>(clock.wall().time_since_epoch()).count();
-  const std::string aside = path + ".damaged-" + std::to_string(now);
-  if (auto put = put_aside(path, aside); !put) return fail(put.error());
-  log.error("the journal was damaged, and a new one is begun: what a line that broke left in doubt may come twice",
-            {{"why", book.error().text}, {"put_aside", aside}});
-  return Book::open(path);
 }
 
 Result<void> Journal::tidy() {
@@ -166,6 +173,11 @@ void Journal::answers_read(const std::string& connection) {
 
 void Journal::note(Receipt receipt) {
   trim_texts(receipt);
+  // Not every message leads to something that is written: one that is refused at MAIL for its form does not.
+  if (noted_weight_ >= k_too_much && std::holds_alternative<MessageReceipt>(receipt)) {
+    is_overfull_ = true;
+    return;
+  }
   noted_weight_ += weight(receipt);
   noted_.push_back(std::move(receipt));
 }
@@ -200,6 +212,7 @@ Task<Result<void>> Journal::write(Job& job) {
     // Not in the disk's thread: who waits may be woken, and look, while it writes.
     for (Job* one : batch) one->result = written;
     if (not_kept_) log_.warn("receipts are lost", {{"why", not_kept_->text}});
+    if (std::exchange(is_overfull_, false)) log_.warn("receipts are lost", {{"why", "too many came at once"}});
     not_kept_.reset();
     is_writing_ = false;
     changed_.wake();

@@ -50,7 +50,8 @@ class Journal {
   /// The provider has read all answers so far on this connection. Written with the next of the above, or by flush().
   void answers_read(const std::string& connection);
   /// For those who ask later what came. Written with the next of the above, or by flush(), never synced for its own
-  /// sake; where that fails it is lost, which is said in the log and harms nobody else.
+  /// sake; where that fails, or it is too much for our memory until then, it is lost, which is said in the log and
+  /// harms nobody else.
   void note(Receipt receipt);
   /// Writes what was noted if that has become much: for who notes without writing anything else.
   net::Task<> relieve();
@@ -65,7 +66,8 @@ class Journal {
   Journal(JournalOptions options, Book writer, std::optional<Book> reader, const asio::any_io_executor& loop,
           net::Worker& disk, Clock& clock, Log& log);
   Book& reader() { return reader_ ? *reader_ : writer_; }
-  static Result<Book> open_book(const std::string& path, Clock& clock, Log& log);
+  static Result<std::unique_ptr<Journal>> open_whole(const JournalOptions& options, const asio::any_io_executor& loop,
+                                                     net::Worker& disk, Clock& clock, Log& log);
   Result<void> tidy();
   Result<void> tidy_receipts();
   WallTime oldest_receipt() const;
@@ -87,6 +89,7 @@ class Journal {
   std::vector<std::string> read_;  // connections
   std::vector<Receipt> noted_;
   std::size_t noted_weight_ = 0;
+  bool is_overfull_ = false;       // some were not noted
   std::optional<Error> not_kept_;  // why the receipts of the last batch were lost
   bool is_writing_ = false;
   net::Wakeup changed_;

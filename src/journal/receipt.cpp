@@ -52,7 +52,7 @@ std::size_t weight(const Receipt& receipt) {
   constexpr std::size_t k_fixed = 256;
   const auto* message = std::get_if<MessageReceipt>(&receipt);
   if (message == nullptr) return k_fixed;
-  std::size_t sum = k_fixed + message->reply.size();
+  std::size_t sum = k_fixed + message->reverse_path.size() + message->reply.size();
   for (const auto& one : message->recipients) sum += sizeof(one) + one.address.size() + one.reply.size();
   return sum;
 }

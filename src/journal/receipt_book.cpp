@@ -113,13 +113,6 @@ std::int64_t number(std::uint64_t count) {
   return static_cast<std::int64_t>(count);
 }
 
-Outcome outcome_named(std::string_view word) {
-  for (int i = 0; i <= static_cast<int>(Outcome::bug); ++i) {
-    if (name(static_cast<Outcome>(i)) == word) return static_cast<Outcome>(i);
-  }
-  return Outcome::bug;
-}
-
 constexpr const char* k_session_columns =
     "SELECT id, provider, started, ended, outcome, text, connections, messages, recipients, bytes, rejected, "
     "deferred, duplicates, fingerprint FROM session ";
@@ -132,7 +125,7 @@ SessionReceipt session_in(const db::Rows& rows) {
   if (rows.is_null(3)) return session;
   SessionEnding& end = session.end.emplace();
   end.time = to_time(rows.number(3));
-  end.outcome = outcome_named(rows.text(4));
+  end.outcome = outcome_named(rows.text(4)).value_or(Outcome::bug);
   end.text = rows.text(5);
   end.connections = count_in(rows, 6);
   end.messages = count_in(rows, 7);
@@ -196,35 +189,20 @@ struct ReceiptBook::Statements {
   Result<void> prepare(db::Database& database);
   Result<void> prepare_reading(db::Database& database);
   Result<void> prepare_forgetting(db::Database& database);
-
- private:
-  using List = std::initializer_list<std::pair<db::Statement*, std::string>>;
-  static Result<void> prepare_all(db::Database& database, List list);
 };
 
-Result<void> ReceiptBook::Statements::prepare_all(db::Database& database, List list) {
-  for (const auto& [statement, sql] : list) {
-    auto ready = database.prepare(sql);
-    if (!ready) return fail(ready.error());
-    *statement = std::move(*ready);
-  }
-  return {};
-}
-
 Result<void> ReceiptBook::Statements::prepare(db::Database& database) {
-  auto prepared = prepare_all(
-      database,
-      {
-          {&mark, "SAVEPOINT receipts"},
-          {&release, "RELEASE receipts"},
-          {&undo, "ROLLBACK TO receipts"},
-          {&begin_session,
-           "INSERT INTO session(id, provider, started) VALUES (?, ?, ?) ON CONFLICT(id) DO NOTHING RETURNING number"},
-          {&end_session,
-           "UPDATE session SET ended = ?2, outcome = ?3, is_good = ?4, text = ?5, connections = ?6, messages = ?7, "
-           "recipients = ?8, bytes = ?9, rejected = ?10, deferred = ?11, duplicates = ?12, fingerprint = ?13 WHERE id "
-           "= ?1"},
-          {&put_connection, R"(INSERT INTO connection(session, place, name, started, ended, address, tls, verified,
+  auto prepared = database.prepare_all({
+      {&mark, "SAVEPOINT receipts"},
+      {&release, "RELEASE receipts"},
+      {&undo, "ROLLBACK TO receipts"},
+      {&begin_session,
+       "INSERT INTO session(id, provider, started) VALUES (?, ?, ?) ON CONFLICT(id) DO NOTHING RETURNING number"},
+      {&end_session,
+       "UPDATE session SET ended = ?2, outcome = ?3, is_good = ?4, text = ?5, connections = ?6, messages = ?7, "
+       "recipients = ?8, bytes = ?9, rejected = ?10, deferred = ?11, duplicates = ?12, fingerprint = ?13 WHERE id = "
+       "?1"},
+      {&put_connection, R"(INSERT INTO connection(session, place, name, started, ended, address, tls, verified,
                                                       mechanism, greeting, reply, how)
              VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
              ON CONFLICT(session, place) DO UPDATE SET name = excluded.name, ended = excluded.ended,
@@ -232,11 +210,10 @@ Result<void> ReceiptBook::Statements::prepare(db::Database& database) {
                mechanism = excluded.mechanism, greeting = excluded.greeting, reply = excluded.reply,
                how = excluded.how
              RETURNING number)"},
-          {&put_message, R"(INSERT INTO message(connection, id, reverse_path, unlisted, size, digest, reply, fate, time)
+      {&put_message, R"(INSERT INTO message(connection, id, reverse_path, unlisted, size, digest, reply, fate, time)
              VALUES (?, ?, ?, ?, ?, CAST(? AS BLOB), ?, ?, ?) RETURNING number)"},
-          {&put_recipient,
-           "INSERT INTO recipient(message, address, said_by, reply) VALUES (?, ?, ?, ?) RETURNING number"},
-      });
+      {&put_recipient, "INSERT INTO recipient(message, address, said_by, reply) VALUES (?, ?, ?, ?) RETURNING number"},
+  });
   if (prepared) prepared = prepare_forgetting(database);
   if (prepared) prepared = prepare_reading(database);
   return prepared;
@@ -246,44 +223,42 @@ Result<void> ReceiptBook::Statements::prepare_forgetting(db::Database& database)
   const std::string piece =
       "SELECT number FROM message WHERE connection IN (SELECT name FROM connection WHERE session = ?1) "
       "ORDER BY number LIMIT ?2";
-  return prepare_all(
-      database, {
-                    {&session_before, "SELECT id FROM session WHERE number <= ? ORDER BY number LIMIT 1"},
-                    {&connection_before, "SELECT name FROM connection WHERE number <= ? ORDER BY number LIMIT 1"},
-                    {&message_before, "SELECT message FROM recipient WHERE number <= ? ORDER BY number DESC LIMIT 1"},
-                    {&started_before, "SELECT id FROM session WHERE started < ? ORDER BY started LIMIT 1"},
-                    {&forget_recipients, "DELETE FROM recipient WHERE message IN (" + piece + ")"},
-                    {&forget_messages, "DELETE FROM message WHERE number IN (" + piece + ")"},
-                    {&forget_connections, "DELETE FROM connection WHERE session = ?"},
-                    {&forget_session, "DELETE FROM session WHERE id = ?"},
-                    {&forget_recipients_to, "DELETE FROM recipient WHERE message <= ?"},
-                    {&forget_messages_to, "DELETE FROM message WHERE number <= ?"},
-                    {&forget_recipients_on,
-                     "DELETE FROM recipient WHERE message IN (SELECT number FROM message WHERE connection = ?)"},
-                    {&forget_messages_on, "DELETE FROM message WHERE connection = ?"},
-                    {&forget_connection, "DELETE FROM connection WHERE number <= ?"},
-                });
+  return database.prepare_all({
+      {&session_before, "SELECT id FROM session WHERE number <= ? ORDER BY number LIMIT 1"},
+      {&connection_before, "SELECT name FROM connection WHERE number <= ? ORDER BY number LIMIT 1"},
+      {&message_before, "SELECT message FROM recipient WHERE number <= ? ORDER BY number DESC LIMIT 1"},
+      {&started_before, "SELECT id FROM session WHERE started < ? ORDER BY started LIMIT 1"},
+      {&forget_recipients, "DELETE FROM recipient WHERE message IN (" + piece + ")"},
+      {&forget_messages, "DELETE FROM message WHERE number IN (" + piece + ")"},
+      {&forget_connections, "DELETE FROM connection WHERE session = ?"},
+      {&forget_session, "DELETE FROM session WHERE id = ?"},
+      {&forget_recipients_to, "DELETE FROM recipient WHERE message <= ?"},
+      {&forget_messages_to, "DELETE FROM message WHERE number <= ?"},
+      {&forget_recipients_on,
+       "DELETE FROM recipient WHERE message IN (SELECT number FROM message WHERE connection = ?)"},
+      {&forget_messages_on, "DELETE FROM message WHERE connection = ?"},
+      {&forget_connection, "DELETE FROM connection WHERE number <= ?"},
+  });
 }
 
 Result<void> ReceiptBook::Statements::prepare_reading(db::Database& database) {
   const std::string session = k_session_columns;
-  return prepare_all(
-      database, {
-                    {&last_sessions, session + "WHERE number IN (SELECT max(number) FROM session GROUP BY provider) "
-                                               "ORDER BY provider"},
-                    {&last_good, session + "WHERE provider = ? AND is_good = 1 ORDER BY number DESC LIMIT 1"},
-                    {&answers, session + "WHERE provider = ? AND outcome IN ('no-mail', 'fetched', 'deferred', 'auth', "
-                                         "'refused') ORDER BY number DESC LIMIT ?"},
-                    {&count_sessions, "SELECT count(*) FROM session WHERE provider = ?"},
-                    {&sessions_named, session + "WHERE id BETWEEN ?1 AND ?1 || '~' ORDER BY id LIMIT ?2"},
-                    {&connections,
-                     "SELECT session, place, name, started, ended, address, tls, verified, mechanism, greeting, "
-                     "reply, how FROM connection WHERE session = ? AND place > ? ORDER BY place LIMIT ?"},
-                    {&messages,
-                     "SELECT number, connection, id, reverse_path, unlisted, size, digest, reply, fate, time "
-                     "FROM message WHERE connection = ? AND number > ? ORDER BY number LIMIT ?"},
-                    {&recipients, "SELECT address, said_by, reply FROM recipient WHERE message = ? ORDER BY number"},
-                });
+  return database.prepare_all({
+      {&last_sessions, session + "WHERE number IN (SELECT max(number) FROM session GROUP BY provider) "
+                                 "ORDER BY provider"},
+      {&last_good, session + "WHERE provider = ? AND is_good = 1 ORDER BY number DESC LIMIT 1"},
+      {&answers, session + "WHERE provider = ? AND outcome IN ('no-mail', 'fetched', 'deferred', 'auth', 'refused') "
+                           "ORDER BY number DESC LIMIT ?"},
+      {&count_sessions, "SELECT count(*) FROM session WHERE provider = ?"},
+      {&sessions_named, session + "WHERE id BETWEEN ?1 AND ?1 || '~' ORDER BY id LIMIT ?2"},
+      {&connections,
+       "SELECT session, place, name, started, ended, address, tls, verified, mechanism, greeting, "
+       "reply, how FROM connection WHERE session = ? AND place > ? ORDER BY place LIMIT ?"},
+      {&messages,
+       "SELECT number, connection, id, reverse_path, unlisted, size, digest, reply, fate, time "
+       "FROM message WHERE connection = ? AND number > ? ORDER BY number LIMIT ?"},
+      {&recipients, "SELECT address, said_by, reply FROM recipient WHERE message = ? ORDER BY number"},
+  });
 }
 
 const char* ReceiptBook::tables() {

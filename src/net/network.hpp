@@ -2,18 +2,46 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
+#include "base/secret.hpp"
 #include "base/stop.hpp"
 #include "net/stream.hpp"
 
 namespace odmr::net {
+
+enum class IpVersion { any, v4, v6 };
+
+/// The version of an address as it is written; no value for a name.
+std::optional<IpVersion> ip_version_of(const std::string& host);
+
+/// A SOCKS5 proxy (RFC 1928). It is told the host's name and looks it up itself; who the host is remains TLS's
+/// business.
+struct Proxy {
+  std::string host;
+  std::uint16_t port = 1080;
+  std::string user;  ///< empty: no login (RFC 1929)
+  Secret password;
+
+  /// "socks5://127.0.0.1:9050".
+  std::string text() const;
+};
+
+/// How a connection gets to where it goes.
+struct Way {
+  IpVersion ip = IpVersion::any;       ///< no other addresses are tried
+  std::string source_address;          ///< ours, as it is written; empty: the system chooses
+  std::shared_ptr<const Proxy> proxy;  ///< null: none. The other two are then for the connection to the proxy
+};
 
 /// Where a connection goes.
 struct Endpoint {
   std::string host;  ///< a name or an address; empty for a Unix socket
   std::uint16_t port = 0;
   std::string socket_path;  ///< of a Unix socket; empty for TCP
+  Way way = {};
 
   /// "host:port", "[2001:db8::1]:port" or the path.
   std::string text() const;
@@ -25,9 +53,14 @@ class Network {
   virtual ~Network() = default;
   virtual Clock& clock() = 0;
 
-  /// Tries every address of the name in the resolver's order, each for `patience`. Ends early when `stop` is asked
-  /// for. Errors: unresolved, unreachable (each address with its reason in the text), timed_out, interrupted.
+  /// Tries every address of the name in the resolver's order, each for `patience`. Through a proxy, the stream's peer()
+  /// names both. Ends early when `stop` is asked for. Errors: unresolved, unreachable (each address with its reason in
+  /// the text; what a proxy answers, too), timed_out, interrupted.
   virtual Task<Result<Stream>> connect(const Endpoint& endpoint, Duration patience, Stop& stop) = 0;
+
+  /// The addresses that connect() would try, "192.0.2.1:366": for who wants to show them. None for a Unix socket, and
+  /// where the network knows no names. Errors: unresolved, interrupted.
+  virtual Task<Result<std::vector<std::string>>> addresses(const Endpoint& endpoint, Duration patience, Stop& stop);
 };
 
 }  // namespace odmr::net

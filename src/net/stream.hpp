@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "net/tls.hpp"
@@ -51,7 +52,9 @@ class Stream {
   /// Says good-bye on every layer, for two seconds at most, then closes.
   Task<void> finish();
 
-  std::string peer() const { return transport_->peer(); }
+  std::string peer() const { return peer_.empty() ? transport_->peer() : peer_; }
+  /// For a connection that goes on to somewhere else than where the transport ends.
+  void set_peer(std::string peer) { peer_ = std::move(peer); }
   Clock& clock() const { return *clock_; }
 
  private:
@@ -64,6 +67,7 @@ class Stream {
   std::size_t end_ = 0;
   std::uint64_t received_ = 0;
   std::optional<TlsFacts> tls_;
+  std::string peer_;  // empty: the transport's
 };
 
 }  // namespace odmr::net

@@ -30,8 +30,11 @@ class SystemNetwork final : public Network {
   explicit SystemNetwork(asio::io_context& loop) : loop_(loop), clock_(loop) {}
   Clock& clock() override { return clock_; }
   Task<Result<Stream>> connect(const Endpoint& endpoint, Duration patience, Stop& stop) override;
+  Task<Result<std::vector<std::string>>> addresses(const Endpoint& endpoint, Duration patience, Stop& stop) override;
 
  private:
+  Task<Result<Stream>> connect_straight(const Endpoint& endpoint, Duration patience, Stop& stop);
+
   asio::io_context& loop_;
   SystemClock clock_;
 };

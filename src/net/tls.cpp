@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <ctime>
 
 #include "base/ascii.hpp"
 #include "net/digest.hpp"
@@ -39,9 +40,18 @@ bool is_pinned(const TlsContext::Impl& context, X509* certificate) {
   return !pin.empty() && std::find(context.pins.begin(), context.pins.end(), pin) != context.pins.end();
 }
 
+// For the connection that this handshake is of. In its middle OpenSSL does not give the certificate away.
+void keep_what_is_shown(X509_STORE_CTX* chain) {
+  auto* ssl = static_cast<SSL*>(X509_STORE_CTX_get_ex_data(chain, SSL_get_ex_data_X509_STORE_CTX_idx()));
+  auto* shown = ssl == nullptr ? nullptr : static_cast<std::optional<Certificate>*>(SSL_get_app_data(ssl));
+  X509* certificate = X509_STORE_CTX_get0_cert(chain);
+  if (shown != nullptr && certificate != nullptr) *shown = facts_of(certificate);
+}
+
 // Stands in for X509_verify_cert, so that pins count before we have said anything to the server.
 int verify_server(X509_STORE_CTX* chain, void* argument) {
   const auto& context = *static_cast<const TlsContext::Impl*>(argument);
+  keep_what_is_shown(chain);
   if (!context.pins_alone && X509_verify_cert(chain) != 1) return 0;
   if (context.pins.empty() || is_pinned(context, X509_STORE_CTX_get0_cert(chain))) {
     X509_STORE_CTX_set_error(chain, X509_V_OK);
@@ -138,6 +148,40 @@ std::string common_name_of(X509* certificate) {
   if (index < 0) return {};
   const std::string name(as_text(X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, index))));
   return name.find('\0') == std::string::npos ? name : std::string();
+}
+
+namespace {
+
+std::string text_of(const X509_NAME* name) {
+  BIO* text = BIO_new(BIO_s_mem());
+  // RFC 2253's escapes, but for what is not ASCII: who shows it does that.
+  X509_NAME_print_ex(text, name, 0, XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB);
+  char* bytes = nullptr;
+  const long size = BIO_get_mem_data(text, &bytes);
+  std::string out(bytes, static_cast<std::size_t>(std::max(size, 0L)));
+  BIO_free(text);
+  return out;
+}
+
+WallTime time_of(const ASN1_TIME* time) {
+  std::tm parts{};
+  if (ASN1_TIME_to_tm(time, &parts) != 1) return {};
+  // "No end" is the year 9999 (RFC 5280 4.1.2.5), which the clock's nanoseconds do not reach.
+  constexpr std::time_t most = 9'000'000'000;
+  return std::chrono::system_clock::from_time_t(std::clamp<std::time_t>(timegm(&parts), -most, most));
+}
+
+}  // namespace
+
+Certificate facts_of(X509* certificate) {
+  Certificate facts;
+  facts.subject = text_of(X509_get_subject_name(certificate));
+  facts.issuer = text_of(X509_get_issuer_name(certificate));
+  facts.names = names_of(certificate);
+  facts.not_before = time_of(X509_get0_notBefore(certificate));
+  facts.not_after = time_of(X509_get0_notAfter(certificate));
+  facts.pin = public_key_pin(certificate);
+  return facts;
 }
 
 TlsContext::TlsContext(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

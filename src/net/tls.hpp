@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/error.hpp"
+#include "net/certificate.hpp"
 
 namespace odmr::net {
 
@@ -27,12 +28,13 @@ struct TlsServerOptions {
 
 /// Facts about an established TLS layer.
 struct TlsFacts {
-  std::string version;                  ///< "TLSv1.3"
-  std::string cipher;                   ///< "TLS_AES_256_GCM_SHA384"
-  std::string exporter;                 ///< tls-exporter channel binding (RFC 9266), 32 octets; empty before TLS 1.3
-  std::string peer_pin;                 ///< SHA-256 of the peer's SPKI, 32 octets; empty without a certificate
-  std::vector<std::string> peer_names;  ///< DNS names and mail addresses of a verified peer certificate
-  std::string peer_common_name;         ///< of its subject
+  std::string version;                     ///< "TLSv1.3"
+  std::string cipher;                      ///< "TLS_AES_256_GCM_SHA384"
+  std::string exporter;                    ///< tls-exporter channel binding (RFC 9266), 32 octets; empty before TLS 1.3
+  std::string peer_pin;                    ///< SHA-256 of the peer's SPKI, 32 octets; empty without a certificate
+  std::vector<std::string> peer_names;     ///< DNS names and mail addresses of a verified peer certificate
+  std::string peer_common_name;            ///< of its subject
+  std::optional<Certificate> certificate;  ///< what a server has shown to us
 };
 
 /// A configuration that TLS layers are made from. Loading reads files: do it before anything is sent.

@@ -34,5 +34,7 @@ std::string openssl_words(const std::string& otherwise);
 std::vector<std::string> names_of(X509* certificate);
 /// The subject's common name, empty without.
 std::string common_name_of(X509* certificate);
+/// All that people may want to know of it.
+Certificate facts_of(X509* certificate);
 
 }  // namespace odmr::net

@@ -5,7 +5,11 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <ctime>
 #include <new>
 
 #include "base/ascii.hpp"
@@ -20,15 +24,36 @@ constexpr std::size_t k_write_piece = 64 * 1024;
 constexpr std::size_t k_undecodable = 64;
 constexpr auto k_rest_of_line = std::chrono::seconds(1);
 
-// In the middle of a handshake that fails for it, the session has no certificate yet.
-X509* certificate_of_peer(const SSL* ssl) {
-  if (X509* certificate = SSL_get0_peer_certificate(ssl)) return certificate;
-  return sk_X509_value(SSL_get0_verified_chain(ssl), 0);
+Cause cause_of(long verdict) {
+  switch (verdict) {
+    case X509_V_ERR_CERT_HAS_EXPIRED:
+      return Cause::certificate_expired;
+    case X509_V_ERR_CERT_NOT_YET_VALID:
+      return Cause::certificate_not_yet_valid;
+    case X509_V_ERR_HOSTNAME_MISMATCH:
+    case X509_V_ERR_IP_ADDRESS_MISMATCH:
+      return Cause::certificate_of_another_host;
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+    case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+    case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+    case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+      return Cause::certificate_of_unknown_issuer;
+    case X509_V_ERR_APPLICATION_VERIFICATION:
+      return Cause::pin_mismatch;
+    default:
+      return Cause::certificate_unusable;
+  }
 }
 
-std::string list(const std::vector<std::string>& names) {
+// The one clock that OpenSSL goes by.
+std::string clock_text() {
+  return fmt::format("{:%Y-%m-%d %H:%M} UTC", fmt::gmtime(std::time(nullptr)));
+}
+
+std::string list_of_pins(const std::vector<std::string>& pins) {
   std::string out;
-  for (const auto& one : names) out += (out.empty() ? "" : ", ") + one;
+  for (const auto& one : pins) out += (out.empty() ? "" : ", ") + format_pin(one);
   return out;
 }
 
@@ -54,6 +79,7 @@ TlsTransport::TlsTransport(std::unique_ptr<Transport> below, std::shared_ptr<Tls
     return;
   }
   SSL_set_connect_state(ssl_);
+  SSL_set_app_data(ssl_, &shown_);
   X509_VERIFY_PARAM* demands = SSL_get0_param(ssl_);
   // RFC 9525: names are in subjectAltName, and a wildcard is a whole label.
   X509_VERIFY_PARAM_set_hostflags(demands, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
@@ -91,22 +117,27 @@ Task<Result<void>> TlsTransport::flush(Duration patience) {
 
 Error TlsTransport::failure(const std::string& doing) {
   const long verdict = SSL_get_verify_result(ssl_);
-  X509* certificate = certificate_of_peer(ssl_);
   if (verdict != X509_V_OK && !SSL_is_server(ssl_)) {
     ERR_clear_error();
-    std::string text = "the certificate of " + server_name_ + " is not accepted: ";
-    if (verdict == X509_V_ERR_APPLICATION_VERIFICATION) {
-      text += "its public key is none of those in 'pin'";
-    } else {
-      text += X509_verify_cert_error_string(verdict);
-    }
-    if (verdict == X509_V_ERR_HOSTNAME_MISMATCH || verdict == X509_V_ERR_IP_ADDRESS_MISMATCH) {
-      const auto names = certificate == nullptr ? std::vector<std::string>() : names_of(certificate);
-      text += names.empty() ? " (it names nobody in subjectAltName)" : " (it is for " + list(names) + ")";
-    }
-    return Error{Errc::untrusted, text};
+    return not_accepted(verdict);
   }
-  return Error{Errc::tls, doing + ": " + openssl_words("the peer broke TLS off")};
+  const bool is_clear_text = ERR_GET_REASON(ERR_peek_error()) == SSL_R_WRONG_VERSION_NUMBER;
+  return Error{Errc::tls, doing + ": " + openssl_words("the peer broke TLS off"),
+               is_clear_text ? Cause::not_tls : Cause::unknown};
+}
+
+// What was expected, and what was found.
+Error TlsTransport::not_accepted(long verdict) const {
+  const Cause cause = cause_of(verdict);
+  std::string text = "the certificate of " + server_name_ + " is not accepted: ";
+  text += cause == Cause::pin_mismatch
+              ? "its public key is none of those in 'pin', " + list_of_pins(context_->impl().pins)
+              : std::string(X509_verify_cert_error_string(verdict));
+  if (shown_) text += " (" + in_words(*shown_) + ")";
+  if (cause == Cause::certificate_expired || cause == Cause::certificate_not_yet_valid) {
+    text += "; the clock here says " + clock_text();
+  }
+  return Error{Errc::untrusted, text, cause};
 }
 
 Task<Result<void>> TlsTransport::handshake(TimePoint deadline) {
@@ -141,6 +172,7 @@ TlsFacts TlsTransport::facts() const {
       facts.exporter.clear();
     }
   }
+  facts.certificate = shown_;
   X509* certificate = SSL_get0_peer_certificate(ssl_);
   facts.peer_pin = public_key_pin(certificate);
   if (certificate != nullptr && SSL_get_verify_result(ssl_) == X509_V_OK) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -45,6 +46,7 @@ class TlsTransport final : public Transport {
   Task<Result<void>> flush(Duration patience);
   Task<> read_undecodable();
   Error failure(const std::string& doing);
+  Error not_accepted(long verdict) const;
 
   std::unique_ptr<Transport> below_;
   std::shared_ptr<TlsContext> context_;
@@ -54,6 +56,7 @@ class TlsTransport final : public Transport {
   bio_st* in_ = nullptr;   // owned by ssl_
   bio_st* out_ = nullptr;  // owned by ssl_
   std::vector<char> raw_;
+  std::optional<Certificate> shown_;  // by the server
   std::string last_header_;
   std::string undecodable_;
 };

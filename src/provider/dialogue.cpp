@@ -72,6 +72,7 @@ class Dialogue {
   Task<> step() {
     if (stop_.requested()) co_return say_good_bye("4.3.2", "is being stopped");
     if (errors_ >= options_.most_errors) co_return say_good_bye("4.7.0", "has heard too many errors");
+    if (idle_commands_ >= options_.most_idle_commands) co_return say_good_bye("4.7.0", "is asked for nothing");
     const TimePoint deadline = customer_ == nullptr ? login_by_ : channel_.clock().now() + options_.command;
     auto line = co_await channel_.read_line(k_longest_line, deadline);
     if (!line) {
@@ -113,6 +114,7 @@ class Dialogue {
     switch (command.verb) {
       case Verb::ehlo:
       case Verb::helo:
+        ++idle_commands_;
         hello(command);
         break;
       case Verb::starttls:
@@ -126,6 +128,7 @@ class Dialogue {
         break;
       case Verb::noop:
       case Verb::rset:
+        ++idle_commands_;
         channel_.reply(Reply(250, "2.0.0 OK"));
         break;
       case Verb::quit:
@@ -299,6 +302,7 @@ class Dialogue {
   const Customer* customer_ = nullptr;
   unsigned failures_ = 0;
   unsigned errors_ = 0;
+  unsigned idle_commands_ = 0;
   bool is_over_ = false;
   bool is_lost_ = false;
   std::optional<Granted> granted_;

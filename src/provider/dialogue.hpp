@@ -34,6 +34,7 @@ struct SessionOptions {
   Duration first_delay = std::chrono::seconds(1);  ///< after a failed login; doubled by each further one
   unsigned most_failures = 3;                      ///< failed logins
   unsigned most_errors = 20;                       ///< commands that are none, or come out of turn
+  unsigned most_idle_commands = 100;               ///< EHLO, NOOP and RSET, which lead to nothing
   std::size_t most_recipients = 100;               ///< in one transaction (RFC 5321 4.5.3.1.8)
 };
 

@@ -1,7 +1,6 @@
 #include "queue/index.hpp"
 
 #include <algorithm>
-#include <array>
 #include <utility>
 
 #include "queue/schedule.hpp"
@@ -97,7 +96,7 @@ Result<void> Index::Statements::prepare(db::Database& database) {
   const std::string entries = R"(SELECT id, arrival, size, reverse_path, stopped,
       iif(waiting = 0 AND failed > 0, max(next_notice, arrival), next_try), tries, reply, recipients,
       waiting = 0 AND failed > 0 FROM message )";
-  const std::array<std::pair<db::Statement*, std::string>, 19> all{{
+  return database.prepare_all({
       {&each, "SELECT id, notes, stopped = 0 AND waiting = 0 AND failed = 0, arrival FROM message ORDER BY id"},
       // A row that knows more notes has been written by somebody who read later.
       {&put, R"(INSERT INTO message(id, arrival, size, reverse_path, notes, stopped, waiting, failed, delayed, next_try,
@@ -129,13 +128,7 @@ Result<void> Index::Statements::prepare(db::Database& database) {
       {&find, entries + "WHERE id = ?"},
       {&sums, R"(SELECT count(*), sum(size), sum(stopped = 1), sum(stopped = 2), min(arrival),
                 min(iif(stopped = 0 AND waiting > 0, next_try, NULL)) FROM message)"},
-  }};
-  for (const auto& [statement, sql] : all) {
-    auto ready = database.prepare(sql);
-    if (!ready) return fail(ready.error());
-    *statement = std::move(*ready);
-  }
-  return {};
+  });
 }
 
 Index::Index(db::Database database, std::unique_ptr<Statements> statements)

@@ -12,6 +12,7 @@ namespace odmr::receive {
 
 using net::Task;
 using smtp::Reply;
+using Fate = journal::MessageReceipt::Fate;
 using RefusedBy = journal::RecipientReceipt::By;
 
 namespace {
@@ -98,6 +99,7 @@ std::string protocol_keyword(const server::Hello& hello, bool smtputf8, bool tls
 // "[2001:db8::1]:366" without its port and brackets; a Unix socket has no address to tell.
 std::string address_alone(const std::string& peer) {
   const auto colon = peer.rfind(':');
+  // Nor does a connection through a proxy, which shows the name alone.
   if (colon == std::string::npos || peer.find('/') != std::string::npos) return {};
   std::string address = peer.substr(0, colon);
   if (address.size() > 2 && address.front() == '[') address = address.substr(1, address.size() - 2);
@@ -112,20 +114,9 @@ std::string comparable(const smtp::Mailbox& mailbox) {
 }
 
 void finish_receipt(journal::MessageReceipt& receipt, const std::string& connection, const Reply& reply, WallTime now) {
-  using Fate = journal::MessageReceipt::Fate;
-  const auto has_target_said = [&receipt](char digit) {
-    return std::any_of(receipt.recipients.begin(), receipt.recipients.end(), [digit](const auto& one) {
-      return one.by == journal::RecipientReceipt::By::target && one.reply.starts_with(digit);
-    });
-  };
   receipt.connection = connection;
   receipt.reply = reply.joined();
   receipt.time = now;
-  receipt.fate = reply.is_transient()   ? Fate::put_off
-                 : !reply.is_positive() ? Fate::refused
-                 : has_target_said('2') ? Fate::received
-                 : has_target_said('4') ? Fate::kept_here
-                                        : Fate::duplicate;
 }
 
 }  // namespace
@@ -160,17 +151,30 @@ Task<Reply> Reception::on_mail(const smtp::MailCommand& mail, const server::Hell
   message_->reverse_path = mail.reverse_path.is_null ? "<>" : comparable(mail.reverse_path.mailbox);
   message_->hello = hello;
   message_->id = options_.connection + "." + std::to_string(++sequence_);
+  // Never said in EHLO: a provider that reads a limit there bounces what is larger (RFC 1870 6.1).
+  if (const auto larger = mail.size ? too_large(*mail.size) : std::nullopt) {
+    counter_.refused(*larger, {});
+    log_message(*larger, *mail.size);
+    message_.reset();
+    co_return *larger;
+  }
   auto reply = co_await ask_target(mail);
   if (reply.is_positive()) co_return reply;
   if (reply.is_transient() && shelf_ != nullptr) {
     message_->put_off = std::move(reply);
     co_return Reply(250, "2.1.0 kept here until the local mail server takes it");
   }
-  counter_.refused_by_target(reply);
+  history_.breaker.note(reply);
   counter_.refused(reply, net::sha256("MAIL " + mail.reverse_path.text()));
   log_message(reply, 0);
   message_.reset();
   co_return reply;
+}
+
+std::optional<Reply> Reception::too_large(std::uint64_t size) const {
+  if (options_.max_size_for_now == 0 || size <= options_.max_size_for_now) return std::nullopt;
+  return Reply(452, "4.3.4 over this line at most " + std::to_string(options_.max_size_for_now) +
+                        " octets are taken; keep it for another time");
 }
 
 Task<Reply> Reception::ask_target(const smtp::MailCommand& mail) {
@@ -225,14 +229,23 @@ journal::Address Reception::address_of(const Recipient& recipient) const {
 
 void Reception::note_refused_recipient(std::string path, const Reply& reply, RefusedBy by) {
   if (reply.is_transient()) counter_.put_off_recipient();
-  log_.info("recipient refused", {{"id", message_->id},
-                                  {"reverse_path", message_->mail.reverse_path.text()},
-                                  {"recipient", path},
-                                  {"reply", reply.joined()}});
+  log_refused_recipient(path, reply);
   message_->receipt.add_refused(path, by, reply.joined());
   auto& refused = message_->refused;
   if (refused.count++ == 0 || reply.is_transient()) refused.counted = reply;
   refused.paths.update(path + '\0');
+}
+
+// A provider that tries names inside one transaction, which nothing ends, may not fill the disk with them.
+void Reception::log_refused_recipient(const std::string& path, const Reply& reply) {
+  constexpr auto k_most = journal::MessageReceipt::k_most_refused;
+  const auto before = message_->refused.count;
+  if (before == k_most) log_.info("more recipients are refused, and counted only", {{"id", message_->id}});
+  if (before >= k_most) return;
+  log_.info("recipient refused", {{"id", message_->id},
+                                  {"reverse_path", message_->mail.reverse_path.text()},
+                                  {"recipient", path},
+                                  {"reply", reply.joined()}});
 }
 
 void Reception::on_rcpt_refused(std::string_view argument, const Reply& reply) {
@@ -244,6 +257,7 @@ void Reception::on_mail_refused(std::string_view argument, const Reply& reply) {
   log_.info("message refused", {{"mail", std::string(argument)}, {"reply", reply.joined()}});
   journal::MessageReceipt receipt;
   receipt.reverse_path = argument;
+  receipt.fate = reply.is_transient() ? Fate::put_off : Fate::refused;
   finish_receipt(receipt, options_.connection, reply, clock_.wall());
   journal_.note(std::move(receipt));
 }
@@ -278,7 +292,7 @@ Task<std::optional<Reply>> Reception::on_data() {
     }
   }
   if (refused) {
-    counter_.refused_by_target(*refused);
+    history_.breaker.note(*refused);
     counter_.refused(*refused, net::sha256("DATA " + message.mail.reverse_path.text()));
     log_message(*refused, 0);
     message.refused.count = 0;  // counted
@@ -326,6 +340,10 @@ Task<> Reception::on_content(std::string_view piece) {
     message.hopeless = Reply(554, "5.4.6 too many hops: this message goes round in a loop");
   else if (options_.max_size != 0 && message.bytes > options_.max_size)
     message.hopeless = Reply(552, "5.3.4 at most " + std::to_string(options_.max_size) + " octets are taken here");
+  else if (auto larger = too_large(message.bytes)) {
+    message.hopeless = std::move(larger);
+    history_.has_read_in_vain = true;
+  }
   if (message.hopeless) {
     message.is_streaming = false;
     message.copy.reset();
@@ -580,15 +598,14 @@ Reception::Verdict Reception::verdict(bool keeps_here) {
     if (!kept) settled.reply = no_room(kept.error());
   }
   for (const auto& one : message_->recipients) {
-    using journal::Fate;
     if (one.had)
-      settled.entries.had.push_back({*one.had, Fate::delivered});
+      settled.entries.had.push_back({*one.had, journal::Fate::delivered});
     else if (one.is_taken())
-      settled.entries.had.push_back({*one.intended, Fate::delivered});
+      settled.entries.had.push_back({*one.intended, journal::Fate::delivered});
     else if (one.is_put_off() && keeps_here)
-      settled.entries.had.push_back({*one.intended, Fate::kept});
+      settled.entries.had.push_back({*one.intended, journal::Fate::kept});
     else if (one.is_refused() && message_->is_bounce_kept)
-      settled.entries.had.push_back({*one.intended, Fate::bounced});
+      settled.entries.had.push_back({*one.intended, journal::Fate::bounced});
     else
       settled.entries.not_had.push_back(*one.intended);
   }
@@ -631,7 +648,7 @@ void Reception::count(const Verdict& settled) {
   }
   if (settled.is_kept) return counter_.kept();
   if (settled.reply.is_positive()) return counter_.duplicate();
-  counter_.refused_by_target(settled.reply);
+  history_.breaker.note(settled.reply);
   count_content_refusal(settled.reply);
 }
 
@@ -640,15 +657,20 @@ void Reception::on_answers_read() {
 }
 
 bool Reception::has_had_enough() const {
-  return state_error_ || is_target_at_fault() || is_budget_used_up();
+  return state_error_ || is_target_at_fault();
+}
+
+TimePoint Reception::takes_mail_until() const {
+  const bool has_had_its_bytes = options_.max_bytes != 0 && history_.bytes >= options_.max_bytes;
+  return has_had_its_bytes ? TimePoint::min() : options_.until;
 }
 
 bool Reception::is_target_at_fault() const {
-  return options_.breaker != 0 && !history_.has_taken && history_.refused_first >= options_.breaker;
+  return history_.breaker.is_broken();
 }
 
 bool Reception::is_budget_used_up() const {
-  return (options_.max_bytes != 0 && history_.bytes >= options_.max_bytes) || clock_.now() >= options_.until;
+  return clock_.now() >= takes_mail_until();
 }
 
 // The content has come: it and its recipients tell the message from others.
@@ -704,8 +726,15 @@ void Reception::note_receipt(const Reply& reply, std::uint64_t size) {
     const bool has_reply = !one.had && !one.is_withheld_still();
     receipt.recipients.push_back({one.name, by, has_reply ? one.reply.joined() : std::string()});
   }
+  receipt.fate = fate(reply);
   finish_receipt(receipt, options_.connection, reply, clock_.wall());
   journal_.note(std::move(receipt));
+}
+
+Fate Reception::fate(const Reply& reply) const {
+  if (!reply.is_positive()) return reply.is_transient() ? Fate::put_off : Fate::refused;
+  if (message_->has([](const Recipient& one) { return one.is_taken(); })) return Fate::received;
+  return message_->is_kept ? Fate::kept_here : Fate::duplicate;
 }
 
 }  // namespace odmr::receive

@@ -46,13 +46,11 @@ struct ReceptionOptions {
   std::size_t max_hops = 100;
   std::uint64_t max_size = 0;                             ///< of a message; 0: any
   std::size_t header_looked_at = std::size_t{64} * 1024;  ///< what a bounce returns of it
-  std::uint64_t max_bytes = 0;                            ///< of content in a session, then 421; 0: any
-  TimePoint until = TimePoint::max();                     ///< then 421
-  /// A target that refuses so many messages at first, whatever they are, is at fault itself: the line is closed before
-  /// the provider bounces all the others. 0: never.
-  std::size_t breaker = 5;
-  bool soft_bounce = false;     ///< nothing is refused for good: 5xx becomes 4xx
-  bool is_target_down = false;  ///< it is not asked; for who keeps here what is put off
+  std::uint64_t max_size_for_now = 0;  ///< of a message that this line can afford; larger ones stay: 452. 0: any
+  std::uint64_t max_bytes = 0;         ///< of content in a session, then 421; 0: any
+  TimePoint until = TimePoint::max();  ///< then 421
+  bool soft_bounce = false;            ///< nothing is refused for good: 5xx becomes 4xx
+  bool is_target_down = false;         ///< it is not asked; for who keeps here what is put off
   std::function<void(const Tally&, std::uint64_t bytes_of_this_message)> on_progress;
 };
 
@@ -78,8 +76,10 @@ class Reception final : public server::MailHandler {
   net::Task<smtp::Reply> on_end(const server::ContentEnd& end, server::Peer& peer) override;
   void on_answers_read() override;
   net::Task<> on_abandon() override;
-  /// The breaker, a budget is used up, or the state directory is out of use.
+  /// The breaker, or the state directory is out of use.
   bool has_had_enough() const override;
+  /// The budgets.
+  TimePoint takes_mail_until() const override;
 
   const Counter& counter() const { return counter_; }
   /// The breaker: the target has refused everything so far.
@@ -100,6 +100,7 @@ class Reception final : public server::MailHandler {
   net::Task<> decide_on(Recipient& recipient);
   smtp::Reply said_of(const Recipient& recipient) const;
   void note_refused_recipient(std::string path, const smtp::Reply& reply, journal::RecipientReceipt::By by);
+  void log_refused_recipient(const std::string& path, const smtp::Reply& reply);
 
   // --- the content
   std::optional<smtp::Reply> begin_copy();
@@ -116,6 +117,7 @@ class Reception final : public server::MailHandler {
   net::Task<Result<void>> intend();
   net::Task<> withdraw();
   net::Task<smtp::Reply> give_up_for(const Error& trouble);
+  std::optional<smtp::Reply> too_large(std::uint64_t size) const;
   smtp::Reply no_room(const Error& trouble);
   net::Task<smtp::Reply> settle(server::Peer& peer);
   net::Task<Result<std::unique_ptr<Shelf::Place>>> put_on_shelf();
@@ -132,6 +134,7 @@ class Reception final : public server::MailHandler {
   std::string trace(const std::vector<smtp::Mailbox>& recipients);
   void log_message(const smtp::Reply& reply, std::uint64_t size);
   void note_receipt(const smtp::Reply& reply, std::uint64_t size);
+  journal::MessageReceipt::Fate fate(const smtp::Reply& reply) const;
 
   const ReceptionOptions& options_;
   History& history_;

@@ -9,8 +9,18 @@ constexpr std::size_t k_most_remembered = 10000;
 
 }  // namespace
 
+Tally& Tally::operator+=(const Tally& more) {
+  messages += more.messages;
+  recipients += more.recipients;
+  bytes += more.bytes;
+  rejected += more.rejected;
+  deferred += more.deferred;
+  duplicates += more.duplicates;
+  return *this;
+}
+
 void Counter::taken(std::uint64_t recipients, std::uint64_t bytes, bool put_off) {
-  history_.has_taken = true;
+  history_.breaker.taken();
   ++tally_.messages;
   tally_.recipients += recipients;
   tally_.bytes += bytes;
@@ -39,10 +49,6 @@ void Counter::refused(const smtp::Reply& reply, const std::string& fingerprint) 
   if (history_.refused.size() >= k_most_remembered) return;
   const bool is_new = history_.refused.insert(fingerprint).second;
   if (is_new) ++final_answers_;
-}
-
-void Counter::refused_by_target(const smtp::Reply& reply) {
-  if (reply.is_permanent() && !history_.has_taken) ++history_.refused_first;
 }
 
 }  // namespace odmr::receive

@@ -4,6 +4,7 @@
 #include <set>
 #include <string>
 
+#include "deliver/breaker.hpp"
 #include "smtp/reply.hpp"
 
 namespace odmr::receive {
@@ -17,14 +18,18 @@ struct Tally {
   std::uint64_t rejected = 0;
   std::uint64_t deferred = 0;
   std::uint64_t duplicates = 0;
+
+  Tally& operator+=(const Tally& more);
 };
 
 /// What a session remembers from one of its connections to the next.
 struct History {
+  /// `most_refused`: as deliver::Breaker has it.
+  explicit History(std::size_t most_refused) : breaker(most_refused) {}
   std::set<std::string> refused;  ///< digests of what was refused for good, so many as fit
-  bool has_taken = false;         ///< the target has taken a message
-  std::size_t refused_first = 0;  ///< messages that it refused for good before it took one
   std::uint64_t bytes = 0;        ///< of content, whatever became of it
+  bool has_read_in_vain = false;  ///< a message that proved too large for this line; it would come again
+  deliver::Breaker breaker;
 };
 
 /// Counts the messages of one connection.
@@ -42,8 +47,6 @@ class Counter {
   /// A refusal of the whole message. `fingerprint` tells it from others: one that was refused for good before in this
   /// session is no new answer.
   void refused(const smtp::Reply& reply, const std::string& fingerprint);
-  /// The target's refusal, which may be its own fault (breaker).
-  void refused_by_target(const smtp::Reply& reply);
   void put_off_recipient() { has_put_off_ = true; }
 
   const Tally& tally() const { return tally_; }

@@ -76,8 +76,24 @@ class Obstacles {
   std::vector<std::pair<std::string, std::vector<std::string_view>>> groups_;
 };
 
-std::string why_none(const std::vector<std::string>& offered, const std::vector<Mechanism>& filter,
-                     const Situation& situation) {
+// What would let one of them be taken, the easiest first.
+Cause cause_of_none(const std::vector<std::string>& offered, const Situation& situation) {
+  Situation inside_tls = situation;
+  inside_tls.tls = inside_tls.verified = inside_tls.has_channel_binding = true;
+  Cause cause = Cause::no_mechanism;
+  for (const std::string& word : offered) {
+    const auto mechanism = mechanism_named(word);
+    if (!mechanism) continue;
+    if (is_usable(*mechanism, situation)) return Cause::mechanism_excluded;
+    if (is_usable(*mechanism, inside_tls)) cause = Cause::mechanism_needs_tls;
+  }
+  return cause;
+}
+
+}  // namespace
+
+std::string why_not(const std::vector<std::string>& offered, const std::vector<Mechanism>& filter,
+                    const Situation& situation) {
   Obstacles obstacles;
   std::vector<std::string_view> unknown;
   for (const std::string& word : offered) {
@@ -86,16 +102,14 @@ std::string why_none(const std::vector<std::string>& offered, const std::vector<
       unknown.push_back(word);
     } else if (!filter.empty() && !contains(filter, *mechanism)) {
       obstacles.add(as_configured(filter) + " in the configuration excludes it", name(*mechanism));
-    } else {
+    } else if (!is_usable(*mechanism, situation)) {
       obstacles.add(obstacle(*mechanism, situation), name(*mechanism));
     }
   }
   // Last, because a stranger chose them and chose how many.
   for (const std::string_view word : unknown) obstacles.add("not spoken here", word);
-  return "the server offers no way to log in that can be used: " + obstacles.text();
+  return obstacles.text();
 }
-
-}  // namespace
 
 std::string_view name(Mechanism mechanism) {
   return k_names[static_cast<std::size_t>(mechanism)];
@@ -123,11 +137,14 @@ std::vector<Mechanism> usable(const Situation& situation) {
 Result<Mechanism> choose(const std::vector<std::string>& offered, const std::vector<Mechanism>& filter,
                          const Situation& situation) {
   if (!situation.has_password && !situation.has_client_certificate) {
-    return fail(Errc::denied, "there is nothing to log in with: configure user and a password, or client_certificate");
+    return fail(Errc::denied, "there is nothing to log in with: configure user and a password, or client_certificate",
+                Cause::credentials_unusable);
   }
   if (offered.empty()) {
-    return fail(Errc::denied, situation.tls ? "the server does not offer AUTH"
-                                            : "the server does not offer AUTH; many offer it only inside TLS");
+    return fail(Errc::denied,
+                situation.tls ? "the server does not offer AUTH"
+                              : "the server does not offer AUTH; many offer it only inside TLS",
+                Cause::auth_not_offered);
   }
   for (const Mechanism mechanism : usable(situation)) {
     const bool is_offered = std::any_of(offered.begin(), offered.end(), [&](const std::string& word) {
@@ -135,7 +152,9 @@ Result<Mechanism> choose(const std::vector<std::string>& offered, const std::vec
     });
     if (is_offered && (filter.empty() || contains(filter, mechanism))) return mechanism;
   }
-  return fail(Errc::denied, why_none(offered, filter, situation));
+  return fail(Errc::denied,
+              "the server offers no way to log in that can be used: " + why_not(offered, filter, situation),
+              cause_of_none(offered, situation));
 }
 
 }  // namespace odmr::sasl

@@ -57,7 +57,13 @@ std::vector<Mechanism> usable(const Situation& situation);
 /// The strongest mechanism among `offered` (the words after AUTH in the EHLO reply; empty: AUTH was not announced)
 /// that `filter` names (`auth` in the configuration; empty: all) and that is usable. Where there is none: Errc::denied,
 /// and a sentence that says what stands in the way and what to change.
+/// Its cause is auth_not_offered, mechanism_needs_tls, mechanism_excluded, no_mechanism or credentials_unusable.
 Result<Mechanism> choose(const std::vector<std::string>& offered, const std::vector<Mechanism>& filter,
                          const Situation& situation);
+
+/// What keeps those among `offered` from being taken that cannot be: "LOGIN (sent only inside TLS, …); X (not spoken
+/// here)". Empty where all could be.
+std::string why_not(const std::vector<std::string>& offered, const std::vector<Mechanism>& filter,
+                    const Situation& situation);
 
 }  // namespace odmr::sasl

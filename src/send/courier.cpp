@@ -124,7 +124,10 @@ Task<> Courier::transact(std::shared_ptr<Errand> errand, LetterText& text, Trip&
 
   text.rewind();
   const auto delivery = co_await client::transact(session_, *envelope, text, options.patience, this);
-  if (std::exchange(is_expected_, false)) office_.settler.expect_no_more();
+  if (std::exchange(is_expected_, false)) {
+    office_.settler.expect_no_more();
+    office_.sum.bytes_on_line += text.size();
+  }
   if (delivery.broken) {
     trip.line_is_over = true;
     trip.why = delivery.broken->text;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -19,6 +20,7 @@ namespace odmr::send {
 struct Sum {
   FlushTally tally;
   bool has_put_off = false;  ///< somebody waits on
+  std::uint64_t bytes_on_line = 0;
   OnFlushProgress on_progress;
 };
 

@@ -24,13 +24,14 @@ class Work {
        Log& log, Stop& stop, const asio::any_io_executor& executor)
       : feed(queue, disk, options.all, clock, log, executor),
         settler(queue, disk, clock, log, executor),
-        sum{{}, false, std::move(on_progress)},
+        sum{{}, false, 0, std::move(on_progress)},
         office{options, feed, settler, sum, disk, log, stop},
+        clock_(clock),
         queue_(queue) {}
 
   /// The flush is over, for a reason that is no message's; the first one counts.
-  void end(Outcome outcome, const std::string& why) {
-    if (!end_) end_ = Ending{outcome, why};
+  void end(Outcome outcome, const std::string& why, Cause cause = Cause::unknown) {
+    if (!end_) end_ = Ending{outcome, why, cause};
   }
   /// Whether there is mail to send. Where no answer could be written down, or we are to stop, it is over then.
   Task<bool> begin() {
@@ -41,7 +42,9 @@ class Work {
     co_await settler.try_out();
     co_return true;
   }
-  bool is_over() const { return end_ || settler.failure() || feed.failure() || office.stop.requested(); }
+  bool is_over() const {
+    return end_ || settler.failure() || feed.failure() || office.stop.requested() || is_budget_used_up();
+  }
 
   /// The report's outcome and words, when all is done.
   Task<> conclude(FlushReport& report, bool has_begun) {
@@ -52,15 +55,21 @@ class Work {
       co_await say_why_not();
     }
     report.tally = sum.tally;
+    report.bytes_on_line = sum.bytes_on_line;
     if (settler.failure() || feed.failure()) {
       report.outcome = Outcome::state;
       report.text = "the queue: " + (settler.failure() ? *settler.failure() : *feed.failure()).text;
     } else if (end_) {
       report.outcome = end_->outcome;
       report.text = end_->why;
+      report.cause = end_->cause;
     } else if (office.stop.requested() && has_more) {
       report.outcome = Outcome::unavailable;
       report.text = "stopped by a signal";
+      report.cause = Cause::stopped;
+    } else if (is_budget_used_up() && has_more) {
+      report.outcome = Outcome::deferred;
+      report.text = "this flush has had its share of the line; the rest stays in the queue";
     } else if (sum.has_put_off || feed.has_left_out()) {
       report.outcome = Outcome::deferred;
     } else {
@@ -75,9 +84,17 @@ class Work {
   Office office;
 
  private:
+  bool is_budget_used_up() const {
+    const auto& options = office.options;
+    const bool has_had_its_bytes =
+        options.max_bytes != 0 && options.used_bytes + sum.bytes_on_line >= options.max_bytes;
+    return has_had_its_bytes || clock_.now() >= options.until;
+  }
+
   struct Ending {
     Outcome outcome;
     std::string why;
+    Cause cause;
   };
 
   // No attempt can be made, so nobody would notice that a message has waited long enough.
@@ -111,9 +128,11 @@ class Work {
                                    {"deferred", std::to_string(tally.deferred)},
                                    {"bounced", std::to_string(tally.bounced)},
                                    {"connections", std::to_string(report.connections)},
+                                   {"cause", std::string(name(report.cause))},
                                    {"text", report.text}});
   }
 
+  Clock& clock_;
   queue::Queue& queue_;
   std::optional<Ending> end_;
 };
@@ -200,13 +219,12 @@ class Flush {
     if (options_.pop_before_smtp && !std::exchange(has_asked_pop_, true)) {
       const auto failed = co_await log_in_by_pop(network_, options_.pop_before_smtp->server, log_, stop_);
       if (failed) {
-        if (!failed->interrupted) work_.end(outcome_of(*failed), "POP before SMTP: " + failed->text);
+        if (!failed->interrupted) work_.end(outcome_of(*failed), "POP before SMTP: " + failed->text, failed->cause);
         co_return tl::unexpected<client::OpenFailure>(*failed);
       }
     }
     auto opened = co_await client::open(network_, options_.server, log_, stop_);
-    const bool is_connected = opened || opened.error().step != client::Step::connect;
-    if (is_connected) ++report_.connections;
+    report_.connections += opened ? opened->connections : opened.error().connections;
     note_channel(opened ? opened->tls : opened.error().tls, opened ? opened->mechanism : std::string());
     if (!opened) not_open(opened.error());
     co_return opened;
@@ -226,7 +244,7 @@ class Flush {
     const Outcome outcome = outcome_of(failure);
     // Where another line is open, this one may just have been one too many.
     const bool is_hopeless = outcome != Outcome::unavailable && working_ == 1;
-    if (++misses_ >= k_most_misses || is_hopeless) work_.end(outcome, failure.text);
+    if (++misses_ >= k_most_misses || is_hopeless) work_.end(outcome, failure.text, failure.cause);
   }
 
   static Outcome outcome_of(const client::OpenFailure& failure) {
@@ -241,7 +259,7 @@ class Flush {
       if (phase == Stop::Phase::leave) courier.leave();
     });
     bool is_line_over = false;
-    while (errand && !is_line_over) {
+    while (errand && !is_line_over && !work_.is_over()) {
       const auto trip = co_await courier.carry(errand, false);
       is_line_over = trip.line_is_over;
       note(trip, courier.has_served());

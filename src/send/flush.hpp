@@ -30,6 +30,9 @@ struct FlushOptions {
   std::string scratch_directory;            ///< for what it gives
   Duration lifetime = std::chrono::hours(120);  ///< the queue's: what is put off after it has failed
   bool all = false;                             ///< also what is not due yet
+  TimePoint until = TimePoint::max();           ///< a budget: no message is begun after that
+  std::uint64_t max_bytes = 0;                  ///< nor after so many bytes of content; 0: any
+  std::uint64_t used_bytes = 0;                 ///< of these, before this flush
 };
 
 /// What went out, as `--json` counts it (contract).
@@ -48,7 +51,9 @@ struct FlushReport {
   std::optional<std::string> tls;   ///< of the first connection
   std::optional<std::string> auth;  ///< likewise
   std::uint64_t connections = 0;
-  std::string text;  ///< why, in words
+  std::uint64_t bytes_on_line = 0;  ///< of content, whatever became of it
+  std::string text;                 ///< why, in words
+  Cause cause = Cause::unknown;
 };
 
 using OnFlushProgress = std::function<void(const FlushTally&)>;

@@ -20,8 +20,8 @@ using Attempt = tl::expected<T, OpenFailure>;
 constexpr std::size_t k_longest_line = 4096;  // RFC 1939 3 has 512 octets
 constexpr auto k_farewell = std::chrono::seconds(2);
 
-OpenFailure failure(Step step, Outcome outcome, std::string text) {
-  return OpenFailure{step, outcome, {}, std::move(text), false, {}};
+OpenFailure failure(Step step, Outcome outcome, Cause cause, std::string text) {
+  return OpenFailure{step, outcome, {}, std::move(text), false, {}, cause};
 }
 
 class PopSession {
@@ -37,8 +37,8 @@ class PopSession {
     const auto greeting = co_await read_line(Step::greeting);
     if (!greeting) co_return Failed(greeting.error());
     if (!is_ok(*greeting)) {
-      co_return Failed(
-          failure(Step::greeting, Outcome::unavailable, refusal("the POP3 server does not let us in", *greeting)));
+      co_return Failed(failure(Step::greeting, Outcome::unavailable, Cause::put_off,
+                               refusal("the POP3 server does not let us in", *greeting)));
     }
     // Where STLS is optional we still demand it: the only login there is shows the password.
     if (server_.tls == TlsPolicy::starttls || server_.tls == TlsPolicy::if_available) {
@@ -62,7 +62,8 @@ class PopSession {
     const std::string line = "STLS";
     const auto answer = co_await ask(line, Step::tls);
     if (!answer) co_return Failed(answer.error());
-    if (!is_ok(*answer)) co_return Failed(failure(Step::tls, Outcome::tls, refusal("STLS is refused", *answer)));
+    if (!is_ok(*answer))
+      co_return Failed(failure(Step::tls, Outcome::tls, Cause::starttls_refused, refusal("STLS is refused", *answer)));
     co_return co_await begin_tls();
   }
 
@@ -96,6 +97,7 @@ class PopSession {
       is_temporary = is_temporary || starts_with_ignoring_case(answer, code);
     }
     return Failed(failure(Step::auth, is_temporary ? Outcome::unavailable : Outcome::auth,
+                          is_temporary ? Cause::login_put_off : Cause::login_refused,
                           refusal("the POP3 login is refused", answer)));
   }
 
@@ -107,7 +109,8 @@ class PopSession {
   Task<Attempt<std::string>> ask(std::string line, Step step, bool is_secret = false) {
     // What has come already answers nothing: somebody put it in, or the server is out of step.
     if (!stream_.buffered().empty()) {
-      co_return Failed(failure(step, Outcome::unavailable, stream_.peer() + ": answers before it is asked"));
+      co_return Failed(
+          failure(step, Outcome::unavailable, Cause::out_of_step, stream_.peer() + ": answers before it is asked"));
     }
     const auto said = co_await say(std::move(line), is_secret);
     if (!said) co_return Failed(client::wire_failure(step, said.error()));
@@ -139,10 +142,12 @@ class PopSession {
         stream_.consume(end + 1);
         if (log_.wants(Level::trace)) log_.trace("<", {{"peer", stream_.peer()}, {"line", line}});
         if (is_ok(line) || line == "-ERR" || line.starts_with("-ERR ")) co_return line;
-        co_return Failed(failure(step, Outcome::unavailable, stream_.peer() + ": not POP3: " + line));
+        co_return Failed(
+            failure(step, Outcome::unavailable, Cause::out_of_step, stream_.peer() + ": not POP3: " + line));
       }
       if (bytes.size() > k_longest_line) {
-        co_return Failed(failure(step, Outcome::unavailable, stream_.peer() + ": a line that is too long"));
+        co_return Failed(
+            failure(step, Outcome::unavailable, Cause::out_of_step, stream_.peer() + ": a line that is too long"));
       }
       const auto filled = co_await stream_.fill(deadline);
       if (!filled) co_return Failed(client::wire_failure(step, filled.error()));
@@ -158,7 +163,8 @@ class PopSession {
 
 Task<std::optional<OpenFailure>> log_in_by_pop(net::Network& network, const client::Server& server, Log& log,
                                                Stop& stop) {
-  if (!server.login) co_return failure(Step::auth, Outcome::auth, "there is no login for the POP3 server");
+  if (!server.login)
+    co_return failure(Step::auth, Outcome::auth, Cause::configuration, "there is no login for the POP3 server");
   auto stream = co_await network.connect(server.endpoint, server.patience.connect, stop);
   if (!stream) co_return client::wire_failure(Step::connect, stream.error());
   PopSession session(std::move(*stream), server, log);

@@ -8,10 +8,7 @@ namespace odmr::send {
 
 namespace {
 
-std::string attribute(const spool::Attributes& attributes, const char* name) {
-  const auto found = attributes.find(name);
-  return found == attributes.end() ? std::string() : found->second;
-}
+using spool::attribute;
 
 smtp::MailOptions mail_options(const spool::Attributes& attributes, std::uint64_t size,
                                const smtp::Capabilities& offered) {

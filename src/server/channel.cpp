@@ -52,7 +52,7 @@ net::Task<Result<Line>> Channel::read_line(std::size_t longest, TimePoint deadli
 }
 
 void Channel::reply(const smtp::Reply& reply) {
-  if (log_.wants(Level::trace)) log_.trace(">", {{"peer", stream_.peer()}, {"line", reply.joined()}});
+  if (log_.wants(Level::trace)) log_.trace(">", {{"peer", stream_.peer()}, {"line", smtp::without_secret(reply)}});
   replies_ += smtp::format(reply);
 }
 

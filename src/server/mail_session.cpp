@@ -16,6 +16,10 @@ using smtp::Reply;
 using smtp::Verb;
 
 constexpr auto k_last_words = std::chrono::seconds(1);
+// What a peer is given that may send no more mail: QUIT takes a moment, and who says RSET before MAIL may.
+constexpr auto k_after_budget = std::chrono::seconds(5);
+constexpr std::size_t k_commands_after_budget = 3;
+constexpr const char* k_budget_used_up = "has had its share of this line: the rest another time";
 
 // "POST / HTTP/1.1", "Host: localhost:2525". A page in somebody's browser can make it speak to us, and put commands
 // into what it posts.
@@ -132,13 +136,17 @@ class MailSession final : public Peer {
       close_politely("too many errors");
       co_return;
     }
-    if (!in_transaction_ && idle_commands_ >= options_.most_idle_commands) {
-      close_politely("waits for mail, and gets none");
+    if (!in_transaction_ && idle_commands_ >= most_idle_commands()) {
+      close_politely(takes_no_more() ? k_budget_used_up : "waits for mail, and gets none");
       co_return;
     }
     command_begins_ = received_up_to_here();
-    const auto line = co_await channel_.read_line(options_.longest_line, channel_.clock().now() + patience());
+    const auto line = co_await channel_.read_line(options_.longest_line, deadline());
     if (!line) {
+      if (line.error().code == Errc::timed_out && !in_transaction_ && takes_no_more()) {
+        close_politely(k_budget_used_up);
+        co_return;
+      }
       if (line.error().code != Errc::interrupted) co_await break_off(line.error());
       co_return;
     }
@@ -155,9 +163,19 @@ class MailSession final : public Peer {
     }
   }
 
-  Duration patience() const {
-    if (in_transaction_) return options_.data;
-    return is_first_ ? options_.first_command : options_.idle;
+  // For the next command.
+  TimePoint deadline() {
+    const TimePoint now = channel_.clock().now();
+    if (in_transaction_) return now + options_.data;
+    const TimePoint idle = now + (is_first_ ? options_.first_command : options_.idle);
+    const TimePoint budget = handler_.takes_mail_until();
+    return budget == TimePoint::max() ? idle : std::min(idle, std::max(budget, now) + k_after_budget);
+  }
+
+  bool takes_no_more() { return channel_.clock().now() >= handler_.takes_mail_until(); }
+  std::size_t most_idle_commands() {
+    return takes_no_more() ? std::min(options_.most_idle_commands, k_commands_after_budget)
+                           : options_.most_idle_commands;
   }
 
   void refuse(const Reply& reply) {
@@ -167,7 +185,8 @@ class MailSession final : public Peer {
 
   // RFC 5321 3.8: 421, and only between transactions.
   void close_politely(const std::string& why) {
-    channel_.reply(Reply(421, "4.3.2 " + options_.hostname + " " + why));
+    last_words_ = Reply(421, "4.3.2 " + options_.hostname + " " + why);
+    channel_.reply(*last_words_);
     end_ = SessionEnd{SessionEnd::How::stopped, false, 0, why};
   }
 
@@ -250,6 +269,10 @@ class MailSession final : public Peer {
     if (!hello_) co_return refuse(Reply(503, "5.5.1 EHLO first"));
     if (in_transaction_) co_return refuse(Reply(503, "5.5.1 a transaction is under way"));
     const auto parsed = smtp::parse_mail(command.argument, options_.bare_names);
+    if (takes_no_more()) {
+      close_politely(k_budget_used_up);
+      co_return handler_.on_mail_refused(command.argument, *last_words_);
+    }
     auto objected = parsed ? objection(*parsed) : std::optional(Reply(parsed.error().code, parsed.error().text));
     if (objected) {
       if (options_.soft_bounce) objected = smtp::softened(std::move(*objected));
@@ -410,7 +433,8 @@ class MailSession final : public Peer {
   const MailSessionOptions& options_;
   Stop& stop_;
   std::optional<SessionEnd> end_;
-  std::optional<Error> gone_;  // seen while a message was dealt with
+  std::optional<Reply> last_words_;  // 421, where it was us who ended it
+  std::optional<Error> gone_;        // seen while a message was dealt with
   std::optional<Hello> hello_;
   bool is_first_ = true;
   bool in_transaction_ = false;

@@ -70,6 +70,9 @@ class MailHandler {
   virtual net::Task<> on_abandon() = 0;
   /// Asked between transactions: whether the session had better end, with 421.
   virtual bool has_had_enough() const { return false; }
+  /// A budget: from then on no other transaction is begun. MAIL hears 421, which on_mail_refused() is told, and a peer
+  /// that keeps the line without it is not waited for. Who has nothing more says QUIT, as ever.
+  virtual TimePoint takes_mail_until() const { return TimePoint::max(); }
 };
 
 struct MailSessionOptions {

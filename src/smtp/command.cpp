@@ -308,6 +308,10 @@ std::string without_secret(std::string_view line) {
   return end == std::string_view::npos ? std::string(line) : std::string(line.substr(0, end)) + " *****";
 }
 
+std::string without_secret(const Reply& reply) {
+  return reply.code == 334 ? "334 *****" : reply.joined();
+}
+
 std::string_view name(Verb verb) {
   for (const auto& [known, written] : k_verbs) {
     if (known == verb) return written;

@@ -8,6 +8,7 @@
 
 #include "base/error.hpp"
 #include "smtp/path.hpp"
+#include "smtp/reply.hpp"
 
 namespace odmr::smtp {
 
@@ -42,6 +43,9 @@ Command parse_command(std::string_view line);
 /// The line as a trace may show it: AUTH without its initial response (RFC 4954 4), which may be the password, whether
 /// or not anybody asked for it. Any other line is as it was.
 std::string without_secret(std::string_view line);
+/// A reply, its lines joined, likewise: 334 without its challenge. From salt, nonces and the server's signature of
+/// SCRAM a password could be guessed at leisure.
+std::string without_secret(const Reply& reply);
 /// "MAIL" …; "unknown" for Verb::unknown.
 std::string_view name(Verb verb);
 

@@ -11,6 +11,11 @@
 
 namespace odmr::spool {
 
+std::string attribute(const Attributes& attributes, const std::string& name) {
+  const auto found = attributes.find(name);
+  return found == attributes.end() ? std::string() : found->second;
+}
+
 namespace {
 
 constexpr std::string_view k_family = "odmr message ";

@@ -14,6 +14,8 @@ namespace odmr::spool {
 /// Names and values as the rooms that use the spool agree on them ("smtputf8", "body", "envid", "notify" …). Values
 /// may hold any byte.
 using Attributes = std::map<std::string, std::string>;
+/// Its value; empty where it is not there.
+std::string attribute(const Attributes& attributes, const std::string& name);
 
 struct Recipient {
   std::string address;

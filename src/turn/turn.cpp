@@ -31,7 +31,7 @@ std::string in_words(const smtp::Reply& reply, Outcome outcome) {
 
 NotTurned broken(const Error& error) {
   const auto failure = client::wire_failure(client::Step::auth, error);
-  return NotTurned{failure.outcome, {}, failure.text, failure.interrupted};
+  return NotTurned{failure.outcome, {}, failure.text, failure.interrupted, failure.cause};
 }
 
 }  // namespace
@@ -57,10 +57,25 @@ std::optional<Outcome> outcome_of(const smtp::Reply& reply) {
   return reply.is_permanent() ? Outcome::refused : Outcome::protocol;
 }
 
+Cause cause_of(const smtp::Reply& reply) {
+  switch (outcome_of(reply).value_or(Outcome::no_mail)) {
+    case Outcome::no_mail:
+      return Cause::unknown;
+    case Outcome::refused:
+      return reply.code == 450 ? Cause::atrn_refused : Cause::atrn_forbidden;
+    case Outcome::auth:
+      return Cause::not_logged_in;
+    case Outcome::unavailable:
+      return Cause::put_off;
+    default:
+      return reply.is_permanent() ? Cause::no_odmr : Cause::out_of_step;
+  }
+}
+
 Task<tl::expected<Turned, NotTurned>> turn_round(client::Session session, std::vector<std::string> domains,
                                                  Duration patience, Stop& stop) {
   const auto line = smtp::atrn_line(domains);
-  if (!line) co_return Failed(NotTurned{Outcome::config, {}, line.error().text, false});
+  if (!line) co_return Failed(NotTurned{Outcome::config, {}, line.error().text, false, Cause::configuration});
   std::optional<Result<smtp::Reply>> reply;
   {
     const Stop::Listener listener(stop, [&session](Stop::Phase) { session.stream().interrupt(); });
@@ -71,7 +86,7 @@ Task<tl::expected<Turned, NotTurned>> turn_round(client::Session session, std::v
     co_return Failed(broken(reply->error()));
   }
   if (const auto outcome = outcome_of(**reply)) {
-    NotTurned not_turned{*outcome, **reply, in_words(**reply, *outcome), false};
+    NotTurned not_turned{*outcome, **reply, in_words(**reply, *outcome), false, cause_of(**reply)};
     // RFC 2645 5.2.1 leaves the line as it was; one ATRN a connection is all that Exim takes.
     if ((*reply)->code == 421)
       session.close();

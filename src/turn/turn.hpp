@@ -22,6 +22,7 @@ struct NotTurned {
   std::optional<smtp::Reply> reply;
   std::string text;
   bool interrupted = false;
+  Cause cause = Cause::unknown;
 };
 
 /// Says ATRN with these domains (none: bare, "all that I may have") on a logged-in session, and waits up to `patience`
@@ -31,5 +32,7 @@ net::Task<tl::expected<Turned, NotTurned>> turn_round(client::Session session, s
 
 /// The outcome that a reply to ATRN means; no value for 250, which turns the line.
 std::optional<Outcome> outcome_of(const smtp::Reply& reply);
+/// And its cause, for a reply that turns nothing.
+Cause cause_of(const smtp::Reply& reply);
 
 }  // namespace odmr::turn

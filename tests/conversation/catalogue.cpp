@@ -43,6 +43,11 @@ const std::vector<Transcript>& all_transcripts() {
   return all;
 }
 
+std::vector<Transcript> transcripts_beside(const std::string& file) {
+  const auto path = folder().parent_path() / file;
+  return transcripts_from(path.stem().string(), text_of(path));
+}
+
 std::vector<Transcript> transcripts_from(const std::string& name, std::string_view text) {
   return read_transcripts(name, text, text_of(folder() / "phrases.txt"));
 }

@@ -171,4 +171,9 @@ std::shared_ptr<net::TlsContext> client_context() {
   return contexts().client;
 }
 
+std::shared_ptr<net::TlsContext> pinning_context() {
+  static const auto made = or_throw(net::TlsContext::client(net::TlsClientOptions{{}, {std::string(32, 'x')}, {}, {}}));
+  return made;
+}
+
 }  // namespace odmr::conversation

@@ -15,4 +15,7 @@ std::shared_ptr<net::TlsContext> server_context(const std::string& name);
 /// A client that trusts the test CA alone.
 std::shared_ptr<net::TlsContext> client_context();
 
+/// A client that knows its server by a pin, which is no key of ours.
+std::shared_ptr<net::TlsContext> pinning_context();
+
 }  // namespace odmr::conversation

@@ -102,6 +102,20 @@ TEST_CASE("provider: twenty errors end a session, and so does a line beyond all 
   CHECK(heard[22] == "closed");
 }
 
+TEST_CASE("provider: a hundred commands that lead to nothing end a session", "[provider]") {
+  const std::string idle = GENERATE("NOOP", "RSET", "EHLO x");
+  CAPTURE(idle);
+  House house;
+  std::vector<std::string> chunks(100, idle);
+  chunks.emplace_back("HEAR");
+  chunks.emplace_back("HEAR");
+  const auto heard = converse(house, house.clear, chunks);
+  REQUIRE(heard.size() == 103);
+  CHECK(heard[100].starts_with("250 "));
+  CHECK(heard[101] == "421 4.7.0 odmr.example.net is asked for nothing");
+  CHECK(heard[102] == "closed");
+}
+
 TEST_CASE("provider: who does not log in within five minutes is sent away, whatever else they say", "[provider]") {
   House house;
   CHECK(converse(house, house.clear, {"5m", "HEAR"}) ==

@@ -206,6 +206,16 @@ TEST_CASE("the receipt tells how the provider was known", "[receipts]") {
   CHECK(seen > 0);
 }
 
+namespace {
+
+std::size_t count(const std::string& text, const std::string& words) {
+  std::size_t found = 0;
+  for (auto at = text.find(words); at != std::string::npos; at = text.find(words, at + 1)) ++found;
+  return found;
+}
+
+}  // namespace
+
 TEST_CASE("a provider that tries names fills no disk", "[receipts]") {
   std::string text =
       "== many names\nsettings max_sessions=1\ntarget\n@target\nC: MAIL FROM:<sender@example.org>\n"
@@ -221,6 +231,8 @@ TEST_CASE("a provider that tries names fills no disk", "[receipts]") {
   CHECK(message.unlisted == 60 - journal::MessageReceipt::k_most_refused);
   CHECK(message.fate == Fate::refused);
   CHECK(message.recipients.front().by == By::guard);
+  CHECK(count(performance.log, "recipient refused") == journal::MessageReceipt::k_most_refused);
+  CHECK(count(performance.log, "more recipients are refused, and counted only") == 1);
 }
 
 }  // namespace odmr::conversation

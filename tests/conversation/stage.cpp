@@ -6,6 +6,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "app/probe_server.hpp"
 #include "base/ascii.hpp"
 #include "certificates.hpp"
 #include "sasl/base64.hpp"
@@ -21,7 +22,7 @@ constexpr const char* k_target_host = "localhost";
 
 class RecordingLog final : public Log {
  public:
-  explicit RecordingLog(std::string& text) : text_(text) {}
+  explicit RecordingLog(std::string& text, std::vector<app::TraceLine>* lines = nullptr) : text_(text), lines_(lines) {}
   bool wants(Level /*level*/) const override { return true; }
 
  private:
@@ -34,8 +35,13 @@ class RecordingLog final : public Log {
       text_ += value;
     }
     text_ += '\n';
+    if (lines_ == nullptr) return;
+    auto& line = lines_->emplace_back();
+    line.event = event;
+    for (const auto& [key, value] : fields) line.fields.emplace_back(key, value);
   }
   std::string& text_;
+  std::vector<app::TraceLine>* lines_;
 };
 
 class BounceShelf final : public receive::BounceKeeper {
@@ -157,7 +163,8 @@ client::Server server_of(const Settings& settings, const app::TimeoutSettings& t
   client::Server server;
   server.hostname = "mail.customer.example";
   server.tls = tls_policy(settings.get(prefix + "tls", "none"));
-  if (server.tls != client::TlsPolicy::none) server.tls_context = client_context();
+  const bool has_pin = settings.get(prefix + "pin", "no") == "another";
+  if (server.tls != client::TlsPolicy::none) server.tls_context = has_pin ? pinning_context() : client_context();
   server.patience.connect = timeouts.connect;
   server.patience.command = timeouts.command;
   server.patience.silence = timeouts.command;
@@ -187,7 +194,7 @@ app::FetchPlan plan_of(const Settings& settings) {
   plan.timeouts = timeouts_of(settings);
   plan.server = server_of(settings, plan.timeouts, "");
   plan.server.endpoint.host = k_provider_host;
-  plan.server.endpoint.port = 366;
+  plan.server.endpoint.port = static_cast<std::uint16_t>(settings.number("port", 366));
   plan.server.login = login_of(settings, "");
   plan.domains = split_at(settings.get("domains", "customer.example"), ',');
   if (settings.has("many-domains")) {
@@ -202,6 +209,10 @@ app::FetchPlan plan_of(const Settings& settings) {
   plan.breaker = settings.number("breaker", 5);
   plan.mend_stray_newlines = settings.get("stray_newlines", "reject") == "fix";
   plan.limits = limits_of(settings);
+  plan.largest_for_now = settings.number("max_message_size", 0);
+  for (std::size_t i = 2; i <= settings.number("hosts", 1); ++i) {
+    plan.server.alternatives.push_back(net::Endpoint{"odmr" + std::to_string(i) + ".example.net", 366, {}, {}});
+  }
   const bool lmtp = settings.get("target", "smtp") == "lmtp";
   plan.target.kind = lmtp ? deliver::TargetOptions::Kind::lmtp : deliver::TargetOptions::Kind::smtp;
   plan.target.hostname = plan.hostname;
@@ -224,13 +235,17 @@ class StageNetwork final : public net::Network {
   Clock& clock() override { return scene_.simulation; }
 
   Task<Result<net::Stream>> connect(const net::Endpoint& endpoint, Duration patience, Stop& stop) override {
-    const LineName line{endpoint.host == k_provider_host ? Peer::provider : Peer::target,
-                        next_[endpoint.host == k_provider_host ? 0 : 1]++};
+    const bool is_provider = endpoint.host != k_target_host;
+    const LineName line{is_provider ? Peer::provider : Peer::target, next_[is_provider ? 0 : 1]++};
     const Part* part = part_of(line);
     if (part == nullptr) co_return fail(Errc::unreachable, endpoint.text() + ": Connection refused");
     if (part->fate == Part::Fate::hangs) co_return co_await wait_in_vain(*part, endpoint, patience, stop);
-    if (part->fate == Part::Fate::refused) co_return fail(Errc::unreachable, endpoint.text() + ": Connection refused");
-    if (part->fate == Part::Fate::unresolved) co_return fail(Errc::unresolved, endpoint.host + ": has no address");
+    if (part->fate == Part::Fate::refused) {
+      co_return fail(Errc::unreachable, endpoint.text() + ": Connection refused", Cause::connection_refused);
+    }
+    if (part->fate == Part::Fate::unresolved) {
+      co_return fail(Errc::unresolved, endpoint.host + ": has no address", Cause::name_not_found);
+    }
     co_return take(line, *part);
   }
 
@@ -283,7 +298,7 @@ class StageNetwork final : public net::Network {
       co_await sleep(scene_.simulation, std::chrono::seconds(1));
     }
     if (stop.requested()) co_return fail(Errc::interrupted, "stopped by a signal");
-    co_return fail(Errc::timed_out, endpoint.text() + ": no connection in time");
+    co_return fail(Errc::timed_out, endpoint.text() + ": no connection in time", Cause::no_connection_in_time);
   }
 
   static std::string title(const Part& part) { return std::string(name(part.peer)) + "@" + std::to_string(part.line); }
@@ -480,7 +495,7 @@ Performance perform(const Transcript& transcript, const Variation& variation) {
   const Settings settings(transcript.settings);
   Stop stop;
   net::Simulation simulation;
-  RecordingLog log(performance.log);
+  RecordingLog log(performance.log, &performance.trace);
   Scene scene{simulation, stop, performance.ledger, performance.mismatches, performance.dialogue};
   scene.lenient = variation.lenient;
   scene.lmtp = settings.get("target", "smtp") == "lmtp";
@@ -488,7 +503,8 @@ Performance perform(const Transcript& transcript, const Variation& variation) {
   MailShelf shelf(performance.ledger, settings.get("shelf", "empty") == "full");
   performance.ledger.mends_stray_newlines = settings.get("stray_newlines", "reject") == "fix";
   const bool keeps_deferred = settings.get("deferred", "provider") == "here";
-  const app::FetchPlan plan = plan_of(settings);
+  app::FetchPlan plan = plan_of(settings);
+  if (settings.has("wait")) plan.server.line_due = simulation.now() + read_duration(settings.get("wait", {}));
   StageNetwork network(transcript, variation, scene);
 
   const auto disk = net::make_inline_worker();
@@ -506,6 +522,37 @@ Performance perform(const Transcript& transcript, const Variation& variation) {
   network.check_all_made();
   Comparison(transcript, performance).compare();
   return performance;
+}
+
+namespace {
+
+Task<> run_probe(const app::FetchPlan& plan, net::Network& network, Log& log, Stop& stop, ProbePerformance& performed) {
+  const app::OnProbeStep on_step = [&performed](const app::ProbeStep& step) { performed.steps.push_back(step); };
+  performed.outcome = co_await app::probe_provider(plan, network, log, stop, on_step);
+  const auto of_target =
+      co_await app::probe_target(plan.target, plan.deliver_table, plan.domains, network, log, stop, on_step);
+  performed.outcome = worst(performed.outcome, of_target);
+}
+
+}  // namespace
+
+ProbePerformance perform_probe(const Transcript& transcript) {
+  ProbePerformance performed;
+  const Settings settings(transcript.settings);
+  Stop stop;
+  net::Simulation simulation;
+  RecordingLog log(performed.log);
+  Ledger ledger;
+  Scene scene{simulation, stop, ledger, performed.mismatches, performed.dialogue};
+  scene.lmtp = settings.get("target", "smtp") == "lmtp";
+  const app::FetchPlan plan = plan_of(settings);
+  const Variation variation;
+  StageNetwork network(transcript, variation, scene);
+  performed.ended = simulation.run(run_probe(plan, network, log, stop, performed));
+  simulation.run(wait_for_actors(scene));
+  network.check_all_made();
+  for (const auto& one : ledger.violations) performed.mismatches.push_back("PROMISE BROKEN: " + one);
+  return performed;
 }
 
 }  // namespace odmr::conversation

@@ -8,7 +8,9 @@
 #include <vector>
 
 #include "actor.hpp"
+#include "app/explain.hpp"
 #include "app/fetch.hpp"
+#include "app/probe_part.hpp"
 #include "ledger.hpp"
 #include "net/memory.hpp"
 #include "transcript.hpp"
@@ -50,7 +52,8 @@ struct Performance {
   std::map<LineName, net::Traffic> traffic;
   std::map<LineName, std::string> input;  ///< what each peer said to us
   Ledger ledger;
-  std::string log;  ///< at trace level
+  std::string log;                    ///< at trace level
+  std::vector<app::TraceLine> trace;  ///< the same, line by line
   std::vector<Event> dialogue;
 };
 
@@ -59,6 +62,19 @@ std::string written_out(const std::vector<Event>& dialogue);
 
 /// One whole session of app::fetch() with the peers of a transcript. Nothing is real but the code under test.
 Performance perform(const Transcript& transcript, const Variation& variation = {});
+
+/// What `odmr probe` comes to with the peers of a transcript.
+struct ProbePerformance {
+  bool ended = false;
+  Outcome outcome = Outcome::no_mail;
+  std::vector<app::ProbeStep> steps;
+  std::vector<std::string> mismatches;
+  std::string log;
+  std::vector<Event> dialogue;
+};
+
+/// The provider's part of a probe, and then the local target's.
+ProbePerformance perform_probe(const Transcript& transcript);
 
 /// Secrets and message bodies, in all the forms in which they go over the wire and that no log may show.
 std::vector<std::string> unspeakable(const Transcript& transcript);

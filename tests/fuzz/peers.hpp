@@ -39,7 +39,8 @@ struct Input {
   std::uint8_t flags = 0;
   std::vector<Script> scripts;
 };
-Input read_input(std::string_view bytes);
+/// Only with `may_log_in` there are steps that do: what they say is not in the script.
+Input read_input(std::string_view bytes, bool may_log_in = false);
 
 /// Says its script whatever it hears, then FIN, and reads to the end.
 class Talker {
@@ -139,8 +140,9 @@ class Remembering final : public Log {
 /// where it is not a message.
 void require_clean(std::string_view heard);
 void require_lines(std::string_view heard, std::size_t longest);
-/// `secret` is in `text` in none of the forms in which it could go over a line.
-void require_silence(std::string_view text, std::string_view secret, const char* where);
+/// `secret` is in `text` in none of the forms in which it could go over a line, unless the peer has `said` that form
+/// itself: a fuzzer finds out what is looked for.
+void require_silence(std::string_view text, std::string_view secret, std::string_view said, const char* where);
 /// Every message that a provider or customer has finished: what follows each DATA up to its CRLF.CRLF, decoded.
 std::vector<std::string> finished_messages(std::string_view said);
 /// All bytes of a script.

@@ -91,7 +91,7 @@ std::string play(const fuzz::Input& input, std::size_t segment) {
   options.provider_address = "192.0.2.1:366";
   options.connection = "f";
   options.scratch_directory = "/tmp";
-  receive::History history;
+  receive::History history(5);
   receive::Reception reception(options, history, guard, *target, *journal, bounces, nullptr, system_files(), simulation,
                                silent_log());
 

@@ -68,3 +68,56 @@ TEST_CASE("what a child leaves running is not waited for") {
   CHECK(shell("echo secret; sleep 5 2>/dev/null &").value() == "secret\n");
   CHECK(std::chrono::steady_clock::now() - begin < 4s);
 }
+
+namespace {
+
+Result<std::string> last_words(const std::string& command, Duration patience = 20s, int asker = -1) {
+  return last_words_of({"/bin/sh", "-c", command}, patience, asker);
+}
+
+bool is_gone(const std::string& pid) {
+  return ::kill(std::stoi(pid), 0) != 0;
+}
+
+}  // namespace
+
+TEST_CASE("a command that is run for what it does is heard on both streams, to its last words") {
+  CHECK(last_words("echo dialling; echo CONNECT 57600 >&2; exit 0").value() == "dialling\nCONNECT 57600");
+  CHECK(last_words("true").value().empty());
+  CHECK(last_words("echo NO CARRIER >&2; exit 5").error() ==
+        Error{Errc::io, "/bin/sh: ended with status 5; it said: NO CARRIER"});
+  CHECK(last_words("exit 5").error() == Error{Errc::io, "/bin/sh: ended with status 5"});
+  CHECK(last_words("echo word; kill -9 $$").error() == Error{Errc::io, "/bin/sh: killed by signal 9; it said: word"});
+  const auto long_one = last_words("head -c 100000 /dev/zero | tr '\\0' a; printf z").value();
+  CHECK(long_one == std::string(399, 'a') + "z");
+  CHECK(last_words_of({"/no/such/program"}, 20s).error().code == Errc::not_found);
+  CHECK(last_words_of({}, 20s).error().code == Errc::not_found);
+}
+
+TEST_CASE("what a command leaves in the background can go on, and talk") {
+  // With a pipe that nobody reads any more it would die of SIGPIPE at its first word.
+  const auto pid = last_words("(trap '' HUP; while :; do echo still here; sleep 0.01; done) & echo $!").value();
+  CHECK_FALSE(is_gone(pid.substr(0, pid.find('\n'))));
+  ::kill(std::stoi(pid), SIGKILL);
+}
+
+TEST_CASE("a command that takes too long hears SIGTERM first, and what it says then") {
+  const auto hung_up = last_words("trap 'echo hanging up; exit 0' TERM; echo $$; while :; do sleep 0.01; done", 300ms);
+  REQUIRE_FALSE(hung_up);
+  CHECK(hung_up.error().code == Errc::timed_out);
+  CHECK(hung_up.error().text.find("took too long; it said: ") != std::string::npos);
+  CHECK(hung_up.error().text.find("hanging up") != std::string::npos);
+  const auto stubborn = last_words("trap '' TERM; echo $$; while :; do sleep 0.01; done", 100ms);
+  REQUIRE_FALSE(stubborn);
+  CHECK(is_gone(stubborn.error().text.substr(stubborn.error().text.rfind(' ') + 1)));
+}
+
+TEST_CASE("a command ends when nobody asks any more") {
+  int ends[2];
+  REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
+  ::close(ends[0]);
+  const auto asked = last_words("echo $$; exec sleep 1000", 1000s, ends[1]);
+  ::close(ends[1]);
+  REQUIRE_FALSE(asked);
+  CHECK(asked.error().code == Errc::interrupted);
+}

@@ -331,3 +331,112 @@ TEST_CASE("without commands there is no helper") {
   CHECK(helper->output_of(shell("true"), 1s).error().code == Errc::not_found);
   CHECK(::waitpid(-1, nullptr, WNOHANG) == -1);
 }
+
+namespace {
+
+std::string text_in(const std::string& path) {
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+// A process of its own with a helper, which has begun `up` and bequeathed `down`: what becomes of it is up to the test.
+template <class Work>
+void with_helper_of_another(const std::vector<confine::Command>& commands, Work work) {
+  const pid_t pid = ::fork();
+  REQUIRE(pid >= 0);
+  if (pid == 0) {
+    // The helper is reaped by whoever reaps orphans; the test looks at what it did.
+    auto* helper = new Result<confine::Helper>(confine::Helper::start(commands));
+    work(**helper);
+    ::kill(::getpid(), SIGKILL);
+  }
+  ::waitpid(pid, nullptr, 0);
+}
+
+// The writing end of a fifo stays with the helper until its last deed is done: reading to the end waits for that.
+std::string read_to_end(const std::string& fifo) {
+  const int file = ::open(fifo.c_str(), O_RDONLY | O_CLOEXEC);
+  std::string all;
+  std::array<char, 256> piece{};
+  for (ssize_t count = 0; (count = ::read(file, piece.data(), piece.size())) > 0;) {
+    all.append(piece.data(), static_cast<std::size_t>(count));
+  }
+  ::close(file);
+  return all;
+}
+
+}  // namespace
+
+TEST_CASE("what was bequeathed is done when its owner was killed, once") {
+  const TemporaryDirectory directory;
+  const auto fifo = directory.path() + "/fifo";
+  REQUIRE(::mkfifo(fifo.c_str(), 0600) == 0);
+  const auto up = shell("echo up >>" + directory.path() + "/log");
+  const auto down = shell("echo down >>" + directory.path() + "/log; echo over >" + fifo);
+  with_helper_of_another({up, down}, [&](const confine::Helper& helper) {
+    (void)helper.bequeath(down, 20s);
+    (void)helper.begin(up, 20s, nullptr);
+  });
+  CHECK(read_to_end(fifo) == "over\n");
+  CHECK(text_in(directory.path() + "/log") == "up\ndown\n");
+}
+
+TEST_CASE("an owner who is killed while the line comes up ends that first, and then takes it down") {
+  const TemporaryDirectory directory;
+  const auto fifo = directory.path() + "/fifo";
+  const auto begun = directory.path() + "/begun";
+  REQUIRE(::mkfifo(fifo.c_str(), 0600) == 0);
+  REQUIRE(::mkfifo(begun.c_str(), 0600) == 0);
+  const std::string log = directory.path() + "/log";
+  const auto up =
+      shell("trap 'echo hung up >>" + log + "; exit 1' TERM; echo x >" + begun + "; while :; do sleep 0.01; done");
+  const auto down = shell("echo down >>" + log + "; echo over >" + fifo);
+  with_helper_of_another({up, down}, [&](const confine::Helper& helper) {
+    (void)helper.bequeath(down, 20s);
+    std::thread([&] { (void)helper.begin(up, 1000s, nullptr); }).detach();
+    (void)read_to_end(begun);
+  });
+  CHECK(read_to_end(fifo) == "over\n");
+  CHECK(text_in(log) == "hung up\ndown\n");
+}
+
+TEST_CASE("what was completed is not done again, and goes on without its owner") {
+  const TemporaryDirectory directory;
+  const auto fifo = directory.path() + "/fifo";
+  const auto begun = directory.path() + "/begun";
+  REQUIRE(::mkfifo(fifo.c_str(), 0600) == 0);
+  REQUIRE(::mkfifo(begun.c_str(), 0600) == 0);
+  // The owner is killed between the two lines of `down`.
+  const auto down =
+      shell("echo down >>" + directory.path() + "/log; echo x >" + begun + "; sleep 0.2; echo over >" + fifo);
+  with_helper_of_another({down}, [&](const confine::Helper& helper) {
+    (void)helper.bequeath(down, 20s);
+    std::thread([&] { (void)helper.complete(down, 20s); }).detach();
+    (void)read_to_end(begun);
+  });
+  CHECK(read_to_end(fifo) == "over\n");
+  {
+    const auto helper = confine::Helper::start({down});
+    REQUIRE(helper);
+    REQUIRE(helper->bequeath(down, 20s));
+    std::thread reader([&] {
+      (void)read_to_end(begun);
+      (void)read_to_end(fifo);
+    });
+    CHECK(helper->complete(down, 20s));
+    reader.join();
+  }
+  CHECK(text_in(directory.path() + "/log") == "down\ndown\n");
+}
+
+TEST_CASE("a command that was begun can be interrupted, from another thread") {
+  const auto up = shell("echo dialling; exec sleep 1000");
+  const auto helper = confine::Helper::start({up});
+  REQUIRE(helper);
+  const confine::Interruption interruption;
+  std::thread other([&] { interruption.interrupt(); });
+  const auto begun = helper->begin(up, 1000s, &interruption);
+  other.join();
+  REQUIRE_FALSE(begun);
+  CHECK(begun.error().code == Errc::interrupted);
+}

@@ -1,8 +1,12 @@
+#include <asio/co_spawn.hpp>
+#include <asio/detached.hpp>
+#include <asio/io_context.hpp>
 #include <catch2/catch.hpp>
 #include <filesystem>
+#include <fstream>
 
-#include "journal/book.hpp"
-#include "temporary_directory.hpp"
+#include "journal/journal.hpp"
+#include "queue_stage.hpp"
 
 using namespace odmr;
 using namespace odmr::journal;
@@ -169,4 +173,84 @@ TEST_CASE("journal: it is in its file, and another connection reads it meanwhile
   CHECK(find(*reader, "s-2"));
   REQUIRE(page->commit());
   CHECK_FALSE(find(*reader, "s-2"));
+}
+
+namespace {
+
+// A page in the middle of a journal that was whole: what a disk does, and opening does not see.
+void damage(const std::string& path, const std::string& table) {
+  REQUIRE(db::Database::checkpoint(path));
+  std::int64_t page = 0;
+  {
+    auto database = db::Database::open_to_read(path, {2, ""});
+    REQUIRE(database);
+    auto root = database->prepare("SELECT rootpage FROM sqlite_schema WHERE name = ?");
+    REQUIRE(root);
+    auto rows = root->rows({table});
+    REQUIRE(rows);
+    REQUIRE(rows->next().value());
+    page = rows->number(0);
+  }
+  REQUIRE(page > 1);
+  std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+  file.seekp((page - 1) * 4096);
+  file << std::string(4096, '\xff');
+  REQUIRE(file.flush());
+}
+
+}  // namespace
+
+TEST_CASE("journal: a damaged one is put aside wherever the damage is, and a new one begun", "[journal]") {
+  const std::string table = GENERATE("entry", "entry_address", "entry_connection");
+  CAPTURE(table);
+  const TemporaryDirectory directory;
+  JournalOptions options;
+  options.path = directory.path() + "/journal.db";
+  {
+    auto book = Book::open(options.path);
+    REQUIRE(book);
+    had(*book, "s-1", Answer::accepted, {"bob@customer.example", "carol@customer.example"});
+  }
+  damage(options.path, table);
+
+  asio::io_context loop;
+  const auto disk = net::make_inline_worker();
+  test::WallClock clock;
+  test::KeptLog log;
+  const auto open = [&] { return Journal::open(options, loop.get_executor(), *disk, clock, log); };
+  {
+    const auto journal = open();
+    CAPTURE(journal ? std::string() : journal.error().text);
+    REQUIRE(journal);
+    CHECK_FALSE((*journal)->may_be_had(k_bob, "s-2").value());
+  }
+  CHECK(log.count("error the journal was damaged, and a new one is begun") == 1);
+  CHECK(std::filesystem::exists(options.path + ".damaged-1800000000"));
+  CHECK(open());
+  CHECK(log.count("error the journal was damaged") == 1);
+}
+
+TEST_CASE("journal: receipts that nothing leads to be written do not fill the memory", "[journal]") {
+  asio::io_context loop;
+  const auto disk = net::make_inline_worker();
+  test::WallClock clock;
+  test::KeptLog log;
+  auto journal = Journal::in_memory(loop.get_executor(), *disk, clock, log);
+  REQUIRE(journal);
+  MessageReceipt refused;
+  refused.connection = "s-1";
+  refused.reverse_path = std::string(k_longest_text, 'x');
+  const auto note = [&](int times) {
+    for (int i = 0; i < times; ++i) (*journal)->note(refused);
+    asio::co_spawn(loop, (*journal)->flush(), asio::detached);
+    loop.restart();
+    loop.run();
+    return (*journal)->receipts().messages("s-1", 0, 1'000'000).value().size();
+  };
+  CHECK(note(1000) == 1000);
+  CHECK(log.count("warn receipts are lost") == 0);
+  const auto kept = note(100'000) - 1000;
+  CHECK(kept < 20'000);
+  CHECK(kept > 1000);
+  CHECK(log.count("warn receipts are lost") == 1);
 }

@@ -204,3 +204,124 @@ TEST_CASE("a longest wait that is shorter than the first is a fault") {
         "provider.isp.retry_refused_max: is shorter than retry_refused, the first wait");
   CHECK(fault(k_head + "[watch]\ninterval = \"10ms\"\n").starts_with("watch.interval: "));
 }
+
+// --- lines, budgets, ways
+
+namespace {
+
+const std::string k_deliver = "hostname = \"home.example.org\"\n[deliver]\nto = \"maildir:///var/mail/all\"\n";
+const std::string k_rest_of_provider =
+    "user = \"example.org\"\npassword_command = \"true\"\ndomains = [\"example.org\"]\n";
+
+ProviderSettings provider(const std::string& keys, const std::string& line = {}) {
+  const auto got = read(k_deliver + "[provider.isp]\n" + k_rest_of_provider + keys + "\n" + line);
+  CAPTURE(keys, line, got.faults);
+  REQUIRE(got.faults.empty());
+  return got.settings.providers.front();
+}
+
+std::string provider_fault(const std::string& keys) {
+  return fault(k_deliver + "[provider.isp]\n" + k_rest_of_provider + keys);
+}
+
+std::vector<std::string> hosts(const std::string& keys) {
+  const auto isp = provider(keys);
+  std::vector<std::string> all{isp.endpoint.text()};
+  for (const auto& one : isp.alternatives) all.push_back(one.text());
+  return all;
+}
+
+const std::string k_host = "host = \"odmr.example.net\"\n";
+
+}  // namespace
+
+TEST_CASE("a provider has one host, or several, each with the port that belongs to it") {
+  using Hosts = std::vector<std::string>;
+  CHECK(hosts(k_host) == Hosts{"odmr.example.net:366"});
+  CHECK(hosts(k_host + "port = 387") == Hosts{"odmr.example.net:387"});
+  CHECK(hosts("host = \"2001:db8::1\"") == Hosts{"[2001:db8::1]:366"});
+  CHECK(hosts("host = \"odmr.example.net:1366\"\nport = 387") == Hosts{"odmr.example.net:1366"});
+  CHECK(hosts("host = [\"a.example\", \"b.example:1366\", \"[2001:db8::1]:25\", \"2001:db8::2\", \"192.0.2.1\"]\n"
+              "port = 387") ==
+        Hosts{"a.example:387", "b.example:1366", "[2001:db8::1]:25", "[2001:db8::2]:387", "192.0.2.1:387"});
+  CHECK(provider_fault("") == "provider.isp.host: missing; write host = \"odmr.example.net\"");
+  CHECK(provider_fault("host = []").starts_with("provider.isp.host: is empty"));
+  CHECK(provider_fault("host = [\"a.example\", \"b.example:0\"]").find("\"b.example:0\" is no host") !=
+        std::string::npos);
+  CHECK(provider_fault("host = \"a.example:x\"").find("is no host") != std::string::npos);
+}
+
+TEST_CASE("a line has sane patience where none is given, and waits only where it was dialled") {
+  const auto line = [](const std::string& keys) { return read(k_head + "[line]\n" + keys).settings.line; };
+  CHECK(line("").dialled.up.empty());
+  CHECK(line("").wait == 0s);
+  const auto dialled = line("up = \"pon isp\"\ndown = [\"poff\", \"isp\"]");
+  CHECK(dialled.dialled.up == line::Command{"/bin/sh", "-c", "pon isp"});
+  CHECK(dialled.dialled.down == line::Command{"poff", "isp"});
+  CHECK(dialled.dialled.up_timeout == 2min);
+  CHECK(dialled.dialled.down_timeout == 30s);
+  CHECK(dialled.wait == 1min);
+  CHECK(line("up = \"pon\"\nwait = \"0s\"").wait == 0s);
+  CHECK(line("wait = \"20s\"").wait == 20s);
+  CHECK(fault(k_head + "[line]\nup_timeout = \"2h\"").starts_with("line.up_timeout: "));
+}
+
+TEST_CASE("the budgets of a line hold for every provider that has none of its own") {
+  const std::string line = "[line]\nmax_minutes = 20\nmax_bytes = \"10MiB\"\nmax_message_size = \"1MiB\"\n";
+  const auto usual = provider(k_host, line).budget;
+  CHECK(usual.time == 20min);
+  CHECK(usual.bytes == 10 * 1024 * 1024);
+  CHECK(usual.message_size == 1024 * 1024);
+  const auto own = provider(k_host + "max_minutes = 0\nmax_message_size = 0\n", line).budget;
+  CHECK_FALSE(own.time);
+  CHECK(own.bytes == 10 * 1024 * 1024);
+  CHECK(own.message_size == 0);
+  CHECK_FALSE(provider(k_host).budget.time);
+  CHECK(provider_fault(k_host + "max_minutes = \"20m\"").find("a whole number") != std::string::npos);
+}
+
+TEST_CASE("the way to a provider: version, own address, proxy") {
+  CHECK(provider(k_host).way.way.ip == net::IpVersion::any);
+  CHECK(provider(k_host + "ip = \"6\"").way.way.ip == net::IpVersion::v6);
+  CHECK(provider(k_host + "source_address = \"192.0.2.7\"").way.way.source_address == "192.0.2.7");
+  const auto tor = provider(k_host + "proxy = \"socks5://127.0.0.1:9050\"").way.way.proxy;
+  REQUIRE(tor);
+  CHECK(tor->text() == "socks5://127.0.0.1:9050");
+  CHECK(provider(k_host + "proxy = \"socks5h://[::1]\"").way.way.proxy->text() == "socks5://[::1]:1080");
+  // What is asked of the proxy is not what our side can do.
+  CHECK(provider("host = \"2001:db8::1\"\nip = \"4\"\nproxy = \"socks5://127.0.0.1\"").way.way.proxy);
+  const auto login = provider(k_host +
+                              "proxy = \"socks5://p.example\"\nproxy_user = \"anna\"\n"
+                              "proxy_password_command = \"true\"")
+                         .way;
+  CHECK(login.way.proxy->user == "anna");
+  CHECK(login.proxy_password);
+}
+
+TEST_CASE("a way that leads nowhere is told") {
+  const auto says = [](const std::string& keys, const std::string& words) {
+    const auto found = provider_fault(keys);
+    CAPTURE(found);
+    CHECK(found.find(words) != std::string::npos);
+  };
+  says(k_host + "ip = \"5\"", "provider.isp.ip: ");
+  says(k_host + "source_address = \"ppp0\"", "source_address: \"ppp0\" is no address");
+  says(k_host + "source_address = \"192.0.2.7\"\nip = \"6\"", "is an IPv4 address, and ip allows IPv6 alone");
+  says("host = \"192.0.2.1\"\nip = \"6\"", "\"192.0.2.1\" is an IPv4 address, and ip asks for IPv6");
+  says("host = \"2001:db8::1\"\nsource_address = \"192.0.2.7\"", "and source_address asks for IPv4");
+  says(k_host + "proxy = \"http://p.example\"", "write socks5://HOST:PORT");
+  says(k_host + "proxy = \"p.example:1080\"", "write socks5://HOST:PORT");
+  says(k_host + "proxy = \"socks5://anna:pw@p.example\"", "leave the user out here");
+  says(k_host + "proxy = \"socks5://p.example\"\nproxy_user = \"anna\"", "proxy_user: needs a password too");
+  says(k_host + "proxy = \"socks5://p.example\"\nproxy_password_command = \"true\"",
+       "a password for the proxy needs a user");
+  says(k_host + "proxy_user = \"anna\"", "there is no proxy");
+}
+
+TEST_CASE("a smart host has a way too") {
+  const auto smart = outbound("to = \"smtp://mx.example.net\"\nip = \"4\"\nproxy = \"socks5://127.0.0.1:9050\"");
+  CHECK(smart.way.way.ip == net::IpVersion::v4);
+  CHECK(smart.way.way.proxy);
+  CHECK(
+      fault(k_head + "[outbound]\nto = \"provider\"\nproxy = \"socks5://127.0.0.1\"").starts_with("outbound.proxy: "));
+}

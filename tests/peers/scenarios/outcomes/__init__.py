@@ -1,8 +1,8 @@
 """Every row of the contract's outcome table and every cause named in it: exit status and JSON object."""
 
-from . import flush, good, kept, limits, local, login, output, queue, secure, signals, steps, target
+from . import flush, good, kept, limits, local, login, output, queue, secure, signals, steps, target, words
 
 
 def register(suite):
-    for part in (good, steps, secure, login, target, kept, limits, local, signals, output, flush, queue):
+    for part in (good, steps, secure, login, target, kept, limits, local, signals, output, flush, queue, words):
         part.register(suite)

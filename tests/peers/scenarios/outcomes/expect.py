@@ -21,8 +21,9 @@ def expect(result, outcome, *, provider="isp", status=None, received=None, **fie
     string for `reply` is how it must begin."""
     equal(result.status, EXIT[outcome] if status is None else status, "exit status")
     session = result.session(provider)
-    # Beside the contract's keys there may be "text", the reason in words.
-    equal(set(session) - {"text"}, KEYS, "keys of the JSON object")
+    # Beside the contract's keys there may be "text", the reason in words; and where it failed, what to do.
+    equal(set(session) - {"text", "cause", "remedy"}, KEYS, "keys of the JSON object")
+    equal("remedy" in session, EXIT[outcome] != 0, "whether there is a remedy")
     equal((session["outcome"], session["exit"]), (outcome, EXIT[outcome]), "outcome and exit in JSON")
     check(isinstance(session["session"], str) and session["session"], f"session {session['session']!r}")
     check(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", session["started"]), f"started {session['started']!r}")

@@ -39,6 +39,8 @@ def register(suite):
     for name, (size, answer) in FULL.items():
         suite.case(f"kept/no-room-for-{name}", size, answer)(no_room)
     suite.case("kept/each-provider-has-its-own-target")(own_targets)
+    suite.case("kept/of-a-provider-that-is-gone")(provider_gone)
+    suite.case("kept/nobody-to-tell-the-sender")(nobody_tells)
     suite.case("kept/by-hand")(by_hand)
 
 
@@ -353,6 +355,56 @@ def own_targets(bench):
     equal(kept(customer), [], "still kept")
     for sink, letter in ((general, letters[0]), (second, letters[1])):
         none(Ledger([letter]).problems(sink.deliveries(1), our_name=HOSTNAME))
+
+
+def provider_gone(bench):
+    """It goes to whoever has its domain now. Where nobody has, no other's target is bothered with it, which would
+    refuse it for good, unless there is only one."""
+    general, second, third = bench.sink(), bench.sink(script={"mail": wire.say(BUSY)}), bench.sink()
+    letters = [bench.maker.make(recipients=[f"carl{number}@second.example"]) for number in range(2)]
+    isp, other = bench.provider(domains=["customer.example", "third.example"]), bench.provider(letters)
+    customer = bench.customer(general, isp, domains=["customer.example"])
+    with_third = {**customer.isp, "domains": ["third.example"]}
+    mine = {**customer.isp, "port": other.port, "domains": ["second.example"]}
+
+    def providers(**tables):
+        for name in [name for name in customer.tables if name.startswith("provider.")]:
+            del customer.tables[name]
+        for name, (keys, sink) in tables.items():
+            customer.tables[f"provider.{name}"] = keys
+            customer.tables[f"provider.{name}.deliver"] = {"to": sink.url, "deferred": "here"}
+
+    providers(other=(mine, second))
+    expect(customer.run(), "deferred", provider="other", status=75, received={"deferred": 2})
+    equal(len(kept(customer)), 2, "kept")
+    second.script.steps["mail"] = [None, wire.say(BUSY)]
+    providers(renamed=(mine, second), third=(with_third, third))
+    expect(customer.run("run", "--json", "isp"), "no-mail")  # it has no business with the other's mail
+    equal(customer.run().status, 75, "exit status under the new name")
+    equal((len(kept(customer)), len(second.accepted())), (1, 1), "kept, and delivered, under the new name")
+    providers(third=(with_third, third))
+    result = customer.run()
+    equal(result.status, 75, "exit status without the provider")
+    check("no provider is configured any more whose mail this is" in result.stderr, f"log {result.stderr}")
+    equal((len(kept(customer)), third.accepted(), general.accepted()), (1, [], []), "kept, and delivered elsewhere")
+    providers()
+    equal(customer.run().status, 0, "exit status with one target")
+    equal((kept(customer), len(general.accepted())), ([], 1), "kept, and delivered to the only target")
+
+
+def nobody_tells(bench):
+    """Without [outbound] each run says that a sender waits to be told."""
+    letters = [bench.maker.make()]
+    sink = bench.sink(script={"dot": wire.say(BUSY)})
+    isp, customer = keeping(bench, sink, letters)
+    keeps(isp, customer, letters)
+    sink.script.steps["dot"] = wire.say(GONE)
+    for run in ("refuses it", "has nothing to do"):
+        result = customer.run()
+        expect(result, "no-mail")
+        warnings = [line for line in result.stderr.splitlines() if "no [outbound] to tell its senders by" in line]
+        check(len(warnings) == 1 and "messages=1" in warnings[0], f"warnings of the run that {run}: {warnings}")
+    equal(kept(customer), [], "kept")
 
 
 # --- odmr queue --kept

@@ -10,7 +10,7 @@ from .expect import EXIT
 
 FLUSH_EXIT = {**EXIT, "sent": 0}
 SENT_KEYS = {"session", "provider", "outcome", "exit", "started", "seconds", "sent"}
-MORE_KEYS = {"text", "tls", "auth", "reply", "connections"}  # what a session's object has too
+MORE_KEYS = {"text", "cause", "remedy", "tls", "auth", "reply", "connections"}  # what a session's object has too
 SENT_COUNTS = ("messages", "recipients", "bytes", "deferred", "bounced")
 FRIEND = "friend@elsewhere.example"
 AUTHOR = "anna@customer.example"

@@ -1,0 +1,21 @@
+#pragma once
+
+#include "app/fetch.hpp"
+#include "app/probe_part.hpp"
+
+namespace odmr::app {
+
+/// Everything of a session with a provider up to ATRN, which is never said, and QUIT.
+net::Task<Outcome> probe_provider(const FetchPlan& plan, net::Network& network, Log& log, Stop& stop,
+                                  const OnProbeStep& on_step);
+
+/// A local target over SMTP or LMTP: MAIL and RCPT for the postmaster of each domain, never DATA.
+net::Task<Outcome> probe_target(const deliver::TargetOptions& options, const std::string& table,
+                                const std::vector<std::string>& domains, net::Network& network, Log& log, Stop& stop,
+                                const OnProbeStep& on_step);
+
+/// The smart host, with its POP login where there is one, up to the login.
+net::Task<Outcome> probe_smart_host(const send::FlushOptions& options, net::Network& network, Log& log, Stop& stop,
+                                    const OnProbeStep& on_step);
+
+}  // namespace odmr::app
