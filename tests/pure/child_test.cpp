@@ -1,10 +1,13 @@
 #include "base/child.hpp"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
 #include <csignal>
+
+#include "temporary_directory.hpp"
 
 using namespace odmr;
 using namespace std::chrono_literals;
@@ -95,10 +98,15 @@ TEST_CASE("a command that is run for what it does is heard on both streams, to i
 }
 
 TEST_CASE("what a command leaves in the background can go on, and talk") {
+  const test::TemporaryDirectory directory;
+  const std::string go = directory.path() + "/go";
+  const std::string answer = directory.path() + "/answer";
+  REQUIRE(::mkfifo(go.c_str(), 0600) == 0);
+  REQUIRE(::mkfifo(answer.c_str(), 0600) == 0);
   // With a pipe that nobody reads any more it would die of SIGPIPE at its first word.
-  const auto pid = last_words("(trap '' HUP; while :; do echo still here; sleep 0.01; done) & echo $!").value();
-  CHECK_FALSE(is_gone(pid.substr(0, pid.find('\n'))));
-  ::kill(std::stoi(pid), SIGKILL);
+  CHECK(last_words("(read word <" + go + "; echo still here; echo alive >" + answer + ") & echo dialled").value() ==
+        "dialled");
+  CHECK(shell("echo word >" + go + "; cat " + answer).value() == "alive\n");
 }
 
 TEST_CASE("a command that takes too long hears SIGTERM first, and what it says then") {
