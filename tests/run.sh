@@ -135,6 +135,7 @@ fuzzed=()
 
 # What takes long to build and is needed later, beside the real programs, which mostly wait.
 build_later() {
+    tests/packages/run --bare || true # it will say so itself
     cmake --preset release -DODMR_TESTS=ON && cmake --build --preset release -j "$jobs" \
         --target odmr_cuts_tests odmr_conversation_tests || return
     cmake --preset tsan && cmake --build --preset tsan -j "$jobs" --target odmr_threads_tests || return
@@ -211,12 +212,14 @@ with_real_programs() {
     [ $mode = full ] && choice=(--full)
     build release || return
     counted 'manuals' tests/manual
+    counted 'completions' tests/completions
     quickstart
     begin_building_later
     counted 'real peers' tests/peers/run "${choice[@]}"
     counted 'outcomes' tests/peers/outcomes "${choice[@]}"
     counted 'faults' tests/faults/run "${choice[@]}"
     end_building_later
+    counted 'packages' tests/packages/run
     begin_every_byte
     threads
     fuzzing

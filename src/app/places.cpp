@@ -1,6 +1,7 @@
 #include "app/places.hpp"
 
 #include <pwd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -25,6 +26,14 @@ std::string home() {
   return entry == nullptr ? std::string() : std::string(entry->pw_dir);
 }
 
+constexpr const char* k_system_state_dir = "/var/lib/odmr";
+
+// The user whom a package or an administrator has made for odmr, by hand now: the same place as with the unit.
+bool is_systems_user() {
+  struct stat status {};
+  return geteuid() == 0 || (stat(k_system_state_dir, &status) == 0 && status.st_uid == geteuid());
+}
+
 // What cannot be made shows when the directory itself is.
 void make_parents(const std::string& path) {
   for (auto slash = path.find('/', 1); slash != std::string::npos; slash = path.find('/', slash + 1)) {
@@ -38,7 +47,7 @@ std::string default_state_dir() {
   // systemd gives several directories separated by colons; ours is the first.
   const auto given = environment("STATE_DIRECTORY");
   if (!given.empty()) return given.substr(0, given.find(':'));
-  if (geteuid() == 0) return "/var/lib/odmr";
+  if (is_systems_user()) return k_system_state_dir;
   const auto xdg = environment("XDG_STATE_HOME");
   return (xdg.empty() ? home() + "/.local/state" : xdg) + "/odmr";
 }

@@ -2,10 +2,12 @@
 
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
+#include <syslog.h>
 
 #include <mutex>
 
 #include "base/ascii.hpp"
+#include "base/system_log.hpp"
 
 namespace odmr {
 
@@ -50,6 +52,12 @@ std::string json_text(std::string_view text) {
   return out + '"';
 }
 
+std::string text_line(std::string_view event, const std::vector<Log::Field>& fields) {
+  std::string line = escape(event, k_longest_value);
+  for (const auto& [key, value] : fields) line += " " + std::string(key) + "=" + text_value(value);
+  return line;
+}
+
 class StderrLog final : public Log {
  public:
   StderrLog(Level level, LogFormat format, std::function<void()> before_line)
@@ -67,13 +75,12 @@ class StderrLog final : public Log {
 
  private:
   void write(Level level, std::string_view event, const Writable& fields) override {
-    std::string line = format_ == LogFormat::json ? "\"event\":" + json_text(event) : escape(event, k_longest_value);
-    for (const auto& [key, value] : fields) {
-      if (format_ == LogFormat::json) {
-        line += "," + json_text(key) + ":" + json_text(value);
-      } else {
-        line += " " + std::string(key) + "=" + text_value(value);
-      }
+    std::string line;
+    if (format_ == LogFormat::json) {
+      line = "\"event\":" + json_text(event);
+      for (const auto& [key, value] : fields) line += "," + json_text(key) + ":" + json_text(value);
+    } else {
+      line = text_line(event, fields);
     }
     // The thread that works on the disk has things to say, too.
     const std::lock_guard lock(mutex_);
@@ -86,6 +93,42 @@ class StderrLog final : public Log {
   std::function<void()> before_line_;
   std::mutex mutex_;
   spdlog::logger logger_;
+};
+
+// The same lines, to journald: with their level, and with the fields, of which each can be looked for.
+class JournalLog final : public Log {
+ public:
+  explicit JournalLog(Level level) : level_(level) {}
+  bool wants(Level level) const override { return level <= level_; }
+
+ private:
+  void write(Level level, std::string_view event, const Writable& fields) override {
+    const std::string line = text_line(event, fields);
+    Writable safe;
+    for (const auto& [key, value] : fields) safe.emplace_back(key, escape(value, k_longest_value));
+    if (socket_.send(level, line, safe)) return;
+    // journald takes the level also from what it reads of stderr.
+    const std::lock_guard lock(mutex_);
+    std::fprintf(stderr, "<%d>%s\n", priority(level), line.c_str());
+    std::fflush(stderr);
+  }
+
+  Level level_;
+  JournalSocket socket_;
+  std::mutex mutex_;
+};
+
+class SyslogLog final : public Log {
+ public:
+  explicit SyslogLog(Level level) : level_(level) { ::openlog(nullptr, LOG_PID, LOG_MAIL); }
+  bool wants(Level level) const override { return level <= level_; }
+
+ private:
+  void write(Level level, std::string_view event, const Writable& fields) override {
+    ::syslog(priority(level), "%s", text_line(event, fields).c_str());
+  }
+
+  Level level_;
 };
 
 class SilentLog final : public Log {
@@ -105,6 +148,9 @@ void ScopedLog::write(Level level, std::string_view event, const Writable& field
 }
 
 std::unique_ptr<Log> make_stderr_log(Level level, LogFormat format, std::function<void()> before_line) {
+  const auto goes = where_stderr_goes();
+  if (goes == StderrGoes::to_journal && format == LogFormat::text) return std::make_unique<JournalLog>(level);
+  if (goes == StderrGoes::nowhere) return std::make_unique<SyslogLog>(level);
   return std::make_unique<StderrLog>(level, format, std::move(before_line));
 }
 

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "app/doubts.hpp"
 #include "app/remedy.hpp"
@@ -12,6 +13,7 @@
 #include "app/submit.hpp"
 #include "base/ascii.hpp"
 #include "cli/common_options.hpp"
+#include "cli/completion.hpp"
 #include "cli/explain_command.hpp"
 #include "cli/journal_command.hpp"
 #include "cli/probe_command.hpp"
@@ -205,6 +207,32 @@ CLI::App* add_submit(CLI::App& program, app::SubmitRunOptions& options) {
   return submit;
 }
 
+// "-t", "-oi", "--direct": of sendmail's help, which has a parser of its own.
+std::vector<std::string> options_in(const std::string& help) {
+  std::vector<std::string> found;
+  std::istringstream words(help);
+  for (std::string word; words >> word;) {
+    while (!word.empty() && (word.back() == ',' || word.back() == '.')) word.pop_back();
+    if (word.size() > 1 && word.front() == '-' && word != "--") found.push_back(word);
+  }
+  return found;
+}
+
+// Prints a shell's script, or what such a script asks for.
+int complete(const CLI::App& program, const CommonOptions& options, const std::string& what) {
+  if (what == "providers") {
+    const auto settings = app::load_settings(options.config);
+    if (!settings) return exit_status(Outcome::config);
+    for (const auto& provider : settings->providers) print_line(stdout, provider.name);
+    return 0;
+  }
+  auto tree = completion_tree(program);
+  auto* sendmail = command_at(tree, {"sendmail"});
+  sendmail->options.clear();
+  sendmail->words = options_in(app::sendmail_help("sendmail"));
+  return print_completion("odmr", tree, what);
+}
+
 int main(int argc, char** argv) {
   if (const auto call = app::sendmail_call({argv, argv + argc})) return sendmail(*call);
   CLI::App program("Brings home the mail that a provider holds for this server, by ODMR (RFC 2645), and sends its own.",
@@ -229,9 +257,12 @@ int main(int argc, char** argv) {
   auto* explain = add_explain(program, explain_options);
   auto* submit_command = add_submit(program, submit_options.run);
   program.add_subcommand("sendmail", "take a message from standard input, as sendmail(1) does");
+  std::string completion;
+  add_completion(program, completion);
   program.footer("See odmr(1) and odmr.toml(5).");
 
   if (const auto exit = parse(program, argc, argv)) return *exit;
+  if (!completion.empty()) return complete(program, options, completion);
   if (queue->parsed()) {
     static_cast<CommonOptions&>(queue_options) = options;
     if (queue_options.action != QueueOptions::Action::list && queue_options.ids.empty() && !queue_options.all) {

@@ -12,6 +12,7 @@
 #include "base/ascii.hpp"
 #include "base/outcome.hpp"
 #include "cli/common_options.hpp"
+#include "cli/completion.hpp"
 #include "cli/json.hpp"
 #include "cli/process.hpp"
 #include "cli/render.hpp"
@@ -240,9 +241,12 @@ int main(int argc, char** argv) {
       ->required();
   enqueue_command->add_option("RCPT", options.recipients, "its recipients")->required();
   const auto spool = add_spool(program, options);
+  std::string completion;
+  add_completion(program, completion);
   program.footer("See odmrd(8) and odmrd.toml(5).");
 
   if (const auto exit = parse(program, argc, argv)) return *exit;
+  if (!completion.empty()) return print_completion("odmrd", completion_tree(program), completion);
   if (serve_command->parsed()) return serve(options);
   if (check_command->parsed()) return check(options);
   if (enqueue_command->parsed()) return enqueue(options);

@@ -1,0 +1,18 @@
+# Run by `cmake --install`: writes `filled` from `template`, where @bindir@ is the folder of the programs, and @sandbox@
+# what all services have in common.
+cmake_policy(VERSION 3.25)
+if(IS_ABSOLUTE "${bindir}")
+  set(programs "${bindir}")
+else()
+  set(programs "${CMAKE_INSTALL_PREFIX}/${bindir}")
+endif()
+file(READ "${template}" text)
+file(READ "${sandbox}" common)
+string(STRIP "${common}" common)
+string(REPLACE "@bindir@" "${programs}" text "${text}")
+string(REPLACE "@sandbox@" "${common}" text "${text}")
+set(destination "${CMAKE_INSTALL_PREFIX}/${filled}")
+message(STATUS "Installing: $ENV{DESTDIR}${destination}")
+file(WRITE "$ENV{DESTDIR}${destination}" "${text}")
+file(CHMOD "$ENV{DESTDIR}${destination}" PERMISSIONS OWNER_READ OWNER_WRITE GROUP_READ WORLD_READ)
+list(APPEND CMAKE_INSTALL_MANIFEST_FILES "${destination}")
