@@ -303,6 +303,9 @@ class Fetch {
       case SessionEnd::How::stopped:
         if (stop_.requested())
           end(Outcome::unavailable, Cause::stopped, "stopped by a signal");
+        else if (is_budget_used_up_ && brought_nothing && !is_follow_up)
+          // Only QUIT, or 453, says that there is no mail.
+          end(Outcome::unavailable, Cause::no_answer, "the provider sent nothing in the time that a session may take");
         else if (!reception.is_target_at_fault() && !reception.state_error() && !is_budget_used_up_)
           end(Outcome::protocol, Cause::nothing_but_errors, "the provider sends nothing but errors");
         break;

@@ -118,10 +118,10 @@ TEST_CASE("A remedy names the table, the port that is a slip, and the pin that w
 
 TEST_CASE("A port that is hardly meant is doubted, and no other", "[remedy]") {
   app::Settings settings;
-  for (const std::uint16_t port : {386, 587, 366, 50366}) {
+  for (const int port : {386, 587, 366, 50366}) {
     app::ProviderSettings provider;
     provider.name = "isp";
-    provider.endpoint.port = port;
+    provider.endpoint.port = static_cast<std::uint16_t>(port);
     settings.providers.push_back(provider);
   }
   const auto doubts = app::doubts_about(settings);
