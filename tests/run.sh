@@ -135,7 +135,9 @@ fuzzed=()
 
 # What takes long to build and is needed later, beside the real programs, which mostly wait.
 build_later() {
-    tests/packages/run --bare || true # it will say so itself
+    if [ $mode = full ]; then
+        tests/packages/run --bare || true # it will say so itself
+    fi
     cmake --preset release -DODMR_TESTS=ON && cmake --build --preset release -j "$jobs" \
         --target odmr_cuts_tests odmr_conversation_tests || return
     cmake --preset tsan && cmake --build --preset tsan -j "$jobs" --target odmr_threads_tests || return
@@ -219,7 +221,7 @@ with_real_programs() {
     counted 'outcomes' tests/peers/outcomes "${choice[@]}"
     counted 'faults' tests/faults/run "${choice[@]}"
     end_building_later
-    counted 'packages' tests/packages/run
+    [ $mode = full ] && counted 'packages' tests/packages/run
     begin_every_byte
     threads
     fuzzing
@@ -234,11 +236,13 @@ fuzzing() {
 }
 
 heading 'what the tests need'
-if packaging/install-deps --tests --lint >"$log" 2>&1; then
+needs=(--tests --lint)
+[ $mode = full ] && needs+=(--packaging)
+if packaging/install-deps "${needs[@]}" >"$log" 2>&1; then
     printf 'is there\n'
 else
     cat "$log"
-    one_failed 'packaging/install-deps --tests --lint'
+    one_failed "packaging/install-deps ${needs[*]}"
 fi
 in_process asan
 if [ $mode = full ]; then
