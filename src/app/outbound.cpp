@@ -1,11 +1,11 @@
 #include "app/outbound.hpp"
 
-#include <algorithm>
 #include <utility>
 
 #include "app/bounce_records.hpp"
 #include "app/notices.hpp"
 #include "app/plan.hpp"
+#include "app/queue_place.hpp"
 #include "net/digest.hpp"
 #include "queue/intake.hpp"
 
@@ -25,15 +25,6 @@ send::FlushTally sum(send::FlushTally a, const send::FlushTally& b) {
   a.deferred += b.deferred;
   a.bounced += b.bounced;
   return a;
-}
-
-// Makes nothing that is not there.
-std::uint64_t count_held_in(const std::string& directory) {
-  auto& files = system_files();
-  const auto held = files.open_dir(directory + "/held");
-  const auto names = held ? files.list(held->get()) : fail(held.error());
-  if (!names) return 0;
-  return static_cast<std::uint64_t>(std::count_if(names->begin(), names->end(), spool::Store::is_id));
 }
 
 SessionReport begun(WallTime now) {

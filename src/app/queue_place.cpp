@@ -44,11 +44,15 @@ Result<std::optional<queue::Queue>> open_kept_queue(const QueuePlace& place, Clo
   return std::optional(std::move(*opened));
 }
 
-std::uint64_t count_kept(const std::string& state_dir) {
-  const auto held = system_files().open_dir(kept_mail_in(state_dir) + "/held");
+std::uint64_t count_held_in(const std::string& directory) {
+  const auto held = system_files().open_dir(directory + "/held");
   const auto names = held ? system_files().list(held->get()) : fail(held.error());
   if (!names) return 0;
   return static_cast<std::uint64_t>(std::count_if(names->begin(), names->end(), spool::Store::is_id));
+}
+
+std::uint64_t count_kept(const std::string& state_dir) {
+  return count_held_in(kept_mail_in(state_dir));
 }
 
 }  // namespace odmr::app

@@ -29,6 +29,8 @@ Result<queue::Queue> open_queue(const QueuePlace& place, Clock& clock, Log& log)
 /// What is kept for the local target, which has the queue's form. No value where nothing ever was.
 Result<std::optional<queue::Queue>> open_kept_queue(const QueuePlace& place, Clock& clock, Log& log);
 
+/// Messages in a directory of the spool's form; 0 too where there is none, or nobody may look. Makes nothing.
+std::uint64_t count_held_in(const std::string& directory);
 /// Messages that are kept for the local target; 0 too where nobody may look.
 std::uint64_t count_kept(const std::string& state_dir);
 

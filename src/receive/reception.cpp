@@ -227,7 +227,7 @@ journal::Address Reception::address_of(const Recipient& recipient) const {
   return {options_.provider, message_->reverse_path, recipient.name};
 }
 
-void Reception::note_refused_recipient(std::string path, const Reply& reply, RefusedBy by) {
+void Reception::note_refused_recipient(const std::string& path, const Reply& reply, RefusedBy by) {
   if (reply.is_transient()) counter_.put_off_recipient();
   log_refused_recipient(path, reply);
   message_->receipt.add_refused(path, by, reply.joined());

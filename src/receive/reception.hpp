@@ -99,7 +99,7 @@ class Reception final : public server::MailHandler {
   net::Task<smtp::Reply> ask_target(const smtp::MailCommand& mail);
   net::Task<> decide_on(Recipient& recipient);
   smtp::Reply said_of(const Recipient& recipient) const;
-  void note_refused_recipient(std::string path, const smtp::Reply& reply, journal::RecipientReceipt::By by);
+  void note_refused_recipient(const std::string& path, const smtp::Reply& reply, journal::RecipientReceipt::By by);
   void log_refused_recipient(const std::string& path, const smtp::Reply& reply);
 
   // --- the content
