@@ -244,6 +244,11 @@ else
     cat "$log"
     one_failed "packaging/install-deps ${needs[*]}"
 fi
+# What was compiled once is not compiled again, in another clone neither.
+if [ -z "${CMAKE_CXX_COMPILER_LAUNCHER:-}" ] && command -v ccache >/dev/null; then
+    export CMAKE_CXX_COMPILER_LAUNCHER=ccache CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1
+fi
+
 in_process asan
 if [ $mode = full ]; then
     in_process dev

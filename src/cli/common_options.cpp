@@ -1,10 +1,8 @@
 #include "cli/common_options.hpp"
 
-#include <algorithm>
-
 #include "base/ascii.hpp"
 #include "base/outcome.hpp"
-#include "cli/process.hpp"
+#include "show/print.hpp"
 
 namespace odmr::cli {
 
@@ -21,12 +19,6 @@ void add_common(CLI::App& program, CommonOptions& options) {
   program.fallthrough();
 }
 
-Level log_level(const CommonOptions& options, Level configured) {
-  if (options.verbose >= 2) return Level::trace;
-  if (options.verbose == 1) return std::max(configured, Level::debug);
-  return options.quiet ? Level::error : configured;
-}
-
 std::optional<int> parse(CLI::App& program, int argc, char** argv) {
   try {
     program.parse(argc, argv);
@@ -35,8 +27,8 @@ std::optional<int> parse(CLI::App& program, int argc, char** argv) {
     // CLI11 asks for a command even where there is one that it does not know.
     const auto unknown = program.remaining();
     if (unknown.empty()) return program.exit(error) == 0 ? 0 : k_exit_usage;
-    print_line(stderr, program.get_name() + ": no command \"" + escape(unknown.front()) + "\"; see " +
-                           program.get_name() + " --help");
+    show::print_line(stderr, program.get_name() + ": no command \"" + escape(unknown.front()) + "\"; see " +
+                                 program.get_name() + " --help");
     return k_exit_usage;
   } catch (const CLI::ParseError& error) {
     return program.exit(error) == 0 ? 0 : k_exit_usage;

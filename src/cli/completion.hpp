@@ -1,6 +1,5 @@
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <string>
 #include <vector>
 
@@ -22,12 +21,6 @@ struct CompletionCommand {
   std::vector<std::string> words;         ///< options that it reads itself (sendmail)
   std::vector<CompletionCommand> commands;
 };
-
-/// The hidden command "completion WHAT". WHAT is a shell, or what a script asks for.
-CLI::App* add_completion(CLI::App& program, std::string& what);
-
-/// Hidden commands and options are left out.
-CompletionCommand completion_tree(const CLI::App& program);
 
 /// The one at `path`; none: nullptr.
 CompletionCommand* command_at(CompletionCommand& tree, const std::vector<std::string>& path);

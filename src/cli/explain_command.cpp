@@ -10,9 +10,9 @@
 #include <memory>
 
 #include "base/ascii.hpp"
-#include "cli/json.hpp"
-#include "cli/process.hpp"
-#include "cli/trace_reader.hpp"
+#include "show/json.hpp"
+#include "show/print.hpp"
+#include "show/trace_reader.hpp"
 
 namespace odmr::cli {
 
@@ -32,7 +32,7 @@ struct Closed {
 };
 
 int complain(int exit, const std::string& text) {
-  print_line(stderr, "odmr: " + escape(text, k_long));
+  show::print_line(stderr, "odmr: " + escape(text, k_long));
   return exit;
 }
 
@@ -66,30 +66,31 @@ void print(const Explanation& told) {
   const std::string with = told.provider.empty() ? std::string() : " with " + told.provider;
   const std::string at = told.server.empty() ? std::string() : ", " + told.server;
   const std::string id = told.session.empty() ? std::string("a session") : "session " + told.session;
-  print_line(stdout, escape(id + with + at, k_long));
-  for (const auto& [step, what] : told.steps) print_line(stdout, fmt::format("  {:<12} {}", step, escape(what, 300)));
-  for (const auto& warning : told.warnings) print_line(stdout, "  said         " + escape(warning, 300));
-  print_line(stdout, "  outcome      " + escape(verdict_of(told), k_long));
-  if (!told.remedy.empty()) print_line(stdout, "  What to do:  " + escape(told.remedy, k_long));
+  show::print_line(stdout, escape(id + with + at, k_long));
+  for (const auto& [step, what] : told.steps)
+    show::print_line(stdout, fmt::format("  {:<12} {}", step, escape(what, 300)));
+  for (const auto& warning : told.warnings) show::print_line(stdout, "  said         " + escape(warning, 300));
+  show::print_line(stdout, "  outcome      " + escape(verdict_of(told), k_long));
+  if (!told.remedy.empty()) show::print_line(stdout, "  What to do:  " + escape(told.remedy, k_long));
 }
 
 void print_as_json(const Explanation& told) {
   const auto or_null = [](const std::string& text) {
-    return text.empty() ? ordered_json(nullptr) : ordered_json(escape(text, k_long));
+    return text.empty() ? show::ordered_json(nullptr) : show::ordered_json(escape(text, k_long));
   };
-  ordered_json steps = ordered_json::array();
+  show::ordered_json steps = show::ordered_json::array();
   for (const auto& [step, what] : told.steps) steps.push_back({{"step", escape(step)}, {"text", escape(what, k_long)}});
-  ordered_json out;
+  show::ordered_json out;
   out["session"] = or_null(told.session);
   out["provider"] = or_null(told.provider);
   out["where"] = or_null(told.server);
   out["steps"] = steps;
-  out["outcome"] = told.outcome ? ordered_json(name(*told.outcome)) : ordered_json(nullptr);
-  out["exit"] = told.outcome ? ordered_json(exit_status(*told.outcome)) : ordered_json(nullptr);
+  out["outcome"] = told.outcome ? show::ordered_json(name(*told.outcome)) : show::ordered_json(nullptr);
+  out["exit"] = told.outcome ? show::ordered_json(exit_status(*told.outcome)) : show::ordered_json(nullptr);
   out["text"] = or_null(verdict_of(told));
-  out["cause"] = told.cause == Cause::unknown ? ordered_json(nullptr) : ordered_json(name(told.cause));
+  out["cause"] = told.cause == Cause::unknown ? show::ordered_json(nullptr) : show::ordered_json(name(told.cause));
   out["remedy"] = or_null(told.remedy);
-  print_json(out);
+  show::print_json(out);
 }
 
 }  // namespace
@@ -100,7 +101,7 @@ int explain_command(const ExplainOptions& options) {
   if (!file) return complain(k_no_input, options.transcript + ": " + std::strerror(errno));
   app::Explainer explainer;
   bool is_trace = false;
-  each_line(file.get(), [&](std::string_view line) { is_trace = take_trace_line(line, explainer) || is_trace; });
+  each_line(file.get(), [&](std::string_view line) { is_trace = show::take_trace_line(line, explainer) || is_trace; });
   if (std::ferror(file.get()) != 0) return complain(k_no_input, options.transcript + " cannot be read");
   if (!is_trace) {
     return complain(k_no_data,

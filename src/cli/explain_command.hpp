@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "cli/common_options.hpp"
+#include "cli/options.hpp"
 
 namespace odmr::cli {
 

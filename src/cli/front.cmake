@@ -11,13 +11,14 @@ set(front_sources
   config/document.cpp config/file.cpp config/table.cpp config/toml.cpp config/units.cpp
   mail/addresses.cpp mail/fields.cpp mail/header.cpp mail/line_ends.cpp mail/received.cpp mail/submission.cpp
   queue/intake.cpp queue/needs.cpp
+  show/print.cpp
   smtp/capabilities.cpp smtp/command.cpp smtp/dot.cpp smtp/path.cpp smtp/reply.cpp
   spool/message_file.cpp spool/store.cpp
   submit/hand_in.cpp)
 list(TRANSFORM front_sources PREPEND ${CMAKE_SOURCE_DIR}/src/)
 
 add_library(odmr_front OBJECT ${front_sources})
-foreach(room app base cli config confine mail queue smtp spool submit)
+foreach(room app base cli config confine mail queue show smtp spool submit)
   target_include_directories(odmr_front PUBLIC ${CMAKE_BINARY_DIR}/rooms/${room})
 endforeach()
 # Without std::locale, which fmt and toml++ ask for where a number has thousands to separate or a fraction: a third of the

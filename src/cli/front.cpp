@@ -12,6 +12,7 @@
 #include "base/outcome.hpp"
 #include "base/own_program.hpp"
 #include "cli/process.hpp"
+#include "show/print.hpp"
 #include "submit/hand_in.hpp"
 
 namespace odmr::cli {
@@ -22,7 +23,7 @@ using app::SendmailOptions;
 using Words = std::vector<std::string>;
 
 int complain(const std::string& name, int exit, const std::string& text) {
-  print_line(stderr, name + ": " + escape(text, 2000));
+  show::print_line(stderr, name + ": " + escape(text, 2000));
   return exit;
 }
 
@@ -87,10 +88,10 @@ int answer(const app::SendmailCall& call, const Words& command_line) {
     case Mode::aliases:
       return 0;
     case Mode::help:
-      print_line(stdout, app::sendmail_help(call.name));
+      show::print_line(stdout, app::sendmail_help(call.name));
       return 0;
     case Mode::version:
-      print_line(stdout, "odmr " ODMR_VERSION);
+      show::print_line(stdout, "odmr " ODMR_VERSION);
       return 0;
   }
   return EX_SOFTWARE;

@@ -8,11 +8,11 @@
 #include "app/queue_place.hpp"
 #include "base/ascii.hpp"
 #include "base/outcome.hpp"
-#include "cli/json.hpp"
-#include "cli/process.hpp"
-#include "cli/receipt_text.hpp"
-#include "cli/render.hpp"
 #include "net/digest.hpp"
+#include "show/json.hpp"
+#include "show/print.hpp"
+#include "show/receipt_text.hpp"
+#include "show/render.hpp"
 
 namespace odmr::cli {
 
@@ -27,7 +27,7 @@ constexpr int k_try_again = 75;  // EX_TEMPFAIL
 constexpr std::size_t k_digest_digits = 12;
 
 int complain(int exit, const std::string& text) {
-  print_line(stderr, "odmr: " + escape(text, 2000));
+  show::print_line(stderr, "odmr: " + escape(text, 2000));
   return exit;
 }
 
@@ -71,42 +71,42 @@ const char* word_for(Fate fate) {
   return "";
 }
 
-ordered_json as_json(const Entry& entry) {
+show::ordered_json as_json(const Entry& entry) {
   const bool is_known = entry.answer != Answer::none;
   return {{"id", entry.id},
-          {"time", time_text(entry.time)},
+          {"time", show::time_text(entry.time)},
           {"provider", escape(entry.provider)},
           {"from", escape(entry.reverse_path)},
           {"recipient", escape(entry.recipient)},
           {"bytes", entry.size},
           {"digest", net::hex(entry.digest)},
           {"connection", entry.connection},
-          {"answer", is_known ? ordered_json(word_for(entry.answer)) : ordered_json(nullptr)},
-          {"fate", is_known ? ordered_json(word_for(entry.fate)) : ordered_json(nullptr)}};
+          {"answer", is_known ? show::ordered_json(word_for(entry.answer)) : show::ordered_json(nullptr)},
+          {"fate", is_known ? show::ordered_json(word_for(entry.fate)) : show::ordered_json(nullptr)}};
 }
 
 void print_row(const Entry& entry) {
-  print_line(stdout, fmt::format("{:>6}  {}  {:>9}  {}…  {:<13}  {}", entry.id, local_time_text(entry.time), entry.size,
-                                 net::hex(entry.digest).substr(0, k_digest_digits), word_for(entry.answer),
-                                 escape(entry.provider)));
-  print_line(stdout, fmt::format("{:>8}{} to {}", "", escape(entry.reverse_path), escape(entry.recipient)));
+  show::print_line(stdout, fmt::format("{:>6}  {}  {:>9}  {}…  {:<13}  {}", entry.id, show::local_time_text(entry.time),
+                                       entry.size, net::hex(entry.digest).substr(0, k_digest_digits),
+                                       word_for(entry.answer), escape(entry.provider)));
+  show::print_line(stdout, fmt::format("{:>8}{} to {}", "", escape(entry.reverse_path), escape(entry.recipient)));
 }
 
 void print_whole(const Entry& entry) {
   const std::string answer = entry.answer == Answer::none
                                  ? std::string("nothing: whether the target has it is not known")
                                  : std::string(word_for(entry.answer)) + ", and has not been seen to read it";
-  print_line(stdout, fmt::format("id:         {}", entry.id));
-  print_line(stdout, "time:       " + local_time_text(entry.time));
-  print_line(stdout, "provider:   " + escape(entry.provider));
-  print_line(stdout, "from:       " + escape(entry.reverse_path));
-  print_line(stdout, "recipient:  " + escape(entry.recipient));
-  print_line(stdout, "size:       " + counted(entry.size, "byte"));
-  print_line(stdout, "sha256:     " + net::hex(entry.digest));
-  print_line(stdout, "connection: " + entry.connection);
-  print_line(stdout,
-             "answered:   " + (entry.answer == Answer::put_off ? std::string("4xx, for the sake of others") : answer));
-  if (entry.answer != Answer::none) print_line(stdout, std::string("fate:       ") + word_for(entry.fate));
+  show::print_line(stdout, fmt::format("id:         {}", entry.id));
+  show::print_line(stdout, "time:       " + show::local_time_text(entry.time));
+  show::print_line(stdout, "provider:   " + escape(entry.provider));
+  show::print_line(stdout, "from:       " + escape(entry.reverse_path));
+  show::print_line(stdout, "recipient:  " + escape(entry.recipient));
+  show::print_line(stdout, "size:       " + show::counted(entry.size, "byte"));
+  show::print_line(stdout, "sha256:     " + net::hex(entry.digest));
+  show::print_line(stdout, "connection: " + entry.connection);
+  show::print_line(
+      stdout, "answered:   " + (entry.answer == Answer::put_off ? std::string("4xx, for the sake of others") : answer));
+  if (entry.answer != Answer::none) show::print_line(stdout, std::string("fate:       ") + word_for(entry.fate));
 }
 
 int list(const JournalOptions& options, journal::Book& book) {
@@ -114,14 +114,14 @@ int list(const JournalOptions& options, journal::Book& book) {
   const auto listed = app::list_entries(book, options.provider, [&](const Entry& entry) {
     ++entries;
     if (options.json)
-      print_json(as_json(entry));
+      show::print_json(as_json(entry));
     else
       print_row(entry);
   });
   if (!listed) return failure(listed.error());
   if (options.json || options.quiet) return 0;
-  print_line(stdout, entries == 0 ? "no message is in doubt"
-                                  : "-- " + std::to_string(entries) + (entries == 1 ? " entry" : " entries"));
+  show::print_line(stdout, entries == 0 ? "no message is in doubt"
+                                        : "-- " + std::to_string(entries) + (entries == 1 ? " entry" : " entries"));
   return 0;
 }
 
@@ -136,7 +136,7 @@ int show(const JournalOptions& options, journal::Book& book) {
     if (!*entry)
       status = no_entry(id);
     else if (options.json)
-      print_json(as_json(**entry));
+      show::print_json(as_json(**entry));
     else
       print_whole(**entry);
   }
@@ -159,9 +159,9 @@ int forget(const JournalOptions& options, const std::string& state_dir) {
   if (!done) return failure(done.error());
   for (const auto id : done->unknown) status = no_entry(std::to_string(id));
   if (options.json) {
-    print_json({{"done", "forgotten"}, {"entries", done->entries}});
+    show::print_json({{"done", "forgotten"}, {"entries", done->entries}});
   } else if (!options.quiet) {
-    print_line(stdout, "forgot " + std::to_string(done->entries) + (done->entries == 1 ? " entry" : " entries"));
+    show::print_line(stdout, "forgot " + std::to_string(done->entries) + (done->entries == 1 ? " entry" : " entries"));
   }
   return status;
 }
@@ -181,7 +181,8 @@ int journal_command(const JournalOptions& options) {
   if (!looked) return failure(looked.error());
   if (!*looked) {
     if (options.action == JournalOptions::Action::show) return no_entry(options.ids.front());
-    if (!options.json && !options.quiet) print_line(stdout, "there is no journal in " + place->state_dir + " yet");
+    if (!options.json && !options.quiet)
+      show::print_line(stdout, "there is no journal in " + place->state_dir + " yet");
     return 0;
   }
   return options.action == JournalOptions::Action::show ? show(options, **looked) : list(options, **looked);

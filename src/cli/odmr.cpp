@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "app/doubts.hpp"
@@ -13,16 +12,18 @@
 #include "app/submit.hpp"
 #include "base/ascii.hpp"
 #include "cli/common_options.hpp"
-#include "cli/completion.hpp"
+#include "cli/completion_tree.hpp"
 #include "cli/explain_command.hpp"
 #include "cli/journal_command.hpp"
 #include "cli/probe_command.hpp"
 #include "cli/process.hpp"
 #include "cli/queue_command.hpp"
-#include "cli/render.hpp"
 #include "cli/shown_run.hpp"
 #include "cli/status_command.hpp"
 #include "cli/watch_command.hpp"
+#include "show/json.hpp"
+#include "show/print.hpp"
+#include "show/render.hpp"
 
 namespace odmr::cli {
 
@@ -47,7 +48,7 @@ std::string describe(const app::ProviderSettings& provider) {
   for (const auto& domain : provider.domains) domains += (domains.empty() ? "" : ", ") + domain;
   std::string hosts = provider.endpoint.text();
   for (const auto& other : provider.alternatives) hosts += ", else " + other.text();
-  return fmt::format("provider {}: {}, {} ({})", provider.name, hosts, counted(provider.domains.size(), "domain"),
+  return fmt::format("provider {}: {}, {} ({})", provider.name, hosts, show::counted(provider.domains.size(), "domain"),
                      domains);
 }
 
@@ -61,17 +62,16 @@ int check(const Options& options) {
   const auto settings = app::load_settings(options.config);
   const auto faults = settings ? std::vector<std::string>() : settings.error();
   if (options.json) {
-    print_line(stdout, nlohmann::ordered_json{{"good", faults.empty()}, {"faults", faults}}.dump(
-                           -1, ' ', false, nlohmann::json::error_handler_t::replace));
+    show::print_json({{"good", faults.empty()}, {"faults", faults}});
   } else {
-    for (const auto& fault : faults) print_line(stdout, escape(fault, 2000));
+    for (const auto& fault : faults) show::print_line(stdout, escape(fault, 2000));
   }
   if (!faults.empty()) return exit_status(Outcome::config);
   if (options.quiet || options.json) return 0;
-  for (const auto& provider : settings->providers) print_line(stdout, describe(provider));
-  if (settings->outbound) print_line(stdout, describe(*settings->outbound));
-  for (const auto& doubt : app::doubts_about(*settings)) print_line(stdout, "note: " + escape(doubt));
-  print_line(stdout, "the configuration is good");
+  for (const auto& provider : settings->providers) show::print_line(stdout, describe(provider));
+  if (settings->outbound) show::print_line(stdout, describe(*settings->outbound));
+  for (const auto& doubt : app::doubts_about(*settings)) show::print_line(stdout, "note: " + escape(doubt));
+  show::print_line(stdout, "the configuration is good");
   return 0;
 }
 
@@ -170,7 +170,7 @@ CLI::App* add_explain(CLI::App& program, ExplainOptions& options) {
 // The front (front.cpp) leaves to us what needs a network.
 int sendmail(const app::SendmailCall& call) {
   const auto refuse = [&](int exit, const std::string& text) {
-    print_line(stderr, call.name + ": " + escape(text, 2000));
+    show::print_line(stderr, call.name + ": " + escape(text, 2000));
     return exit;
   };
   const auto options = app::parse_sendmail(call.arguments, call.start);
@@ -194,7 +194,7 @@ int submit(const SubmitOptions& options) {
   const Level otherwise = options.run.stdio ? Level::warn : Level::info;
   const auto log = make_stderr_log(log_level(options, settings->log.level.value_or(otherwise)), settings->log.format);
   const auto say = [](const std::string& address) {
-    print_line(stdout, "listening on " + address);
+    show::print_line(stdout, "listening on " + address);
     std::fflush(stdout);
   };
   return app::submit(*settings, options.run, say, *log);
@@ -223,7 +223,7 @@ int complete(const CLI::App& program, const CommonOptions& options, const std::s
   if (what == "providers") {
     const auto settings = app::load_settings(options.config);
     if (!settings) return exit_status(Outcome::config);
-    for (const auto& provider : settings->providers) print_line(stdout, provider.name);
+    for (const auto& provider : settings->providers) show::print_line(stdout, provider.name);
     return 0;
   }
   auto tree = completion_tree(program);
@@ -266,7 +266,7 @@ int main(int argc, char** argv) {
   if (queue->parsed()) {
     static_cast<CommonOptions&>(queue_options) = options;
     if (queue_options.action != QueueOptions::Action::list && queue_options.ids.empty() && !queue_options.all) {
-      print_line(stderr, "odmr: name the messages by their ID (as \"odmr queue\" lists them), or say --all");
+      show::print_line(stderr, "odmr: name the messages by their ID (as \"odmr queue\" lists them), or say --all");
       return k_exit_usage;
     }
     return queue_command(queue_options);
@@ -279,9 +279,9 @@ int main(int argc, char** argv) {
     static_cast<CommonOptions&>(journal_options) = options;
     const bool names_none = journal_options.ids.empty() && journal_options.provider.empty() && !journal_options.all;
     if (journal_options.action == JournalOptions::Action::forget && names_none) {
-      print_line(stderr,
-                 "odmr: name the entries by their ID (as \"odmr journal\" lists them), or say --provider or "
-                 "--all");
+      show::print_line(stderr,
+                       "odmr: name the entries by their ID (as \"odmr journal\" lists them), or say --provider or "
+                       "--all");
       return k_exit_usage;
     }
     return journal_command(journal_options);

@@ -12,10 +12,11 @@
 #include "base/ascii.hpp"
 #include "base/outcome.hpp"
 #include "cli/common_options.hpp"
-#include "cli/completion.hpp"
-#include "cli/json.hpp"
+#include "cli/completion_tree.hpp"
 #include "cli/process.hpp"
-#include "cli/render.hpp"
+#include "show/json.hpp"
+#include "show/print.hpp"
+#include "show/render.hpp"
 
 namespace odmr::cli {
 
@@ -33,7 +34,7 @@ struct Options : CommonOptions {
 };
 
 void complain(const std::string& text) {
-  print_line(stderr, "odmrd: " + escape(text, 2000));
+  show::print_line(stderr, "odmrd: " + escape(text, 2000));
 }
 
 int report_faults(const std::vector<std::string>& faults) {
@@ -47,18 +48,18 @@ int check(const Options& options) {
   const auto settings = app::load_daemon_settings(options.config, app::Depth::files);
   const auto faults = settings ? std::vector<std::string>() : settings.error();
   if (options.json) {
-    print_json({{"good", faults.empty()}, {"faults", faults}});
+    show::print_json({{"good", faults.empty()}, {"faults", faults}});
   } else {
-    for (const auto& fault : faults) print_line(stdout, escape(fault, 2000));
+    for (const auto& fault : faults) show::print_line(stdout, escape(fault, 2000));
   }
   if (!faults.empty()) return exit_status(Outcome::config);
   if (options.quiet || options.json) return 0;
   for (const auto& customer : settings->customers) {
     std::string domains;
     for (const auto& domain : customer.domains) domains += (domains.empty() ? "" : ", ") + domain;
-    print_line(stdout, fmt::format("customer {}: {}", escape(customer.name), domains));
+    show::print_line(stdout, fmt::format("customer {}: {}", escape(customer.name), domains));
   }
-  print_line(stdout, "the configuration is good");
+  show::print_line(stdout, "the configuration is good");
   return 0;
 }
 
@@ -69,7 +70,7 @@ int serve(const Options& options) {
   if (!settings) return report_faults(settings.error());
   const auto log = make_stderr_log(log_level(options, settings->log.level.value_or(Level::info)), settings->log.format);
   const auto say = [](const std::string& address) {
-    print_line(stdout, "listening on " + address);
+    show::print_line(stdout, "listening on " + address);
     std::fflush(stdout);
   };
   return app::serve(*settings, say, *log);
@@ -92,9 +93,9 @@ int enqueue(const Options& options) {
   }
   for (const auto& one : *enqueued) {
     if (options.json) {
-      print_json({{"id", one.id}, {"customer", one.customer}, {"recipients", one.recipients}});
+      show::print_json({{"id", one.id}, {"customer", one.customer}, {"recipients", one.recipients}});
     } else if (options.verbose > 0) {
-      print_line(stdout, one.id);
+      show::print_line(stdout, one.id);
     }
   }
   return 0;
@@ -112,14 +113,14 @@ int spool_failure(const Error& error) {
   return error.code == Errc::not_found ? k_no_input : exit_status(Outcome::state);
 }
 
-ordered_json as_json(const app::HeldMessage& message) {
-  ordered_json recipients = ordered_json::array();
+show::ordered_json as_json(const app::HeldMessage& message) {
+  show::ordered_json recipients = show::ordered_json::array();
   for (const auto& one : message.recipients) {
     recipients.push_back({{"address", one.address}, {"domain", one.domain}, {"done", one.is_done}});
     if (!one.reply.empty()) recipients.back()["reply"] = one.reply;
   }
   return {{"id", message.id},
-          {"arrival", time_text(message.arrival)},
+          {"arrival", show::time_text(message.arrival)},
           {"bytes", message.size},
           {"from", message.reverse_path},
           {"attributes", message.attributes},
@@ -135,13 +136,13 @@ void print_by_domain(const std::vector<app::HeldMessage>& messages) {
       if (!one.is_done) recipients[one.domain] += " " + escape(one.address);
     }
     for (const auto& [domain, addresses] : recipients) {
-      lines[domain].push_back(fmt::format("  {}  {}  {:>10}  <{}> to{}", message.id, time_text(message.arrival),
-                                          human_size(message.size), escape(message.reverse_path), addresses));
+      lines[domain].push_back(fmt::format("  {}  {}  {:>10}  <{}> to{}", message.id, show::time_text(message.arrival),
+                                          show::human_size(message.size), escape(message.reverse_path), addresses));
     }
   }
   for (const auto& [domain, held] : lines) {
-    print_line(stdout, fmt::format("{}: {}", escape(domain), counted(held.size(), "message")));
-    for (const auto& line : held) print_line(stdout, line);
+    show::print_line(stdout, fmt::format("{}: {}", escape(domain), show::counted(held.size(), "message")));
+    for (const auto& line : held) show::print_line(stdout, line);
   }
 }
 
@@ -149,24 +150,24 @@ int list(const Options& options, const std::string& spool) {
   const auto listed = app::list_held(spool, folder(options));
   if (!listed) return spool_failure(listed.error());
   if (options.json) {
-    for (const auto& message : listed->messages) print_json(as_json(message));
+    for (const auto& message : listed->messages) show::print_json(as_json(message));
   } else {
     print_by_domain(listed->messages);
-    if (listed->messages.empty() && !options.quiet) print_line(stdout, "nothing is held");
+    if (listed->messages.empty() && !options.quiet) show::print_line(stdout, "nothing is held");
   }
   for (const auto& line : listed->unreadable) complain(line);
   return 0;
 }
 
 void print_message(const app::HeldMessage& message) {
-  print_line(stdout, "id:      " + message.id);
-  print_line(stdout, "arrival: " + time_text(message.arrival));
-  print_line(stdout, "size:    " + counted(message.size, "byte"));
-  print_line(stdout, "from:    <" + escape(message.reverse_path) + ">");
-  for (const auto& [name, value] : message.attributes) print_line(stdout, escape(name) + ": " + escape(value));
+  show::print_line(stdout, "id:      " + message.id);
+  show::print_line(stdout, "arrival: " + show::time_text(message.arrival));
+  show::print_line(stdout, "size:    " + show::counted(message.size, "byte"));
+  show::print_line(stdout, "from:    <" + escape(message.reverse_path) + ">");
+  for (const auto& [name, value] : message.attributes) show::print_line(stdout, escape(name) + ": " + escape(value));
   for (const auto& one : message.recipients) {
     const std::string state = !one.reply.empty() ? ": " + escape(one.reply) : one.is_done ? " (done)" : "";
-    print_line(stdout, "to:      <" + escape(one.address) + ">" + state);
+    show::print_line(stdout, "to:      <" + escape(one.address) + ">" + state);
   }
 }
 
@@ -178,7 +179,7 @@ int show(const Options& options, const std::string& spool) {
     if (!message) return spool_failure(message.error());
     if (options.message) continue;
     if (options.json)
-      print_json(as_json(*message));
+      show::print_json(as_json(*message));
     else
       print_message(*message);
   }

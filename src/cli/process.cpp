@@ -13,6 +13,7 @@
 
 #include "base/ascii.hpp"
 #include "base/outcome.hpp"
+#include "show/print.hpp"
 
 namespace odmr::cli {
 
@@ -29,17 +30,11 @@ void prepare_process() {
   prctl(PR_SET_DUMPABLE, 0);
 }
 
-void print_line(std::FILE* to, const std::string& line) {
-  const std::string whole = line + '\n';
-  (void)std::fwrite(whole.data(), 1, whole.size(), to);
-  (void)std::fflush(to);
-}
-
 int guarded(const std::string& program, int (*own_main)(int, char**), int argc, char** argv) {
   try {
     return own_main(argc, argv);
   } catch (const std::exception& problem) {
-    print_line(stderr, program + ": a fault of its own, please report it: " + escape(problem.what()));
+    show::print_line(stderr, program + ": a fault of its own, please report it: " + escape(problem.what()));
     return exit_status(Outcome::bug);
   }
 }

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <cstdio>
 #include <string>
 
 namespace odmr::cli {
@@ -8,10 +7,6 @@ namespace odmr::cli {
 /// What a program owes its surroundings before anything else: no descriptor below 3 may come to be a mail file, a
 /// broken pipe is an error and no death, files are ours alone, and no core dump holds a password.
 void prepare_process();
-
-/// A line to stdout or stderr. What cannot be written there (a closed pipe, a full disk) is lost and changes nothing:
-/// mail that is under way is worth more than a word about it.
-void print_line(std::FILE* to, const std::string& line);
 
 /// Runs a program's own main; what it throws is a fault of ours, said on stderr, and exit status 70.
 int guarded(const std::string& program, int (*own_main)(int, char**), int argc, char** argv);

@@ -9,10 +9,10 @@
 #include "app/owner.hpp"
 #include "app/queue_place.hpp"
 #include "base/ascii.hpp"
-#include "cli/json.hpp"
-#include "cli/process.hpp"
-#include "cli/render.hpp"
 #include "queue/intake.hpp"
+#include "show/json.hpp"
+#include "show/print.hpp"
+#include "show/render.hpp"
 
 namespace odmr::cli {
 
@@ -35,7 +35,7 @@ class WallClock final : public Clock {
 };
 
 void complain(const std::string& text) {
-  print_line(stderr, "odmr: " + escape(text, 2000));
+  show::print_line(stderr, "odmr: " + escape(text, 2000));
 }
 
 int failure(const Error& error) {
@@ -68,20 +68,20 @@ std::string word_for(Stopped stopped) {
   return stopped == Stopped::held ? "held" : "undeliverable";
 }
 
-ordered_json as_json(const Entry& entry) {
-  ordered_json recipients = ordered_json::array();
+show::ordered_json as_json(const Entry& entry) {
+  show::ordered_json recipients = show::ordered_json::array();
   for (const auto& one : entry.recipients) {
     recipients.push_back({{"address", one.address}, {"standing", word_for(one.standing)}});
     if (!one.reply.empty()) recipients.back()["reply"] = one.reply;
   }
   const bool is_stopped = entry.stopped != Stopped::no;
   return {{"id", entry.id},
-          {"arrival", time_text(entry.arrival)},
+          {"arrival", show::time_text(entry.arrival)},
           {"bytes", entry.size},
           {"from", entry.reverse_path},
           {"recipients", recipients},
-          {"stopped", is_stopped ? ordered_json(word_for(entry.stopped)) : ordered_json(nullptr)},
-          {"next_try", is_stopped ? ordered_json(nullptr) : ordered_json(time_text(entry.next_try))},
+          {"stopped", is_stopped ? show::ordered_json(word_for(entry.stopped)) : show::ordered_json(nullptr)},
+          {"next_try", is_stopped ? show::ordered_json(nullptr) : show::ordered_json(show::time_text(entry.next_try))},
           {"tries", entry.tries},
           {"reply", entry.reply}};
 }
@@ -121,21 +121,21 @@ std::string status_of(const Entry& entry, WallTime now) {
 
 void print_entry(const Entry& entry, WallTime now) {
   constexpr std::array<char, 3> marks{' ', '!', '?'};
-  print_line(stdout,
-             fmt::format("{}{} {:>8} {}  {}", entry.id, marks.at(static_cast<std::size_t>(entry.stopped)), entry.size,
-                         local_time(entry.arrival), entry.reverse_path.empty() ? "<>" : escape(entry.reverse_path)));
+  show::print_line(
+      stdout, fmt::format("{}{} {:>8} {}  {}", entry.id, marks.at(static_cast<std::size_t>(entry.stopped)), entry.size,
+                          local_time(entry.arrival), entry.reverse_path.empty() ? "<>" : escape(entry.reverse_path)));
   const auto status = status_of(entry, now);
-  if (!status.empty()) print_line(stdout, fmt::format("{:>20}({})", "", status));
+  if (!status.empty()) show::print_line(stdout, fmt::format("{:>20}({})", "", status));
   for (const auto& one : entry.recipients) {
     if (one.standing == Standing::sent || one.standing == Standing::told) continue;
     const std::string failed = one.standing == Standing::failed ? " (failed: " + escape(one.reply, 300) + ")" : "";
-    print_line(stdout, fmt::format("{:>46}{}{}", "", escape(one.address), failed));
+    show::print_line(stdout, fmt::format("{:>46}{}{}", "", escape(one.address), failed));
   }
 }
 
 void say_empty(const QueueOptions& options) {
   if (options.json || options.quiet) return;
-  print_line(stdout, options.kept ? "No mail is kept for the local target" : "Mail queue is empty");
+  show::print_line(stdout, options.kept ? "No mail is kept for the local target" : "Mail queue is empty");
 }
 
 int list(const QueueOptions& options, Queue& queue, const std::string& directory, WallTime now) {
@@ -144,10 +144,11 @@ int list(const QueueOptions& options, Queue& queue, const std::string& directory
   const auto listed = queue.list([&](const Entry& listed_entry) {
     const Entry entry = as_it_stands(options, listed_entry, now);
     if (options.json) {
-      print_json(as_json(entry));
+      show::print_json(as_json(entry));
       return true;
     }
-    if (messages++ == 0) print_line(stdout, "-Queue ID-------- --Size-- ---Arrival Time---  -Sender/Recipient-------");
+    if (messages++ == 0)
+      show::print_line(stdout, "-Queue ID-------- --Size-- ---Arrival Time---  -Sender/Recipient-------");
     bytes += entry.size;
     print_entry(entry, now);
     return true;
@@ -157,14 +158,14 @@ int list(const QueueOptions& options, Queue& queue, const std::string& directory
   if (!sums) return failure(sums.error());
   const auto unread = queue.left_alone();
   if (messages > 0) {
-    print_line(stdout, fmt::format("-- {} in {}.", human_size(bytes), counted(messages, "message")));
+    show::print_line(stdout, fmt::format("-- {} in {}.", show::human_size(bytes), show::counted(messages, "message")));
   } else if (unread.empty()) {
     say_empty(options);
   }
   for (const auto& one : unread)
     complain("not listed, it cannot be read: " + directory + "/" + one.file + ": " + one.why);
   if (sums->set_aside > 0) {
-    complain(counted(sums->set_aside, "damaged message") + " in " + directory + "/corrupt");
+    complain(show::counted(sums->set_aside, "damaged message") + " in " + directory + "/corrupt");
   }
   return 0;
 }
@@ -172,16 +173,16 @@ int list(const QueueOptions& options, Queue& queue, const std::string& directory
 // --- show
 
 void print_envelope(const Entry& entry, WallTime now) {
-  print_line(stdout, "id:      " + entry.id);
-  print_line(stdout, "arrival: " + time_text(entry.arrival));
-  print_line(stdout, "size:    " + counted(entry.size, "byte"));
-  print_line(stdout, "from:    <" + escape(entry.reverse_path) + ">");
+  show::print_line(stdout, "id:      " + entry.id);
+  show::print_line(stdout, "arrival: " + show::time_text(entry.arrival));
+  show::print_line(stdout, "size:    " + show::counted(entry.size, "byte"));
+  show::print_line(stdout, "from:    <" + escape(entry.reverse_path) + ">");
   for (const auto& one : entry.recipients) {
     const std::string reply = one.reply.empty() ? std::string() : ": " + escape(one.reply);
-    print_line(stdout, fmt::format("to:      <{}> ({}{})", escape(one.address), word_for(one.standing), reply));
+    show::print_line(stdout, fmt::format("to:      <{}> ({}{})", escape(one.address), word_for(one.standing), reply));
   }
   const auto status = status_of(entry, now);
-  print_line(stdout, "status:  " + (status.empty() ? "waits for the next run" : status));
+  show::print_line(stdout, "status:  " + (status.empty() ? "waits for the next run" : status));
 }
 
 Result<void> print_message(Queue& queue, const std::string& id) {
@@ -202,7 +203,7 @@ Result<void> show(const QueueOptions& options, Queue& queue, const std::string& 
   if (!shown) return fail(shown.error());
   const Entry entry = as_it_stands(options, std::move(*shown), now);
   if (options.json)
-    print_json(as_json(entry));
+    show::print_json(as_json(entry));
   else
     print_envelope(entry, now);
   return {};
@@ -258,9 +259,9 @@ void say_done(const QueueOptions& options, std::uint64_t messages) {
   const auto word = word_for(options.action);
   if (word.empty()) return;
   if (options.json) {
-    print_json({{"done", word}, {"messages", messages}});
+    show::print_json({{"done", word}, {"messages", messages}});
   } else if (!options.quiet) {
-    print_line(stdout, word + " " + counted(messages, "message"));
+    show::print_line(stdout, word + " " + show::counted(messages, "message"));
   }
 }
 

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "cli/common_options.hpp"
+#include "cli/options.hpp"
 
 namespace odmr::cli {
 

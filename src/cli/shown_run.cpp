@@ -2,10 +2,10 @@
 
 #include "app/remedy.hpp"
 #include "base/ascii.hpp"
-#include "cli/process.hpp"
-#include "cli/progress.hpp"
-#include "cli/render.hpp"
 #include "net/digest.hpp"
+#include "show/print.hpp"
+#include "show/progress.hpp"
+#include "show/render.hpp"
 
 namespace odmr::cli {
 
@@ -13,7 +13,7 @@ namespace {
 
 class Terminal final : public app::RunObserver {
  public:
-  Terminal(const CommonOptions& options, ProgressLine& progress, app::RunObserver* also)
+  Terminal(const CommonOptions& options, show::ProgressLine& progress, app::RunObserver* also)
       : options_(options), progress_(progress), also_(also) {}
 
   void on_receiving(const std::string& provider, const receive::Tally& tally, std::uint64_t bytes) override {
@@ -23,7 +23,7 @@ class Terminal final : public app::RunObserver {
 
   void on_session(const app::SessionReport& report) override {
     progress_.clear();
-    show(options_, report);
+    show_report(options_, report);
     if (also_ != nullptr) also_->on_session(report);
   }
   void on_life() override {
@@ -32,26 +32,26 @@ class Terminal final : public app::RunObserver {
 
  private:
   const CommonOptions& options_;
-  ProgressLine& progress_;
+  show::ProgressLine& progress_;
   app::RunObserver* also_;
 };
 
 }  // namespace
 
-void show(const CommonOptions& options, const app::SessionReport& report) {
-  if (options.json) print_line(stdout, as_json(report));
+void show_report(const CommonOptions& options, const app::SessionReport& report) {
+  if (options.json) show::print_line(stdout, show::as_json(report));
   const bool is_well = exit_status(report.outcome) == 0;
   if (options.quiet) {
-    if (!is_well) print_line(stderr, "odmr: " + in_words(report));
+    if (!is_well) show::print_line(stderr, "odmr: " + show::in_words(report));
   } else if (!options.json) {
-    print_line(stdout, in_words(report));
+    show::print_line(stdout, show::in_words(report));
   }
   std::fflush(stdout);
 }
 
 int run_shown(const CommonOptions& options, const app::Settings& settings, const app::RunOptions& run,
               app::RunObserver* also) {
-  ProgressLine progress(!options.quiet && !options.json);
+  show::ProgressLine progress(!options.quiet && !options.json);
   // Somebody who watches the mail come in does not want a line for each message beside it.
   const Level configured = settings.log.level.value_or(progress.is_shown() ? Level::warn : Level::info);
   const auto log =
@@ -61,7 +61,7 @@ int run_shown(const CommonOptions& options, const app::Settings& settings, const
 }
 
 int report_faults(const CommonOptions& options, const std::vector<std::string>& faults) {
-  for (const auto& fault : faults) print_line(stderr, "odmr: " + escape(fault, 2000));
+  for (const auto& fault : faults) show::print_line(stderr, "odmr: " + escape(fault, 2000));
   if (options.json) {
     app::SessionReport report;
     report.session = net::hex(net::random_octets(6));
@@ -70,7 +70,7 @@ int report_faults(const CommonOptions& options, const std::vector<std::string>& 
     report.text = faults.empty() ? std::string() : faults.front();
     report.cause = Cause::configuration;
     report.remedy = app::remedy(report.outcome, report.cause, app::Scene());
-    print_line(stdout, as_json(report));
+    show::print_line(stdout, show::as_json(report));
   }
   return exit_status(Outcome::config);
 }
@@ -78,8 +78,8 @@ int report_faults(const CommonOptions& options, const std::vector<std::string>& 
 bool are_known(const app::Settings& settings, const std::vector<std::string>& providers) {
   const auto unknown = app::unknown_providers(settings, providers);
   for (const auto& name : unknown) {
-    print_line(stderr,
-               "odmr: no provider \"" + escape(name) + "\" in the configuration ([provider." + escape(name) + "])");
+    show::print_line(
+        stderr, "odmr: no provider \"" + escape(name) + "\" in the configuration ([provider." + escape(name) + "])");
   }
   return unknown.empty();
 }

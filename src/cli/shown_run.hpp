@@ -5,12 +5,12 @@
 #include <vector>
 
 #include "app/run.hpp"
-#include "cli/common_options.hpp"
+#include "cli/options.hpp"
 
 namespace odmr::cli {
 
 /// Prints a session, or the outbound flush, as the options want it: JSON, words, or nothing while all is well.
-void show(const CommonOptions& options, const app::SessionReport& report);
+void show_report(const CommonOptions& options, const app::SessionReport& report);
 
 /// A run that is shown so, with its progress and its log on stderr. Gives the exit status. `also` hears what the
 /// terminal hears; it may be null.

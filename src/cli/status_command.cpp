@@ -9,10 +9,10 @@
 #include "app/queue_place.hpp"
 #include "app/status.hpp"
 #include "base/ascii.hpp"
-#include "cli/process.hpp"
-#include "cli/receipt_text.hpp"
-#include "cli/render.hpp"
 #include "config/units.hpp"
+#include "show/print.hpp"
+#include "show/receipt_text.hpp"
+#include "show/render.hpp"
 
 namespace odmr::cli {
 
@@ -26,7 +26,7 @@ constexpr int k_temporary = 75;  // EX_TEMPFAIL: too long ago
 constexpr std::uint64_t k_piece = 100;
 
 int complain(int exit, const std::string& text) {
-  print_line(stderr, "odmr: " + escape(text, 2000));
+  show::print_line(stderr, "odmr: " + escape(text, 2000));
   return exit;
 }
 
@@ -52,21 +52,21 @@ class SessionPrinter {
       }
       last = piece->back().number;
     }
-    if (as_json_) print_line(stdout, "]}");
+    if (as_json_) show::print_line(stdout, "]}");
     return {};
   }
 
  private:
   void begin(const journal::SessionReceipt& session) const {
-    if (!as_json_) return print_receipt(session);
-    put(without_end(as_json(session)) + R"(,"connections":[)");
+    if (!as_json_) return show::print_receipt(session);
+    put(without_end(show::as_json(session)) + R"(,"connections":[)");
   }
 
   Result<void> print(const journal::ConnectionReceipt& connection) {
     if (as_json_)
-      put((std::exchange(is_first_, false) ? "" : ",") + without_end(as_json(connection)) + R"(,"messages":[)");
+      put((std::exchange(is_first_, false) ? "" : ",") + without_end(show::as_json(connection)) + R"(,"messages":[)");
     else
-      print_receipt(connection);
+      show::print_receipt(connection);
     if (!connection.name.empty()) {
       if (auto printed = print_messages(connection.name); !printed) return printed;
     }
@@ -82,18 +82,18 @@ class SessionPrinter {
       if (piece->empty()) return {};
       for (const auto& line : *piece) {
         if (as_json_)
-          put((std::exchange(is_first, false) ? "" : ",") + text_of(as_json(line.message)));
+          put((std::exchange(is_first, false) ? "" : ",") + text_of(show::as_json(line.message)));
         else
-          print_receipt(line.message);
+          show::print_receipt(line.message);
       }
       last = piece->back().place;
     }
   }
 
-  static std::string text_of(const ordered_json& object) {
-    return object.dump(-1, ' ', true, ordered_json::error_handler_t::replace);
+  static std::string text_of(const show::ordered_json& object) {
+    return object.dump(-1, ' ', true, show::ordered_json::error_handler_t::replace);
   }
-  static std::string without_end(const ordered_json& object) {
+  static std::string without_end(const show::ordered_json& object) {
     auto text = text_of(object);
     text.pop_back();
     return text;
@@ -136,35 +136,37 @@ std::string ago(WallTime then, WallTime now) {
 
 void print_status(const ProviderStatus& status, WallTime now) {
   const std::string who = escape(status.provider) + (status.is_configured ? "" : " (no longer configured)");
-  if (!status.last) return print_line(stdout, who + ": no session yet");
+  if (!status.last) return show::print_line(stdout, who + ": no session yet");
   const auto& last = *status.last;
   const WallTime when = last.end ? last.end->time : last.started;
-  print_line(stdout, fmt::format("{}: {}", who, in_words(last)));
-  print_line(stdout, fmt::format("  {}, {}, session {}; {} kept", local_time_text(when), ago(when, now), last.id,
-                                 counted(status.sessions, "session")));
+  show::print_line(stdout, fmt::format("{}: {}", who, show::in_words(last)));
+  show::print_line(stdout, fmt::format("  {}, {}, session {}; {} kept", show::local_time_text(when), ago(when, now),
+                                       last.id, show::counted(status.sessions, "session")));
   const bool is_good = last.end && exit_status(last.end->outcome) == 0;
   if (is_good) return;
-  if (!status.last_good) return print_line(stdout, "  no good session is known");
+  if (!status.last_good) return show::print_line(stdout, "  no good session is known");
   const auto& good = *status.last_good;
-  print_line(stdout, fmt::format("  the last good one: {}, {}, session {}", local_time_text(good.end->time),
-                                 ago(good.end->time, now), good.id));
+  show::print_line(stdout, fmt::format("  the last good one: {}, {}, session {}", show::local_time_text(good.end->time),
+                                       ago(good.end->time, now), good.id));
 }
 
 void print_json_status(const ProviderStatus& status) {
-  ordered_json out =
-      status.last ? as_json(*status.last) : ordered_json{{"session", nullptr}, {"provider", escape(status.provider)},
-                                                         {"outcome", nullptr}, {"exit", nullptr},
-                                                         {"started", nullptr}, {"ended", nullptr},
-                                                         {"text", nullptr},    {"received", nullptr}};
+  show::ordered_json out = status.last ? show::as_json(*status.last)
+                                       : show::ordered_json{{"session", nullptr}, {"provider", escape(status.provider)},
+                                                            {"outcome", nullptr}, {"exit", nullptr},
+                                                            {"started", nullptr}, {"ended", nullptr},
+                                                            {"text", nullptr},    {"received", nullptr}};
   out["configured"] = status.is_configured;
-  out["last_good"] = status.last_good ? ordered_json(time_text(status.last_good->end->time)) : ordered_json(nullptr);
+  out["last_good"] =
+      status.last_good ? show::ordered_json(show::time_text(status.last_good->end->time)) : show::ordered_json(nullptr);
   out["sessions"] = status.sessions;
-  print_json(out);
+  show::print_json(out);
 }
 
 void say_what_is_kept(std::uint64_t messages) {
   if (messages == 0) return;
-  print_line(stdout, counted(messages, "message") + " kept here for the local target; see \"odmr queue --kept\"");
+  show::print_line(stdout,
+                   show::counted(messages, "message") + " kept here for the local target; see \"odmr queue --kept\"");
 }
 
 int print_all(const StatusOptions& options, Book* book, const std::vector<std::string>& configured,

@@ -3,7 +3,7 @@
 #include <optional>
 #include <string>
 
-#include "cli/common_options.hpp"
+#include "cli/options.hpp"
 
 namespace odmr::cli {
 

@@ -4,10 +4,10 @@
 
 #include "app/remedy.hpp"
 #include "base/ascii.hpp"
-#include "cli/process.hpp"
-#include "cli/render.hpp"
 #include "cli/shown_run.hpp"
 #include "net/digest.hpp"
+#include "show/print.hpp"
+#include "show/render.hpp"
 
 namespace odmr::cli {
 
@@ -21,7 +21,7 @@ class Reporter final : public app::RunObserver {
                     std::uint64_t /*bytes*/) override {}
   void on_sending(const send::FlushTally& /*tally*/) override {}
   void on_session(const app::SessionReport& report) override {
-    tell_({app::ending_of(report, std::chrono::system_clock::now()), in_words(report)});
+    tell_({app::ending_of(report, std::chrono::system_clock::now()), show::in_words(report)});
   }
   void on_life() override { tell_({}); }
 
@@ -40,13 +40,13 @@ class Front final : public app::WatchFront {
       Reporter reporter(tell);
       return run_shown(options_, settings, run, &reporter);
     } catch (const std::exception& problem) {
-      print_line(stderr, "odmr: a fault of its own, please report it: " + escape(problem.what()));
+      show::print_line(stderr, "odmr: a fault of its own, please report it: " + escape(problem.what()));
       return exit_status(Outcome::bug);
     }
   }
-  void show(const app::SessionReport& report) override { cli::show(options_, report); }
+  void show(const app::SessionReport& report) override { show_report(options_, report); }
   void show_faults(const std::vector<std::string>& faults) override {
-    for (const auto& fault : faults) print_line(stderr, "odmr: " + escape(fault, 2000));
+    for (const auto& fault : faults) show::print_line(stderr, "odmr: " + escape(fault, 2000));
   }
 
  private:
@@ -62,7 +62,7 @@ int cannot_watch(const CommonOptions& options, const Error& why) {
   report.cause = why.code == Errc::busy ? Cause::locked : app::cause_of_state(why);
   report.remedy =
       app::remedy(report.outcome, report.cause, app::Scene{app::With::state, "[provider.NAME]", 0}, why.text);
-  show(options, report);
+  show_report(options, report);
   return exit_status(report.outcome);
 }
 

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "app/watch.hpp"
-#include "cli/common_options.hpp"
+#include "cli/options.hpp"
 
 namespace odmr::cli {
 

@@ -11,9 +11,9 @@
 #include "base/ascii.hpp"
 #include "base/log.hpp"
 #include "catalogue.hpp"
-#include "cli/probe_command.hpp"
-#include "cli/render.hpp"
-#include "cli/trace_reader.hpp"
+#include "show/probe_text.hpp"
+#include "show/render.hpp"
+#include "show/trace_reader.hpp"
 #include "stage.hpp"
 
 // What is printed when something fails: the words, word for word. ODMR_WRITE_GOLDEN=1 writes the files anew; then read
@@ -88,7 +88,7 @@ TEST_CASE("each cause is told in words that say what to do") {
     CHECK((title.starts_with(cause) || title.starts_with("target: " + cause)));
     CHECK_FALSE(report.remedy.empty());
     seen.insert(report.cause);
-    printed += "== " + title + "\n" + without_chance(cli::in_words(report)) + "\n";
+    printed += "== " + title + "\n" + without_chance(show::in_words(report)) + "\n";
   }
   for (int i = 0; i <= static_cast<int>(k_last_cause); ++i) {
     INFO(name(static_cast<Cause>(i)));
@@ -99,7 +99,7 @@ TEST_CASE("each cause is told in words that say what to do") {
 
 TEST_CASE("a failure is one line, whatever the server says in it") {
   for (const auto& transcript : transcripts_beside("diagnoses/causes.txt")) {
-    const auto words = cli::in_words(perform(transcript).report);
+    const auto words = show::in_words(perform(transcript).report);
     INFO(words);
     const bool has_control = std::any_of(words.begin(), words.end(), [](char c) { return is_control(c); });
     CHECK_FALSE(has_control);
@@ -119,10 +119,10 @@ TEST_CASE("odmr probe says what works, what does not, and what to change") {
     printed += "== " + transcript.name.substr(transcript.name.find('/') + 1) + "\n";
     std::string heading;
     for (const auto& step : performed.steps) {
-      if (cli::heading_of(step) != heading) printed += cli::heading_of(step) + "\n";
-      heading = cli::heading_of(step);
-      printed += without_chance(cli::in_words(step)) + "\n";
-      for (const auto& secret : unspeakable(transcript)) CHECK(cli::as_json(step).find(secret) == std::string::npos);
+      if (show::heading_of(step) != heading) printed += show::heading_of(step) + "\n";
+      heading = show::heading_of(step);
+      printed += without_chance(show::in_words(step)) + "\n";
+      for (const auto& secret : unspeakable(transcript)) CHECK(show::as_json(step).find(secret) == std::string::npos);
     }
   }
   compare_with_golden("probe", printed);

@@ -20,7 +20,7 @@ using Names = std::set<std::string>;
 using Row = std::pair<std::string, std::string>;
 
 std::filesystem::path repository() {
-  return std::filesystem::path(__FILE__).parent_path().parent_path().parent_path();
+  return std::filesystem::path(ODMR_REPOSITORY);
 }
 
 std::string contents(const std::filesystem::path& path) {

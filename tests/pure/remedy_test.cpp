@@ -14,7 +14,7 @@ using namespace odmr;
 namespace {
 
 std::filesystem::path manual() {
-  return std::filesystem::path(__FILE__).parent_path().parent_path().parent_path() / "man/odmr.1";
+  return std::filesystem::path(ODMR_REPOSITORY) / "man/odmr.1";
 }
 
 std::string contents(const std::filesystem::path& path) {

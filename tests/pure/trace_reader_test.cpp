@@ -1,4 +1,4 @@
-#include "cli/trace_reader.hpp"
+#include "show/trace_reader.hpp"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -52,27 +52,27 @@ TEST_CASE("A trace is read as the log has written it, in both formats", "[explai
       log.info("no fields at all");
     });
     REQUIRE(lines.size() == 4);
-    auto first = cli::read_trace_line(lines[0]);
+    auto first = show::read_trace_line(lines[0]);
     CHECK(read(first).event == ">");
     CHECK(first->field("session") == "5e55");
     CHECK(first->field("line") == "ATRN a.example,b.example");
-    auto second = cli::read_trace_line(lines[1]);
+    auto second = show::read_trace_line(lines[1]);
     CHECK(read(second).field("line") == "450 4.7.1 \"not yours\" a=b c \\x1b[31m");
-    auto third = cli::read_trace_line(lines[2]);
+    auto third = show::read_trace_line(lines[2]);
     CHECK(read(third).event == "session over");
     CHECK(third->field("text").empty());
     CHECK(third->field("outcome") == "refused");
-    auto fourth = cli::read_trace_line(lines[3]);
+    auto fourth = show::read_trace_line(lines[3]);
     CHECK(read(fourth).event == "no fields at all");
   }
 }
 
 TEST_CASE("What journald and syslog put in front of a line does not matter", "[explain]") {
-  auto line = cli::read_trace_line(
+  auto line = show::read_trace_line(
       R"(Jan 31 10:00:00 host odmr[4711]: trace: < session=5e55 peer=192.0.2.1:366 line="450 4.7.1 no")");
   CHECK(read(line).event == "<");
   CHECK(line->field("line") == "450 4.7.1 no");
-  CHECK_FALSE(cli::read_trace_line("Jan 31 10:00:00 host sshd[1]: something else"));
+  CHECK_FALSE(show::read_trace_line("Jan 31 10:00:00 host sshd[1]: something else"));
 }
 
 TEST_CASE("A trace without its end is explained by the last answer", "[explain]") {
@@ -89,7 +89,7 @@ TEST_CASE("A trace without its end is explained by the last answer", "[explain]"
            R"(trace: > session=1 provider=isp peer=192.0.2.1:386 line=QUIT)",
            R"(trace: < session=1 provider=isp peer=192.0.2.1:386 line="221 bye")",
        }) {
-    CHECK(cli::take_trace_line(line, explainer));
+    CHECK(show::take_trace_line(line, explainer));
   }
   const auto told = explainer.explain();
   REQUIRE(told.size() == 1);
@@ -102,15 +102,15 @@ TEST_CASE("A trace without its end is explained by the last answer", "[explain]"
 
 TEST_CASE("What odmr run has printed among the lines of its log counts too", "[explain]") {
   app::Explainer explainer;
-  CHECK(cli::take_trace_line("debug: session begins session=1 provider=isp server=odmr.example.net:366", explainer));
-  CHECK(cli::take_trace_line("isp: unavailable: odmr.example.net: has no address. What to do: something", explainer));
-  CHECK_FALSE(cli::take_trace_line("isp: no mail", explainer));
+  CHECK(show::take_trace_line("debug: session begins session=1 provider=isp server=odmr.example.net:366", explainer));
+  CHECK(show::take_trace_line("isp: unavailable: odmr.example.net: has no address. What to do: something", explainer));
+  CHECK_FALSE(show::take_trace_line("isp: no mail", explainer));
   auto told = explainer.explain();
   REQUIRE(told.size() == 1);
   CHECK(told.front().outcome == Outcome::unavailable);
   CHECK(told.front().text == "odmr.example.net: has no address");
 
-  CHECK(cli::take_trace_line(
+  CHECK(show::take_trace_line(
       R"({"session":"2","provider":"isp","outcome":"tls","exit":76,"text":"no","cause":"not-tls"})", explainer));
   told = explainer.explain();
   REQUIRE(told.size() == 2);
@@ -133,7 +133,7 @@ TEST_CASE("Any bytes at all can be read for a trace", "[explain]") {
       else
         line += words[random() % words.size()];
     }
-    (void)cli::take_trace_line(line, explainer);
+    (void)show::take_trace_line(line, explainer);
   }
   for (const auto& told : explainer.explain()) CHECK(told.text.size() <= 4100);
 }
@@ -141,7 +141,7 @@ TEST_CASE("Any bytes at all can be read for a trace", "[explain]") {
 TEST_CASE("Of more sessions than anybody reads the last are kept", "[explain]") {
   app::Explainer explainer;
   for (int i = 0; i < 1000; ++i)
-    (void)cli::take_trace_line("debug: session begins session=" + std::to_string(i) + " provider=isp", explainer);
+    (void)show::take_trace_line("debug: session begins session=" + std::to_string(i) + " provider=isp", explainer);
   const auto told = explainer.explain();
   CHECK(told.size() == 100);
   CHECK(told.front().session == "900");

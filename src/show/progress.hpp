@@ -5,7 +5,7 @@
 #include <map>
 #include <string>
 
-namespace odmr::cli {
+namespace odmr::show {
 
 /// One line on a terminal's stderr that follows the mail as it comes in and goes out. Shows nothing where stderr is no
 /// terminal.
@@ -37,4 +37,4 @@ class ProgressLine {
   std::map<std::string, State> directions_;
 };
 
-}  // namespace odmr::cli
+}  // namespace odmr::show

@@ -1,4 +1,4 @@
-#include "cli/progress.hpp"
+#include "show/progress.hpp"
 
 #include <fmt/format.h>
 #include <sys/ioctl.h>
@@ -9,9 +9,9 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "cli/render.hpp"
+#include "show/render.hpp"
 
-namespace odmr::cli {
+namespace odmr::show {
 
 namespace {
 
@@ -64,4 +64,4 @@ void ProgressLine::clear() {
   std::fflush(stderr);
 }
 
-}  // namespace odmr::cli
+}  // namespace odmr::show

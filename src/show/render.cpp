@@ -1,13 +1,13 @@
-#include "cli/render.hpp"
+#include "show/render.hpp"
 
 #include <fmt/format.h>
 
 #include <array>
 
 #include "base/ascii.hpp"
-#include "cli/json.hpp"
+#include "show/json.hpp"
 
-namespace odmr::cli {
+namespace odmr::show {
 
 namespace {
 
@@ -112,4 +112,4 @@ std::string counted(std::uint64_t count, const std::string& noun) {
   return std::to_string(count) + " " + noun + (count == 1 ? "" : "s");
 }
 
-}  // namespace odmr::cli
+}  // namespace odmr::show

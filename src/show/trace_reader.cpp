@@ -1,12 +1,12 @@
-#include "cli/trace_reader.hpp"
+#include "show/trace_reader.hpp"
 
 #include <algorithm>
 #include <array>
 
 #include "base/ascii.hpp"
-#include "cli/json.hpp"
+#include "show/json.hpp"
 
-namespace odmr::cli {
+namespace odmr::show {
 
 namespace {
 
@@ -142,4 +142,4 @@ bool take_trace_line(std::string_view line, app::Explainer& explainer) {
   return take_sentence(line, explainer);
 }
 
-}  // namespace odmr::cli
+}  // namespace odmr::show

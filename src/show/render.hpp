@@ -4,7 +4,7 @@
 
 #include "app/fetch.hpp"
 
-namespace odmr::cli {
+namespace odmr::show {
 
 /// One session as `odmr run --json` prints it, without a line end.
 std::string as_json(const app::SessionReport& report);
@@ -17,4 +17,4 @@ std::string human_size(std::uint64_t bytes);
 /// "3 messages", "1 message"
 std::string counted(std::uint64_t count, const std::string& noun);
 
-}  // namespace odmr::cli
+}  // namespace odmr::show

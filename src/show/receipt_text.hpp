@@ -2,10 +2,10 @@
 
 #include <string>
 
-#include "cli/json.hpp"
 #include "journal/receipt.hpp"
+#include "show/json.hpp"
 
-namespace odmr::cli {
+namespace odmr::show {
 
 // Receipts in words and as JSON. What strangers said is escaped in both.
 
@@ -23,4 +23,4 @@ void print_receipt(const journal::SessionReceipt& session);
 void print_receipt(const journal::ConnectionReceipt& connection);
 void print_receipt(const journal::MessageReceipt& message);
 
-}  // namespace odmr::cli
+}  // namespace odmr::show

@@ -1,14 +1,14 @@
-#include "cli/receipt_text.hpp"
+#include "show/receipt_text.hpp"
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include "base/ascii.hpp"
-#include "cli/process.hpp"
-#include "cli/render.hpp"
 #include "net/digest.hpp"
+#include "show/print.hpp"
+#include "show/render.hpp"
 
-namespace odmr::cli {
+namespace odmr::show {
 
 namespace {
 
@@ -192,4 +192,4 @@ void print_receipt(const MessageReceipt& message) {
   print_item("    ", "answered", message.reply);
 }
 
-}  // namespace odmr::cli
+}  // namespace odmr::show

@@ -1,0 +1,21 @@
+#pragma once
+
+#include <string>
+
+#include "app/probe_part.hpp"
+#include "app/test_mail.hpp"
+
+namespace odmr::show {
+
+/// A step as `odmr probe` prints it: a line, and where something has to be done one more that says what.
+std::string in_words(const app::ProbeStep& step);
+/// "provider isp, odmr.example.net:366": the line above a part's steps.
+std::string heading_of(const app::ProbeStep& step);
+/// The same as `--json` has it.
+std::string as_json(const app::ProbeStep& step);
+
+/// A step of a test message, likewise.
+std::string in_words(const app::TestStep& step);
+std::string as_json(const app::TestStep& step);
+
+}  // namespace odmr::show
