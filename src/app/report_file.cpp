@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cerrno>
+#include <cstdio>
 #include <filesystem>
 
 #include "app/owner.hpp"
@@ -37,7 +38,8 @@ Result<void> replace(const std::string& path, const std::string& text) {
   const auto file = system_files().create(dir->get(), name, 0600);
   if (!file) return fail(file.error());
   auto done = fill(file->get(), text);
-  if (done) done = system_files().rename(dir->get(), name, dir->get(), whole.filename().string());
+  const auto to = whole.filename().string();
+  if (done && renameat(dir->get(), name.c_str(), dir->get(), to.c_str()) != 0) done = fail(system_error(errno, path));
   if (!done) static_cast<void>(system_files().unlink(dir->get(), name));
   return done;
 }
