@@ -83,6 +83,7 @@ class Run {
       if (problem) std::rethrow_exception(problem);
     });
     loop_.run();
+    if (journal_) journal_->settle_down();
     return worst_;
   }
 

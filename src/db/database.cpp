@@ -15,6 +15,7 @@ namespace {
 constexpr int k_patience_ms = 5000;
 constexpr int k_pause_ms = 10;
 constexpr int k_long_log = 1000;  // pages: four megabytes
+constexpr int k_worth_it = 200;
 constexpr const char* k_newer = "a newer version of this program has made it";
 
 Errc code_for(sqlite3* database, int result) {
@@ -99,6 +100,17 @@ void Statement::Finalize::operator()(sqlite3_stmt* statement) const {
   sqlite3_finalize(statement);
 }
 
+Result<void> Statement::make_ready() {
+  if (statement_) return {};
+  sqlite3_stmt* statement = nullptr;
+  const int result = sqlite3_prepare_v3(database_, sql_.data(), static_cast<int>(sql_.size()),
+                                        SQLITE_PREPARE_PERSISTENT, &statement, nullptr);
+  if (result != SQLITE_OK) return failed(database_);
+  statement_.reset(statement);
+  sql_ = std::string();
+  return {};
+}
+
 Result<void> Statement::bind(Values values) {
   sqlite3_stmt* const statement = statement_.get();
   int place = 0;
@@ -127,6 +139,7 @@ Result<std::uint64_t> Statement::run(Values values) {
 }
 
 Result<Rows> Statement::rows(Values values) {
+  if (auto ready = make_ready(); !ready) return fail(ready.error());
   if (auto bound = bind(values); !bound) return fail(bound.error());
   return Rows(statement_.get());
 }
@@ -273,20 +286,14 @@ Result<void> Database::make_or_upgrade(const Schema& schema, std::int64_t versio
 }
 
 Result<Statement> Database::prepare(std::string_view sql) {
-  sqlite3_stmt* statement = nullptr;
-  const int result = sqlite3_prepare_v3(database_.get(), sql.data(), static_cast<int>(sql.size()),
-                                        SQLITE_PREPARE_PERSISTENT, &statement, nullptr);
-  if (result != SQLITE_OK) return failed(database_.get());
-  return Statement(statement);
+  Statement statement(database_.get(), std::string(sql));
+  if (auto ready = statement.make_ready(); !ready) return fail(ready.error());
+  return statement;
 }
 
 Result<void> Database::prepare_all(std::initializer_list<std::pair<Statement*, std::string>> statements) {
-  for (const auto& [statement, sql] : statements) {
-    auto ready = prepare(sql);
-    if (!ready) return fail(ready.error());
-    *statement = std::move(*ready);
-  }
-  return {};
+  for (const auto& [statement, sql] : statements) *statement = Statement(database_.get(), sql);
+  return statements.size() == 0 ? Result<void>() : statements.begin()->first->make_ready();
 }
 
 Result<void> Database::run(const char* sql) {
@@ -307,8 +314,8 @@ Result<Database> Database::copy_in_memory() {
   return copy;
 }
 
-bool Database::wants_checkpoint() const {
-  return *log_pages_ >= k_long_log;
+bool Database::wants_checkpoint(bool at_leisure) const {
+  return *log_pages_ >= (at_leisure ? k_worth_it : k_long_log);
 }
 
 Result<void> Database::checkpoint(const std::string& path) {

@@ -52,7 +52,8 @@ class Rows {
   sqlite3_stmt* statement_;
 };
 
-/// SQL made ready once, for many uses. It may be destroyed after its Database, and no more than that.
+/// SQL made ready once, for many uses: by Database::prepare() at once, by prepare_all() when it is used first. It may
+/// be destroyed after its Database, and no more than that.
 class Statement {
  public:
   /// None: to be assigned one.
@@ -68,7 +69,12 @@ class Statement {
     void operator()(sqlite3_stmt* statement) const;
   };
   explicit Statement(sqlite3_stmt* statement) : statement_(statement) {}
+  Statement(sqlite3* database, std::string sql) : database_(database), sql_(std::move(sql)) {}
+  Result<void> make_ready();
   Result<void> bind(Values values);
+
+  sqlite3* database_ = nullptr;  // with sql_, until it is ready
+  std::string sql_;
 
   std::unique_ptr<sqlite3_stmt, Finalize> statement_;
 };
@@ -98,7 +104,8 @@ class Database {
   static Result<Database> open_to_read(const std::string& path, const Schema& schema);
 
   Result<Statement> prepare(std::string_view sql);
-  /// Puts each statement where it belongs.
+  /// Puts each statement where it belongs. Only the first is made ready, which shows whether the tables can be read:
+  /// a program that does little uses few of its statements, and each takes some 50 µs.
   Result<void> prepare_all(std::initializer_list<std::pair<Statement*, std::string>> statements);
   /// SQL without parameters and rows.
   Result<void> run(const char* sql);
@@ -106,8 +113,9 @@ class Database {
   /// All that is in it, as a database in memory.
   Result<Database> copy_in_memory();
 
-  /// Whether the log has become long enough to be worth a checkpoint().
-  bool wants_checkpoint() const;
+  /// Whether the log has become long enough to be worth a checkpoint(); `at_leisure`: nobody waits, and whoever opens
+  /// it next has to read all of the log.
+  bool wants_checkpoint(bool at_leisure = false) const;
   /// Moves what is in the log of `path` into the file, and syncs both: slow. Commits never do so by themselves, so
   /// that whoever commits does not wait for a disk; this may be called from another thread meanwhile.
   static Result<void> checkpoint(const std::string& path);

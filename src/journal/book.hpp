@@ -53,7 +53,7 @@ class Book {
   /// Under which ids we keep messages of which it is not known whether they got there.
   Result<std::vector<std::string>> kept();
 
-  bool wants_checkpoint() const { return database_.wants_checkpoint(); }
+  bool wants_checkpoint(bool at_leisure = false) const { return database_.wants_checkpoint(at_leisure); }
 
  private:
   struct Statements;

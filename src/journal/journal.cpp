@@ -231,6 +231,10 @@ Result<void> Journal::write_batch(const std::vector<Job*>& batch, const std::vec
   return written;
 }
 
+void Journal::settle_down() {
+  if (writer_.wants_checkpoint(true)) static_cast<void>(db::Database::checkpoint(options_.path));
+}
+
 Result<void> Journal::write_page(const std::vector<Job*>& batch, const std::vector<std::string>& read,
                                  const std::vector<Receipt>& noted, bool synced) {
   const WallTime now = clock_.wall();

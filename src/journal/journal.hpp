@@ -57,6 +57,8 @@ class Journal {
   net::Task<> relieve();
   /// What answers_read() and note() were told is in the book.
   net::Task<Result<void>> flush();
+  /// When all is done, and nobody waits for anything: leaves the file so that it is opened quickly. Blocks.
+  void settle_down();
   /// For reading.
   ReceiptBook& receipts() { return reader().receipts(); }
 
