@@ -23,7 +23,19 @@ struct Token {
 };
 
 enum class Scope { statement, server, user, word };
-enum class Takes { nothing, text, number, texts, text_or_number, numbers, map, protocol, authentication, envelope, word };
+enum class Takes {
+  nothing,
+  text,
+  number,
+  texts,
+  text_or_number,
+  numbers,
+  map,
+  protocol,
+  authentication,
+  envelope,
+  word
+};
 
 struct Option {
   std::string_view name;   // as we call it
@@ -110,8 +122,8 @@ constexpr std::array k_options{
 
 // Keywords that are no options: what `set` sets, and the words that stand behind others.
 constexpr std::array<std::string_view, 18> k_words{
-    "no",         "here",       "there",     "accept",     "reject",  "logfile", "idfile",  "pidfile", "daemon",
-    "syslog",     "invisible",  "showdots",  "postmaster", "bouncemail", "spambounce", "softbounce", "sdps", "kpop"};
+    "no",     "here",      "there",    "accept",     "reject",     "logfile",    "idfile",     "pidfile", "daemon",
+    "syslog", "invisible", "showdots", "postmaster", "bouncemail", "spambounce", "softbounce", "sdps",    "kpop"};
 constexpr std::array<std::string_view, 8> k_protocols{"auto", "pop2", "pop3", "imap", "apop", "rpop", "etrn", "odmr"};
 constexpr std::array<std::string_view, 19> k_authentications{
     "any", "gssapi", "kerberos", "kerberos4", "kerberos_v4", "kerberos5", "kerberos_v5", "ssh", "implicit", "external",
@@ -119,9 +131,9 @@ constexpr std::array<std::string_view, 19> k_authentications{
 constexpr std::array<std::string_view, 5> k_noise{"with", "and", "has", "wants", "options"};
 // These may be written in one word with `no`.
 constexpr std::array<std::string_view, 21> k_without{
-    "bouncemail", "uidl",   "checkalias", "dns",           "envelope", "keep",       "flush",
-    "limitflush", "fetchall", "rewrite",  "forcecr",       "stripcr",  "pass8bits",  "pass8",
-    "dropstatus", "dropdelivered", "mimedecode", "mimedec", "spambounce", "idle",    "forceidle"};
+    "bouncemail", "uidl",          "checkalias", "dns",     "envelope",   "keep",      "flush",
+    "limitflush", "fetchall",      "rewrite",    "forcecr", "stripcr",    "pass8bits", "pass8",
+    "dropstatus", "dropdelivered", "mimedecode", "mimedec", "spambounce", "idle",      "forceidle"};
 
 template <class List>
 bool holds(const List& list, std::string_view word) {
@@ -156,7 +168,7 @@ unsigned take_digits(std::string_view& text, unsigned base, std::size_t most) {
   unsigned value = 0;
   for (; most > 0 && !text.empty(); --most) {
     const char c = to_lower(text.front());
-    const unsigned digit = is_digit(c) ? static_cast<unsigned>(c - '0')
+    const unsigned digit = is_digit(c)            ? static_cast<unsigned>(c - '0')
                            : c >= 'a' && c <= 'f' ? static_cast<unsigned>(c - 'a') + 10
                                                   : 16;
     if (digit >= base) break;
@@ -415,7 +427,8 @@ class Parser {
 
   void statement() {
     const auto* option = option_here();
-    if (option == nullptr || option->scope != Scope::statement) return refuse_here("poll, skip, defaults or set begins");
+    if (option == nullptr || option->scope != Scope::statement)
+      return refuse_here("poll, skip, defaults or set begins");
     const std::string what(option->name);
     step();
     if (what == "set") return setting();

@@ -13,19 +13,19 @@ namespace odmr::app {
 
 /// One user at one server of a fetchmailrc, with what `defaults` gives him: what fetchmail would poll.
 struct FetchmailEntry {
-  std::string name;            ///< behind `poll` or `skip`
-  bool is_skipped = false;     ///< `skip`: polled only when it is named
-  std::string protocol;        ///< "odmr", "pop3" …, lower case; empty where none is given
-  std::string via;             ///< the real host; empty: the name is it
-  std::string service;         ///< a port's number, or its name in services(5); empty: the protocol's own
-  std::string user;            ///< at the server; empty where none is given
+  std::string name;         ///< behind `poll` or `skip`
+  bool is_skipped = false;  ///< `skip`: polled only when it is named
+  std::string protocol;     ///< "odmr", "pop3" …, lower case; empty where none is given
+  std::string via;          ///< the real host; empty: the name is it
+  std::string service;      ///< a port's number, or its name in services(5); empty: the protocol's own
+  std::string user;         ///< at the server; empty where none is given
   std::optional<Secret> password;
   std::vector<std::string> fetchdomains;
   std::vector<std::string> smtphosts;  ///< "HOST", "HOST/PORT", "/SOCKET"
   bool is_lmtp = false;
-  bool is_ssl = false;                ///< TLS from the first byte
-  std::string certificate_file;       ///< sslcertfile
-  std::vector<std::string> others;    ///< every other option that was set, by name, once
+  bool is_ssl = false;              ///< TLS from the first byte
+  std::string certificate_file;     ///< sslcertfile
+  std::vector<std::string> others;  ///< every other option that was set, by name, once
 
   /// Where it connects to.
   const std::string& host() const { return via.empty() ? name : via; }

@@ -186,8 +186,9 @@ std::string objection_to_host_in(Question question, const SetupAnswers& answers)
   if (question == Question::provider) where = split_host(answers.host);
   if (question == Question::smart_host && has_scheme(answers.smart_host))
     where = split_host_port(std::string_view(answers.smart_host).substr(7));
-  const bool is_tcp = answers.deliver.substr(1, 6) == "mtp://" && answers.deliver.substr(7, 1) != "/";
-  if (question == Question::deliver && is_tcp) where = split_host_port(std::string_view(answers.deliver).substr(7));
+  const std::string_view to = answers.deliver;
+  const bool is_tcp = to.starts_with("smtp://") || (to.starts_with("lmtp://") && !to.starts_with("lmtp:///"));
+  if (question == Question::deliver && is_tcp) where = split_host_port(to.substr(7));
   return where ? objection_to_host(where->host) : std::string();
 }
 
@@ -251,8 +252,8 @@ std::string configuration_text(const SetupAnswers& answers, const std::string& p
   deliver.add_text("to", answers.deliver, "where received mail goes");
   TableText watch("watch");
   watch.add_text("interval", answers.interval, "of \"odmr watch\"; a timer and cron have their own");
-  return "# Written by \"odmr setup\". Every key: odmr.toml(5). Check it: odmr check. Try it: odmr probe\n" + top.text() +
-         deliver.text() + provider_text(answers, password_file) + outbound_text(answers) + watch.text();
+  return "# Written by \"odmr setup\". Every key: odmr.toml(5). Check it: odmr check. Try it: odmr probe\n" +
+         top.text() + deliver.text() + provider_text(answers, password_file) + outbound_text(answers) + watch.text();
 }
 
 std::vector<std::string> objections_to(const SetupAnswers& answers, std::optional<Question> about) {

@@ -22,9 +22,9 @@ struct SetupAnswers {
   std::vector<std::string> pins;
   std::vector<std::string> domains;
   std::string user;
-  std::string password_file;  ///< one that is there already; empty: one is written
-  std::string deliver;        ///< "smtp://127.0.0.1:25"
-  std::string smart_host;     ///< "smtp://HOST:PORT", "provider"; empty: none
+  std::string password_file;          ///< one that is there already; empty: one is written
+  std::string deliver;                ///< "smtp://127.0.0.1:25"
+  std::string smart_host;             ///< "smtp://HOST:PORT", "provider"; empty: none
   bool logs_in_at_smart_host = true;  ///< with the provider's user and password
   std::string interval;
   std::string hostname;

@@ -13,7 +13,7 @@ namespace odmr::app {
 /// Where `odmr setup` writes, and for whom.
 struct SetupPlace {
   std::string configuration;
-  bool may_replace = false;            ///< what is there is kept under another name
+  bool may_replace = false;             ///< what is there is kept under another name
   std::optional<confine::User> reader;  ///< who runs odmr, where that is not who we are: his group may read
 };
 
@@ -24,8 +24,8 @@ struct SetupWritten {
   std::vector<std::string> backups;  ///< what was there before
 };
 
-/// The configuration that `odmr setup` writes unless told otherwise: where odmr looks first, for root of the whole system
-/// unless root has one of his own.
+/// The configuration that `odmr setup` writes unless told otherwise: where odmr looks first, for root of the whole
+/// system unless root has one of his own.
 std::string place_to_write(const std::string& named);
 
 /// The secret's path beside the configuration.

@@ -23,7 +23,8 @@ std::string advice_on(const std::string& option) {
       {"is", "the envelope says whom mail is for; the mail server has its aliases"},
       {"localdomains", "the envelope says whom mail is for; domains is the list"},
       {"mda", "odmr hands over by SMTP or LMTP, or into a Maildir"},
-      {"no sslcertck", "certificates are always verified; ca_file or pin in [provider.NAME] for one that nobody signed"},
+      {"no sslcertck",
+       "certificates are always verified; ca_file or pin in [provider.NAME] for one that nobody signed"},
       {"plugin", "proxy in [provider.NAME] is for SOCKS5; for anything else see [line] up"},
       {"plugout", "odmr connects to the mail server itself"},
       {"postconnect", "[line] down runs a command behind each run"},
@@ -72,13 +73,16 @@ Result<const FetchmailEntry*> choose(const std::vector<FetchmailEntry>& entries,
   if (!wanted.empty()) {
     std::erase_if(candidates, [&](const auto* one) { return !is_called(*one, wanted); });
     if (candidates.empty())
-      return fail(Errc::not_found, "there is no entry \"" + wanted + "\" with \"protocol odmr\", but: " + names_of(odmr));
+      return fail(Errc::not_found,
+                  "there is no entry \"" + wanted + "\" with \"protocol odmr\", but: " + names_of(odmr));
   } else if (std::any_of(odmr.begin(), odmr.end(), [](const auto* one) { return !one->is_skipped; })) {
     std::erase_if(candidates, [](const auto* one) { return one->is_skipped; });
   }
   if (candidates.size() > 1) {
-    return fail(Errc::not_found, "there are several entries with \"protocol odmr\"; choose one with --entry (by host or "
-                                 "user), and set up each in a file of its own: " + names_of(candidates));
+    return fail(Errc::not_found,
+                "there are several entries with \"protocol odmr\"; choose one with --entry (by host or "
+                "user), and set up each in a file of its own: " +
+                    names_of(candidates));
   }
   return candidates.front();
 }
@@ -131,7 +135,8 @@ class Carrier {
     if (const auto port = parse_number(entry_.service)) {
       host += ":" + std::to_string(*port);
     } else if (!entry_.service.empty() && lower(entry_.service) != "odmr") {
-      note("service \"" + escape(entry_.service) + "\" is not carried over: write the port's number, \"--provider HOST:PORT\"");
+      note("service \"" + escape(entry_.service) +
+           "\" is not carried over: write the port's number, \"--provider HOST:PORT\"");
     }
     return take(Question::provider, host);
   }
@@ -153,8 +158,9 @@ class Carrier {
     if (entry_.is_ssl) out_.answers.tls = "implicit";
     out_.answers.ca_file = entry_.certificate_file;
     if (!entry_.is_ssl)
-      note("TLS is required, by STARTTLS, which fetchmail never used with ODMR; a provider that has none needs "
-           "\"--tls none\"");
+      note(
+          "TLS is required, by STARTTLS, which fetchmail never used with ODMR; a provider that has none needs "
+          "\"--tls none\"");
   }
 
   FetchmailEntry& entry_;

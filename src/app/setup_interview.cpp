@@ -81,7 +81,8 @@ class Interviewer {
 
   Result<void> ask_password() {
     for (;;) {
-      auto password = terminal_.ask_unseen(briefing_.password ? "Password (unseen) [as it was]: " : "Password (unseen): ");
+      auto password =
+          terminal_.ask_unseen(briefing_.password ? "Password (unseen) [as it was]: " : "Password (unseen): ");
       if (!password) return fail(password.error());
       if (password->empty() && briefing_.password) return {};
       const auto good = check_password(password->text());
@@ -152,8 +153,9 @@ class Interviewer {
   Result<void> ask_smart_host() {
     if (is_settled(Question::smart_host)) return {};
     terminal_.say("");
-    terminal_.say("5/6 Is mail to go out by odmr, too? The smart host (HOST or HOST:PORT), \"provider\" for the "
-                  "provider's own connection, or \"none\" where the mail server of this host sends it.");
+    terminal_.say(
+        "5/6 Is mail to go out by odmr, too? The smart host (HOST or HOST:PORT), \"provider\" for the "
+        "provider's own connection, or \"none\" where the mail server of this host sends it.");
     auto& smart_host = answers().smart_host;
     const auto asked = ask(Question::smart_host, "Smart host", smart_host.empty() ? "none" : smart_host);
     if (!asked || smart_host.empty() || smart_host == "provider") return asked;

@@ -25,7 +25,7 @@ class Terminal {
 
 /// What is known before anybody is asked.
 struct Briefing {
-  SetupAnswers answers;      ///< proposals, or, where `settled`, answers
+  SetupAnswers answers;        ///< proposals, or, where `settled`, answers
   std::set<Question> settled;  ///< not asked
   std::string likely_domain;
   std::vector<LocalTarget> targets;
@@ -38,8 +38,8 @@ struct Interview {
   Secret password;  ///< empty where there is a password_file already
 };
 
-/// Asks what is not settled, one question after the other; Enter takes what stands in brackets. An answer that cannot be
-/// is explained, and asked for again. Errors: those of the terminal.
+/// Asks what is not settled, one question after the other; Enter takes what stands in brackets. An answer that cannot
+/// be is explained, and asked for again. Errors: those of the terminal.
 Result<Interview> hold_interview(Briefing briefing, Terminal& terminal);
 
 /// Yes or no, Enter for `otherwise`. Errors: those of the terminal.

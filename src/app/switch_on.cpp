@@ -17,22 +17,12 @@ namespace {
 
 // Of the timer that is installed.
 constexpr auto k_timer = std::chrono::minutes(5);
-constexpr const char* k_system_folder = "/etc/odmr/";
 
 bool has_unit(const std::string& name) {
   constexpr std::array k_folders{"/etc/systemd/system/", "/usr/local/lib/systemd/system/", "/usr/lib/systemd/system/",
                                  "/lib/systemd/system/"};
   return std::any_of(k_folders.begin(), k_folders.end(),
                      [&](const char* folder) { return access((folder + name).c_str(), F_OK) == 0; });
-}
-
-// "isp" of /etc/odmr/isp.toml, which odmr@isp.timer reads.
-std::string instance_of(const std::string& configuration) {
-  const std::filesystem::path path(configuration);
-  if (path.parent_path().string() + "/" != k_system_folder || path.extension() != ".toml") return {};
-  const auto name = path.stem().string();
-  const bool is_plain = std::all_of(name.begin(), name.end(), [](char c) { return is_alnum(c) || c == '_'; });
-  return is_plain ? name : std::string();
 }
 
 std::string by_systemd(const std::string& configuration, Duration interval) {
@@ -49,8 +39,12 @@ std::string by_cron(const Surroundings& around, const std::string& configuration
   // A % is a line's end to cron.
   for (auto at = run.find('%'); at != std::string::npos; at = run.find('%', at + 2)) run.insert(at, "\\");
   if (around.is_root && around.has_user) {
-    // run_as is in the configuration, and cron.d has a user too.
-    return "echo " + shell_word(times + " odmr " + run + " 2>&1 | logger -t odmr") + " >/etc/cron.d/odmr";
+    const std::filesystem::path path(configuration);
+    // Elsewhere the user odmr may not read; root becomes him then (run_as).
+    const std::string user = path.parent_path() == "/etc/odmr" ? "odmr " : "root ";
+    const std::string file = configuration == k_system_configuration ? "odmr" : "odmr-" + path.stem().string();
+    return "echo " + shell_word(times + " " + user + run + " 2>&1 | logger -t odmr") + " >" +
+           shell_word("/etc/cron.d/" + file);
   }
   return "(crontab -l 2>/dev/null; echo " + shell_word(times + " " + run + " 2>&1 | logger -t odmr") + ") | crontab -";
 }
@@ -67,6 +61,15 @@ Surroundings look_around() {
   if (program && *program != "/usr/bin/odmr" && *program != "/bin/odmr") around.program = *program;
   around.own_configuration = around.is_root ? std::string(k_system_configuration) : own_configuration();
   return around;
+}
+
+std::string instance_of(const std::string& configuration) {
+  const std::filesystem::path path(configuration);
+  if (path.parent_path() != "/etc/odmr" || path.extension() != ".toml" || configuration == k_system_configuration)
+    return {};
+  const auto name = path.stem().string();
+  const bool is_plain = std::all_of(name.begin(), name.end(), [](char c) { return is_alnum(c) || c == '_'; });
+  return is_plain ? name : std::string();
 }
 
 std::string switch_on_command(const Surroundings& around, const std::string& configuration, Duration interval) {

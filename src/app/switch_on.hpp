@@ -9,13 +9,16 @@ namespace odmr::app {
 /// What there is to start odmr with.
 struct Surroundings {
   bool is_root = false;
-  bool has_systemd = false;          ///< it is what runs this system
-  bool has_units = false;            ///< odmr.timer is installed
-  bool has_user = false;             ///< the user odmr is there
-  std::string program = "odmr";      ///< as cron finds it
-  std::string own_configuration;     ///< that is read without being named
+  bool has_systemd = false;       ///< it is what runs this system
+  bool has_units = false;         ///< odmr.timer is installed
+  bool has_user = false;          ///< the user odmr is there
+  std::string program = "odmr";   ///< as cron finds it
+  std::string own_configuration;  ///< that is read without being named
 };
 Surroundings look_around();
+
+/// "isp" of /etc/odmr/isp.toml, which odmr@isp.timer reads; empty for other files.
+std::string instance_of(const std::string& configuration);
 
 /// The one command that makes odmr run every `interval` with that configuration.
 std::string switch_on_command(const Surroundings& around, const std::string& configuration, Duration interval);
