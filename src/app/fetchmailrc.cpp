@@ -256,7 +256,9 @@ class Lexer {
   void skip_what_means_nothing() {
     while (!rest_.empty()) {
       const char c = rest_.front();
-      if (c == '#' && rest_.find('\n') != std::string_view::npos) rest_.remove_prefix(rest_.find('\n'));
+      // fetchmail wants a newline behind the last comment, too; nobody means a word there.
+      if (c == '#') rest_.remove_prefix(std::min(rest_.find('\n'), rest_.size()));
+      if (rest_.empty()) return;
       if (rest_.substr(0, 2) == "\\\n") rest_.remove_prefix(1);
       const char now = rest_.front();
       if (now == '\n') ++line_;

@@ -124,6 +124,10 @@ class Interviewer {
       if (!answer) return fail(answer.error());
       std::string chosen(trim(*answer));
       chosen = chosen.empty() ? otherwise : listed(chosen);
+      if (parse_number(chosen)) {
+        explain("there is no number " + chosen + " in the list");
+        continue;
+      }
       const auto taken = take_answer(Question::deliver, chosen, answers());
       if (!taken) {
         explain(taken.error().text);

@@ -71,7 +71,7 @@ TEST_CASE("A usual entry is read, noise words and all", "[fetchmailrc]") {
 }
 
 TEST_CASE("Keywords have second spellings, and lose their meaning behind user and password", "[fetchmailrc]") {
-  const auto entry = only("server x.example proto odmr service odmr username poll pass user smtp mail lmtp ssl");
+  const auto entry = only("server x.example proto odmr service 'odmr' username poll pass user smtp mail lmtp ssl");
   CHECK(entry.user == "poll");
   CHECK(password_of(entry) == "user");
   CHECK(entry.service == "odmr");
@@ -148,6 +148,7 @@ TEST_CASE("What fetchmail would not take is refused with its line, and no word o
   CHECK(fault("poll x proto Odmr").find("it knows no such protocol") != std::string::npos);
   CHECK(fault("poll x proto odmr port odmr").find("a number has to stand there") != std::string::npos);
   CHECK(fault("poll x\nproto odmr pass one user two").starts_with("line 2: "));
+  CHECK(fault("poll x proto odmr service odmr").starts_with("line 1: fetchmail would not take \"odmr\""));
   CHECK(fault("set nonsense").starts_with("line 1: "));
   CHECK(fault("poll x auth nonsense").find("no such way to log in") != std::string::npos);
   for (const std::string text : {"poll x user a pass SECRET SECRET", "SECRET", "poll x proto SECRET", "poll x = SECRET",

@@ -139,8 +139,8 @@ TEST_CASE("What is written is what was answered, and short", "[setup]") {
 TEST_CASE("Any text that TOML can hold comes back as it went in", "[setup]") {
   std::string all;
   for (int c = 1; c < 128; ++c) all += static_cast<char>(c);
-  for (const std::string text : {all, std::string("\"\"\"'''\\u0041]\n[x]"), std::string("grüße\xf0\x9f\x93\xae"),
-                                 std::string("a\0b", 3), std::string()}) {
+  for (const auto& text : {all, std::string("\"\"\"'''\\u0041]\n[x]"), std::string("grüße\xf0\x9f\x93\xae"),
+                           std::string("a\0b", 3), std::string()}) {
     // Of a text with controls the reader wants nothing; whether it is the same text its place tells.
     const auto document = config::Document::parse("x = " + toml_string(text) + "\ny = 1\n", "f");
     CAPTURE(toml_string(text));
@@ -296,7 +296,7 @@ TEST_CASE("A folder that cannot be written leaves a reason", "[setup]") {
 
 TEST_CASE("A password is one line", "[setup]") {
   CHECK(check_password(" leading and trailing "));
-  for (const std::string password : {std::string(), std::string("a\nb"), std::string("a\r"), std::string("a\0b", 3)})
+  for (const auto& password : {std::string(), std::string("a\nb"), std::string("a\r"), std::string("a\0b", 3)})
     CHECK_FALSE(check_password(password));
 }
 
@@ -331,8 +331,8 @@ TEST_CASE("A wrong answer is explained and asked for again", "[setup]") {
   CHECK(interview->answers.smart_host == "smtp://smtp.example.net");
   CHECK_FALSE(interview->answers.logs_in_at_smart_host);
   CHECK(interview->answers.interval == "1h");
-  for (const auto* words : {"There has to be an answer", "has a single label", "\"two words\" is no host name",
-                            "a password has to be there", "Yes or no?"}) {
+  for (const auto* words : {"That cannot be: there has to be an answer.", "no number 3", "has a single label",
+                            "\"two words\" is no host name", "a password has to be there", "Yes or no?"}) {
     CAPTURE(words, person.said);
     CHECK(person.said.find(words) != std::string::npos);
   }
