@@ -294,6 +294,21 @@ TEST_CASE("A folder that cannot be written leaves a reason", "[setup]") {
   CHECK(written.error().front().find(folder / "file") != std::string::npos);
 }
 
+TEST_CASE("Where another user runs odmr, his group may read, and nobody else", "[setup]") {
+  if (geteuid() != 0) return;
+  const TemporaryDirectory folder;
+  const confine::User reader{"somebody", 4711, 4712};
+  REQUIRE(write_setup(whole_answers(), Secret("x"), {folder / "etc/odmr.toml", false, reader}));
+  CHECK(mode_of(folder / "etc") == 0755);
+  for (const auto* name : {"etc/odmr.toml", "etc/isp.secret"}) {
+    struct stat status {};
+    REQUIRE(stat((folder / name).c_str(), &status) == 0);
+    CHECK(status.st_uid == 0);
+    CHECK(status.st_gid == 4712);
+    CHECK((status.st_mode & 07777) == 0640);
+  }
+}
+
 TEST_CASE("A password is one line", "[setup]") {
   CHECK(check_password(" leading and trailing "));
   for (const auto& password : {std::string(), std::string("a\nb"), std::string("a\r"), std::string("a\0b", 3)})
