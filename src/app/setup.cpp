@@ -69,7 +69,7 @@ std::string provider_text(const SetupAnswers& answers, const std::string& passwo
   if (!answers.pins.empty()) table.add("pin", toml_list(answers.pins));
   table.add_text("user", answers.user);
   table.add_text("password_file", password_file, "its first line is the password");
-  table.add("domains", toml_list(answers.domains), "only mail for these is taken");
+  table.add("domains", toml_list(answers.domains));
   return table.text();
 }
 
@@ -252,7 +252,7 @@ std::string configuration_text(const SetupAnswers& answers, const std::string& p
   deliver.add_text("to", answers.deliver, "where received mail goes");
   TableText watch("watch");
   watch.add_text("interval", answers.interval, "of \"odmr watch\"; a timer and cron have their own");
-  return "# Written by \"odmr setup\". Every key: odmr.toml(5). Check it: odmr check. Try it: odmr probe\n" +
+  return "# Written by \"odmr setup\". Every key: odmr.toml(5).\n# Check it: odmr check. Try it: odmr probe\n" +
          top.text() + deliver.text() + provider_text(answers, password_file) + outbound_text(answers) + watch.text();
 }
 

@@ -1,14 +1,13 @@
 #include "cli/person.hpp"
 
 #include <poll.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
 
 #include "show/print.hpp"
-#include "show/setup_text.hpp"
+#include "show/wrapped.hpp"
 
 namespace odmr::cli {
 
@@ -62,14 +61,8 @@ Person::~Person() {
   ::sigprocmask(SIG_SETMASK, &before_, nullptr);
 }
 
-std::size_t Person::width() const {
-  winsize size{};
-  if (isatty(fileno(out_)) == 0 || ioctl(fileno(out_), TIOCGWINSZ, &size) != 0) return 0;
-  return size.ws_col;
-}
-
 void Person::say(const std::string& line) {
-  for (const auto& part : show::wrapped(line, width())) show::print_line(out_, part);
+  show::print_wrapped(out_, line);
 }
 
 Result<std::string> Person::ask(const std::string& question) {

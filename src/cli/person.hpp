@@ -26,7 +26,6 @@ class Person final : public app::Terminal {
 
  private:
   Result<Secret> read_line();
-  std::size_t width() const;
 
   std::FILE* out_;
   sigset_t before_{};

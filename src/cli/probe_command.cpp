@@ -8,6 +8,7 @@
 #include "cli/probe_printer.hpp"
 #include "show/print.hpp"
 #include "show/probe_text.hpp"
+#include "show/wrapped.hpp"
 #include "smtp/path.hpp"
 
 namespace odmr::cli {
@@ -46,7 +47,7 @@ int probe_all(const ProbeOptions& options, const app::Settings& settings, Log& l
   ProbePrinter printer(options);
   const app::OnProbeStep on_step = [&](const app::ProbeStep& step) { printer.print(step); };
   const Outcome outcome = app::probe(settings, options.providers, on_step, log);
-  if (!options.quiet && !options.json) show::print_line(stdout, show::summary_of_probe(outcome));
+  if (!options.quiet && !options.json) show::print_wrapped(stdout, show::summary_of_probe(outcome));
   return exit_status(outcome);
 }
 

@@ -20,6 +20,7 @@
 #include "show/print.hpp"
 #include "show/probe_text.hpp"
 #include "show/setup_text.hpp"
+#include "show/wrapped.hpp"
 #include "smtp/path.hpp"
 
 namespace odmr::cli {
@@ -66,7 +67,7 @@ class Setup {
 
  private:
   void say(const std::string& line) {
-    if (!options_.quiet) show::print_line(out_, line);
+    if (!options_.quiet) show::print_wrapped(out_, line);
   }
 
   int give_up(const Refusal& refusal) {
@@ -328,13 +329,15 @@ class Setup {
     if (report_.outcome && *report_.outcome != Outcome::no_mail) {
       const bool is_named = report_.written.configuration != around_.own_configuration;
       const std::string named = is_named ? " -c " + app::shell_word(report_.written.configuration) : "";
-      show::print_line(out_, "The configuration is written, but " + show::summary_of_probe(*report_.outcome) + ".");
+      show::print_wrapped(out_, "The configuration is written, but " + show::summary_of_probe(*report_.outcome) + ".");
       say("Do what stands above, try again with \"odmr probe" + named + "\", and switch it on then:");
     } else {
-      say("Switch it on, every " + answers.interval + ":");
+      const std::string tried = report_.outcome ? "All is well: a run would get as far as ATRN. " : "";
+      say(tried + "Switch it on, every " + answers.interval + ":");
     }
     say("");
-    say("    " + report_.command);
+    // Not broken: it is there to be copied.
+    if (!options_.quiet) show::print_line(out_, "    " + report_.command);
   }
 
   const SetupOptions& options_;

@@ -25,8 +25,4 @@ std::string as_json(const SetupReport& report);
 /// What was written, a line each.
 std::vector<std::string> in_words(const app::SetupWritten& written);
 
-/// `text` in lines of `width` columns at most, broken between words, each begun as far in as the text; a word that is
-/// longer stays whole. 0: one line.
-std::vector<std::string> wrapped(const std::string& text, std::size_t width);
-
 }  // namespace odmr::show

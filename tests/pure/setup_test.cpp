@@ -12,7 +12,7 @@
 #include "app/setup_files.hpp"
 #include "app/setup_interview.hpp"
 #include "app/switch_on.hpp"
-#include "show/setup_text.hpp"
+#include "show/wrapped.hpp"
 #include "temporary_directory.hpp"
 
 using namespace odmr;
@@ -115,7 +115,8 @@ TEST_CASE("What is written is what was answered, and short", "[setup]") {
   auto answers = whole_answers();
   answers.smart_host = "smtp://smtp.example.net:587";
   CHECK(configuration_text(answers, "isp.secret") ==
-        "# Written by \"odmr setup\". Every key: odmr.toml(5). Check it: odmr check. Try it: odmr probe\n"
+        "# Written by \"odmr setup\". Every key: odmr.toml(5).\n"
+        "# Check it: odmr check. Try it: odmr probe\n"
         "\n"
         "hostname = \"mail.example.org\"\n"
         "\n"
@@ -126,7 +127,7 @@ TEST_CASE("What is written is what was answered, and short", "[setup]") {
         "host          = \"odmr.example.net:1366\"\n"
         "user          = \"example.org\"\n"
         "password_file = \"isp.secret\"  # its first line is the password\n"
-        "domains       = [\"example.org\", \"example.com\"]  # only mail for these is taken\n"
+        "domains       = [\"example.org\", \"example.com\"]\n"
         "\n"
         "[outbound]\n"
         "to      = \"smtp://smtp.example.net:587\"\n"
@@ -439,6 +440,7 @@ TEST_CASE("cron's times are the chosen interval, or the next shorter one it has"
 
 TEST_CASE("Lines are broken between words, as far in as they began", "[setup]") {
   CHECK(show::wrapped("  one two three", 9) == Texts{"  one two", "  three"});
+  CHECK(show::wrapped("  one  two three", 10, 4) == Texts{"  one  two", "      three"});
   CHECK(show::wrapped("a-word-that-is-longer b", 5) == Texts{"a-word-that-is-longer", "b"});
   CHECK(show::wrapped("grün grün", 9) == Texts{"grün grün"});
   CHECK(show::wrapped("one two", 0) == Texts{"one two"});
