@@ -143,7 +143,7 @@ class Fetch {
   // A conversation that is logged in.
   Task<std::optional<client::Session>> reach(bool is_follow_up) {
     begin_connection();
-    const client::OnStep on_step = [this](const client::Reached& reached) { note_step(reached.step, reached.text); };
+    const client::OnStep on_step = [this](const client::Reached& reached) { note_step(reached); };
     const client::OnNextHost on_next_host = [this](const client::OpenFailure& failure) {
       note_connection_over(failure.text);
       begin_connection();
@@ -179,11 +179,13 @@ class Fetch {
     connection_.started = network_.clock().wall();
   }
 
-  void note_step(client::Step step, const std::string& text) {
+  void note_step(const client::Reached& reached) {
+    const auto& [step, text, certificate] = reached;
     log_.debug("reached", {{"step", std::string(client::name(step))}, {"what", text}});
     if (step == client::Step::connect) connection_.address = text;
     if (step == client::Step::greeting) connection_.greeting = text;
     if (step == client::Step::auth) connection_.mechanism = text;
+    if (step == client::Step::certificate && certificate) connection_.certificate_until = certificate->not_after;
     if (step != client::Step::tls) return;
     connection_.tls = text;
     connection_.verified = plan_.server.tls_context->verification();
@@ -360,6 +362,7 @@ journal::SessionReceipt receipt_of_end(const SessionReport& report, WallTime now
   auto& end = receipt.end.emplace();
   end.time = now;
   end.outcome = report.outcome;
+  end.cause = report.cause;
   end.text = report.text;
   end.connections = report.connections;
   end.messages = report.received.messages;

@@ -256,6 +256,7 @@ Outbound::OnProgress Outbound::shown() {
 void Outbound::add(const send::FlushReport& flushed) {
   options_->used_bytes += flushed.bytes_on_line;
   report_.connections += flushed.connections;
+  if (flushed.certificate_until) certificate_until_ = flushed.certificate_until;
   if (!report_.tls) report_.tls = flushed.tls;
   if (!report_.auth) report_.auth = flushed.auth;
   if (flushed.outcome == Outcome::no_mail) return;
@@ -292,6 +293,25 @@ std::optional<SessionReport> Outbound::report() const {
   report.remedy = remedy(report.outcome, report.cause, scene(), report.text);
   report.seconds = std::chrono::duration<double>(network_.clock().now() - begun_).count();
   return report;
+}
+
+std::optional<journal::FlushReceipt> Outbound::receipt() const {
+  if (!report_.sent) return std::nullopt;
+  journal::FlushReceipt receipt;
+  receipt.id = report_.session;
+  receipt.started = report_.started;
+  receipt.ended = network_.clock().wall();
+  receipt.outcome = report_.outcome;
+  receipt.cause = report_.cause;
+  receipt.text = report_.text;
+  receipt.messages = report_.sent->messages;
+  receipt.recipients = report_.sent->recipients;
+  receipt.bytes = report_.sent->bytes;
+  receipt.deferred = report_.sent->deferred;
+  receipt.bounced = report_.sent->bounced;
+  if (outbound_.to == OutboundSettings::To::smart_host) receipt.server = outbound_.endpoint.text();
+  receipt.certificate_until = certificate_until_;
+  return receipt;
 }
 
 }  // namespace odmr::app

@@ -61,6 +61,8 @@ class Outbound final : public BeforeTurn {
 
   /// No value when there was nothing to send.
   std::optional<SessionReport> report() const;
+  /// The same, for the journal.
+  std::optional<journal::FlushReceipt> receipt() const;
 
  private:
   Result<void> open_and_look();
@@ -88,6 +90,7 @@ class Outbound final : public BeforeTurn {
   ScopedLog log_;
   Stop& stop_;
   std::optional<send::FlushOptions> options_;
+  std::optional<WallTime> certificate_until_;  // the smart host's
   std::optional<queue::Queue> queue_;
   TimePoint line_due_ = TimePoint::min();
   bool has_due_ = false;

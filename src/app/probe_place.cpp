@@ -24,7 +24,6 @@ namespace odmr::app {
 namespace {
 
 constexpr std::uint64_t k_mebibyte = std::uint64_t{1024} * 1024;
-constexpr std::uint64_t k_little_space = 64 * k_mebibyte;
 
 std::string user_text(uid_t id) {
   const passwd* user = getpwuid(id);

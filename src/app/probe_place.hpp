@@ -5,6 +5,9 @@
 
 namespace odmr::app {
 
+/// Less room than that, in bytes, is worth a warning: a few large messages fill it.
+inline constexpr std::uint64_t k_little_space = std::uint64_t{64} * 1024 * 1024;
+
 /// Who holds the lock of a state directory, as the system tells without taking it: a process's number, 0 for one that
 /// cannot be seen, no value for nobody.
 std::optional<long> holder_of_lock(const std::string& state_dir);

@@ -51,8 +51,4 @@ std::uint64_t count_held_in(const std::string& directory) {
   return static_cast<std::uint64_t>(std::count_if(names->begin(), names->end(), spool::Store::is_id));
 }
 
-std::uint64_t count_kept(const std::string& state_dir) {
-  return count_held_in(kept_mail_in(state_dir));
-}
-
 }  // namespace odmr::app

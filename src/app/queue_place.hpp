@@ -31,7 +31,5 @@ Result<std::optional<queue::Queue>> open_kept_queue(const QueuePlace& place, Clo
 
 /// Messages in a directory of the spool's form; 0 too where there is none, or nobody may look. Makes nothing.
 std::uint64_t count_held_in(const std::string& directory);
-/// Messages that are kept for the local target; 0 too where nobody may look.
-std::uint64_t count_kept(const std::string& state_dir);
 
 }  // namespace odmr::app

@@ -111,10 +111,11 @@ std::optional<Refusal> remembered_refusal(const std::vector<SessionReceipt>& ans
   const auto until = last.end->time + std::chrono::duration_cast<WallTime::duration>(wait);
   if (now < last.end->time || now >= until) return std::nullopt;
   if (!is_same(last.end->fingerprint)) return std::nullopt;
-  return Refusal{last.end->outcome, last.end->text, last.end->time, until};
+  return Refusal{last.end->outcome, last.end->cause, last.end->text, last.end->time, until};
 }
 
 Cause cause_of(const Refusal& refusal) {
+  if (refusal.cause != Cause::unknown) return refusal.cause;
   return refusal.outcome == Outcome::auth ? Cause::login_refused : Cause::atrn_refused;
 }
 

@@ -20,6 +20,7 @@ bool is_refusal(Outcome outcome);
 /// A refusal that is not long enough ago.
 struct Refusal {
   Outcome outcome = Outcome::refused;
+  Cause cause = Cause::unknown;
   std::string text;  ///< of the session that was refused last
   WallTime when;     ///< its end
   WallTime until;    ///< so long the provider is left alone

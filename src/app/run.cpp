@@ -108,13 +108,17 @@ class Run {
     return false;
   }
 
-  // Without it nobody would know what a broken line left in doubt.
-  bool open_journal() {
+  journal::JournalOptions journal_options() const {
     journal::JournalOptions options;
     options.path = journal_in(settings_.state_dir);
     options.duplicate_window = settings_.journal.duplicate_window;
     options.receipts = settings_.journal.receipts;
-    auto opened = journal::Journal::open(options, loop_.get_executor(), *disk_, network_.clock(), log_);
+    return options;
+  }
+
+  // Without it nobody would know what a broken line left in doubt.
+  bool open_journal() {
+    auto opened = journal::Journal::open(journal_options(), loop_.get_executor(), *disk_, network_.clock(), log_);
     if (opened) journal_ = std::move(*opened);
     const auto kept = opened ? open_kept_mail() : Result<void>();
     if (opened && kept) return true;
@@ -242,7 +246,23 @@ class Run {
     if (!settings_.outbound) warn_of_senders_untold();
     if (outbound_) {
       if (const auto report = outbound_->report()) ended(*report);
+      if (const auto receipt = outbound_->receipt()) co_await note(*receipt);
     }
+  }
+
+  // A run that only sends has had no use for the journal so far. What went out is out, whether it can be noted or not.
+  Task<> note(const journal::FlushReceipt& receipt) {
+    if (!journal_) {
+      auto opened = journal::Journal::open(journal_options(), loop_.get_executor(), *disk_, network_.clock(), log_);
+      if (opened) journal_ = std::move(*opened);
+    }
+    if (!journal_) {
+      log_.warn("what was sent cannot be noted in the journal", {{"state_dir", settings_.state_dir}});
+      co_return;
+    }
+    journal_->note(receipt);
+    const auto kept = co_await journal_->flush();
+    static_cast<void>(kept);  // the log tells where it fails
   }
 
   // A line that is dialled costs something.

@@ -130,6 +130,8 @@ CLI::App* add_status(CLI::App& program, StatusOptions& options) {
   session->type_name("ID");
   auto* max_age = status->add_option("--max-age", options.max_age, "exit 75 when the last good session is older");
   max_age->type_name("DURATION")->excludes(session);
+  auto* metrics = status->add_option("--metrics", options.metrics, "write it for Prometheus to FILE; \"-\" is stdout");
+  metrics->type_name("FILE")->excludes(session);
   return status;
 }
 

@@ -9,6 +9,7 @@
 #include "app/owner.hpp"
 #include "app/queue_place.hpp"
 #include "base/ascii.hpp"
+#include "cli/wall_clock.hpp"
 #include "queue/intake.hpp"
 #include "show/json.hpp"
 #include "show/print.hpp"
@@ -25,14 +26,6 @@ using queue::Stopped;
 
 constexpr int k_no_input = 66;  // EX_NOINPUT: no such message
 constexpr int k_try_again = 75;
-
-// A list does not wait for anything.
-class WallClock final : public Clock {
- public:
-  TimePoint now() const override { return std::chrono::steady_clock::now(); }
-  WallTime wall() const override { return std::chrono::system_clock::now(); }
-  std::unique_ptr<Alarm> alarm(std::function<void()>) override { return nullptr; }
-};
 
 void complain(const std::string& text) {
   show::print_line(stderr, "odmr: " + escape(text, 2000));

@@ -7,18 +7,21 @@
 #include "app/journal_place.hpp"
 #include "app/owner.hpp"
 #include "app/queue_place.hpp"
+#include "app/report_file.hpp"
 #include "app/status.hpp"
 #include "base/ascii.hpp"
+#include "cli/wall_clock.hpp"
 #include "config/units.hpp"
+#include "show/metrics.hpp"
 #include "show/print.hpp"
 #include "show/receipt_text.hpp"
-#include "show/render.hpp"
+#include "show/status_text.hpp"
+#include "show/terminal.hpp"
 
 namespace odmr::cli {
 
 namespace {
 
-using app::ProviderStatus;
 using journal::Book;
 
 constexpr int k_no_input = 66;   // EX_NOINPUT: no such session
@@ -125,65 +128,39 @@ int print_session(const StatusOptions& options, Book* book, const std::string& s
 
 // --- all of them
 
-std::string ago(WallTime then, WallTime now) {
-  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(now - then).count();
-  if (seconds < 0) return "in the future, by this clock";
-  if (seconds < 120) return fmt::format("{} s ago", seconds);
-  if (seconds < 7200) return fmt::format("{} min ago", seconds / 60);
-  if (seconds < 172800) return fmt::format("{} h ago", seconds / 3600);
-  return fmt::format("{} days ago", seconds / 86400);
-}
-
-void print_status(const ProviderStatus& status, WallTime now) {
-  const std::string who = escape(status.provider) + (status.is_configured ? "" : " (no longer configured)");
-  if (!status.last) return show::print_line(stdout, who + ": no session yet");
-  const auto& last = *status.last;
-  const WallTime when = last.end ? last.end->time : last.started;
-  show::print_line(stdout, fmt::format("{}: {}", who, show::in_words(last)));
-  show::print_line(stdout, fmt::format("  {}, {}, session {}; {} kept", show::local_time_text(when), ago(when, now),
-                                       last.id, show::counted(status.sessions, "session")));
-  const bool is_good = last.end && exit_status(last.end->outcome) == 0;
-  if (is_good) return;
-  if (!status.last_good) return show::print_line(stdout, "  no good session is known");
-  const auto& good = *status.last_good;
-  show::print_line(stdout, fmt::format("  the last good one: {}, {}, session {}", show::local_time_text(good.end->time),
-                                       ago(good.end->time, now), good.id));
-}
-
-void print_json_status(const ProviderStatus& status) {
-  show::ordered_json out = status.last ? show::as_json(*status.last)
-                                       : show::ordered_json{{"session", nullptr}, {"provider", escape(status.provider)},
-                                                            {"outcome", nullptr}, {"exit", nullptr},
-                                                            {"started", nullptr}, {"ended", nullptr},
-                                                            {"text", nullptr},    {"received", nullptr}};
-  out["configured"] = status.is_configured;
-  out["last_good"] =
-      status.last_good ? show::ordered_json(show::time_text(status.last_good->end->time)) : show::ordered_json(nullptr);
-  out["sessions"] = status.sessions;
-  show::print_json(out);
-}
-
-void say_what_is_kept(std::uint64_t messages) {
-  if (messages == 0) return;
-  show::print_line(stdout,
-                   show::counted(messages, "message") + " kept here for the local target; see \"odmr queue --kept\"");
-}
-
-int print_all(const StatusOptions& options, Book* book, const std::vector<std::string>& configured,
-              std::optional<Duration> max_age) {
-  const WallTime now = std::chrono::system_clock::now();
-  const auto all = app::status_of(book, configured);
-  if (!all) return failure(all.error());
-  int status = 0;
-  for (const auto& one : *all) {
-    if (options.json)
-      print_json_status(one);
-    else if (!options.quiet)
-      print_status(one, now);
-    if (!max_age || !app::is_older_than(one, *max_age, now)) continue;
-    status = complain(k_temporary, one.provider + ": no session has ended well for " + options.max_age);
+void print(const StatusOptions& options, const app::Status& status, WallTime now) {
+  if (options.json) {
+    for (const auto& one : status.providers) show::print_json(show::as_json(one));
+    show::print_json(show::overall_json(status));
+  } else if (!options.quiet) {
+    for (const auto& line : show::in_words(status, now, show::speaks_utf8())) show::print_line(stdout, line);
   }
-  return status;
+}
+
+int say_who_is_late(const StatusOptions& options, const app::Status& status, Duration max_age, WallTime now) {
+  int exit = 0;
+  for (const auto& one : status.providers) {
+    if (!app::is_older_than(one, max_age, now)) continue;
+    exit = complain(k_temporary, one.provider + ": no session has ended well for " + options.max_age);
+  }
+  return exit;
+}
+
+int print_all(const StatusOptions& options, Book* book, const app::QueuePlace& place, std::optional<Duration> max_age,
+              app::ReportFile* metrics) {
+  const auto log = make_stderr_log(log_level(options, Level::warn), place.log.format);
+  WallClock clock;
+  const WallTime now = clock.wall();
+  const auto status = app::status_of(book, place, clock, *log);
+  if (!status) return failure(status.error());
+  if (options.metrics == "-")
+    (void)std::fputs(show::metrics(*status, ODMR_VERSION).c_str(), stdout);
+  else
+    print(options, *status, now);
+  int exit = max_age ? say_who_is_late(options, *status, *max_age, now) : 0;
+  if (metrics == nullptr) return exit;
+  const auto written = metrics->write(show::metrics(*status, ODMR_VERSION));
+  return written ? exit : complain(exit_status(Outcome::state), "--metrics: " + written.error().text);
 }
 
 }  // namespace
@@ -200,14 +177,20 @@ int status_command(const StatusOptions& options) {
     for (const auto& fault : place.error()) complain(0, fault);
     return exit_status(Outcome::config);
   }
+  // What is written for others is not the owner's business, but that of who asks for it.
+  std::optional<app::ReportFile> metrics;
+  if (!options.metrics.empty() && options.metrics != "-") {
+    auto begun = app::ReportFile::begin(options.metrics, place->state_dir);
+    if (!begun) return failure(begun.error());
+    metrics.emplace(std::move(*begun));
+  }
   // SQLite makes files beside the journal, also for who reads it.
   if (const auto owner = app::become_owner_of(place->state_dir); !owner) return failure(owner.error());
   auto looked = app::look_into_journal(place->state_dir);
   if (!looked) return failure(looked.error());
   Book* const book = *looked ? &**looked : nullptr;
   if (!options.session.empty()) return print_session(options, book, place->state_dir);
-  if (!options.json && !options.quiet) say_what_is_kept(app::count_kept(place->state_dir));
-  return print_all(options, book, place->providers, max_age);
+  return print_all(options, book, *place, max_age, metrics ? &*metrics : nullptr);
 }
 
 }  // namespace odmr::cli

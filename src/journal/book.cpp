@@ -29,7 +29,7 @@ constexpr const char* k_entries = R"(
 
 constexpr const char* k_kept = "ALTER TABLE entry ADD COLUMN kept TEXT NOT NULL DEFAULT '';";
 
-// 1: the entries. 2: mail that is kept here, and the receipts. 3: what a provider refused.
+// 1: the entries. 2: mail that is kept here, and the receipts. 3: what a provider refused, what was sent, sums.
 db::Schema schema() {
   static const std::string sql = std::string(k_entries) + ReceiptBook::tables();
   static const std::string to_2 = std::string(k_kept) + ReceiptBook::tables_of_version_2();

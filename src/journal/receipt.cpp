@@ -22,6 +22,11 @@ void each_text(ConnectionReceipt& receipt, const Do& with) {
 }
 
 template <class Do>
+void each_text(FlushReceipt& receipt, const Do& with) {
+  with(receipt.text);
+}
+
+template <class Do>
 void each_text(MessageReceipt& receipt, const Do& with) {
   with(receipt.reverse_path);
   with(receipt.reply);

@@ -6,6 +6,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/cause.hpp"
 #include "base/clock.hpp"
 #include "base/outcome.hpp"
 
@@ -18,6 +19,7 @@ namespace odmr::journal {
 struct SessionEnding {
   WallTime time;
   Outcome outcome = Outcome::no_mail;
+  Cause cause = Cause::unknown;
   std::string text;  ///< why, in words; empty where the counts say it all
   std::uint64_t connections = 0;
   std::uint64_t messages = 0;
@@ -44,10 +46,11 @@ struct ConnectionReceipt {
   std::string name;          ///< as messages carry it; empty unless the line turned
   WallTime started;
   std::optional<WallTime> ended;
-  std::string address;    ///< "192.0.2.1:366"; empty where nobody was reached
-  std::string tls;        ///< "TLSv1.3 TLS_AES_256_GCM_SHA384"; empty in clear text
-  std::string verified;   ///< how the provider was known: "chain", "pin", "chain and pin"; empty: not at all
-  std::string mechanism;  ///< empty: not logged in
+  std::string address;   ///< "192.0.2.1:366"; empty where nobody was reached
+  std::string tls;       ///< "TLSv1.3 TLS_AES_256_GCM_SHA384"; empty in clear text
+  std::string verified;  ///< how the provider was known: "chain", "pin", "chain and pin"; empty: not at all
+  std::optional<WallTime> certificate_until;  ///< the provider's own
+  std::string mechanism;                      ///< empty: not logged in
   std::string greeting;
   std::string reply;  ///< to ATRN
   std::string how;    ///< it ended, in words
@@ -95,7 +98,24 @@ struct MessageReceipt {
   std::uint64_t refused_ = 0;
 };
 
-using Receipt = std::variant<SessionReceipt, ConnectionReceipt, MessageReceipt>;
+/// An outbound flush. Noted when it is over.
+struct FlushReceipt {
+  std::string id;
+  WallTime started;
+  WallTime ended;
+  Outcome outcome = Outcome::sent;
+  Cause cause = Cause::unknown;
+  std::string text;  ///< why, in words; empty where the counts say it all
+  std::uint64_t messages = 0;
+  std::uint64_t recipients = 0;
+  std::uint64_t bytes = 0;
+  std::uint64_t deferred = 0;
+  std::uint64_t bounced = 0;
+  std::string server;                         ///< the smart host; empty where it went over the provider's connection
+  std::optional<WallTime> certificate_until;  ///< the smart host's
+};
+
+using Receipt = std::variant<SessionReceipt, ConnectionReceipt, MessageReceipt, FlushReceipt>;
 
 /// No text is longer in a receipt, in bytes.
 inline constexpr std::size_t k_longest_text = 500;

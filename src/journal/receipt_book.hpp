@@ -3,6 +3,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "db/database.hpp"
@@ -16,6 +17,22 @@ struct ReceiptLimits {
   std::int64_t connections = 100'000;
   std::int64_t messages = 100'000;
   std::int64_t recipients = 400'000;
+  std::int64_t flushes = 100'000;
+};
+
+/// What came in, or went out, in 24 hours.
+struct Day {
+  std::uint64_t ago = 0;  ///< 0: those that end now
+  std::uint64_t messages = 0;
+  std::uint64_t bytes = 0;
+};
+
+/// The sums of all sessions ever, or of all flushes, also of those whose receipts are gone.
+struct Total {
+  std::string provider;  ///< empty: of the flushes
+  std::string of;        ///< "messages" …, as SessionEnding and FlushReceipt call it; or "sessions"
+  std::string outcome;   ///< of "sessions"; else empty
+  std::uint64_t count = 0;
 };
 
 /// The receipts' tables, in the journal's database, which must outlive it. Errors as db::Database.
@@ -47,6 +64,16 @@ class ReceiptBook {
   /// first, at most `most`.
   Result<std::vector<SessionReceipt>> answers_of(const std::string& provider, std::uint64_t most);
   Result<std::uint64_t> sessions_of(const std::string& provider);
+  /// The last connection on which the provider showed a certificate.
+  Result<std::optional<ConnectionReceipt>> last_certificate(const std::string& provider);
+  Result<std::optional<FlushReceipt>> last_flush();
+  Result<std::optional<FlushReceipt>> last_flush_with_certificate();
+  /// Days on which something came in from the provider, of the last `days`, the last one first.
+  Result<std::vector<Day>> received(const std::string& provider, WallTime now, std::uint64_t days);
+  /// Likewise what went out.
+  Result<std::vector<Day>> sent(WallTime now, std::uint64_t days);
+  /// By provider and what it is of.
+  Result<std::vector<Total>> totals();
   /// Sessions whose id begins so, at most `most`.
   Result<std::vector<SessionReceipt>> sessions_named(const std::string& beginning, std::uint64_t most);
   /// In the order of their number, behind `after`, at most `most`.
@@ -68,6 +95,9 @@ class ReceiptBook {
   Result<void> keep_one(const SessionReceipt& session);
   Result<void> keep_one(const ConnectionReceipt& connection);
   Result<void> keep_one(const MessageReceipt& message);
+  Result<void> keep_one(const FlushReceipt& flush);
+  using Sums = std::vector<std::pair<const char*, std::uint64_t>>;
+  Result<void> add_up(const std::string& provider, Outcome outcome, const Sums& sums);
   Result<void> make_room_behind(std::int64_t message, std::int64_t recipient);
   Result<bool> forget_piece_of(const std::string& session);
   Result<void> read_recipients(Line& line);

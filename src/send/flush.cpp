@@ -226,8 +226,13 @@ class Flush {
     auto opened = co_await client::open(network_, options_.server, log_, stop_);
     report_.connections += opened ? opened->connections : opened.error().connections;
     note_channel(opened ? opened->tls : opened.error().tls, opened ? opened->mechanism : std::string());
+    if (opened) note_certificate(opened->session.stream().tls());
     if (!opened) not_open(opened.error());
     co_return opened;
+  }
+
+  void note_certificate(const std::optional<net::TlsFacts>& facts) {
+    if (facts && facts->certificate) report_.certificate_until = facts->certificate->not_after;
   }
 
   void note_channel(const std::string& tls, const std::string& mechanism) {

@@ -48,8 +48,9 @@ struct FlushReport {
   /// no_mail: there was nothing to send. Otherwise sent, deferred, unavailable, auth, tls, config or state.
   Outcome outcome = Outcome::no_mail;
   FlushTally tally;
-  std::optional<std::string> tls;   ///< of the first connection
-  std::optional<std::string> auth;  ///< likewise
+  std::optional<std::string> tls;             ///< of the first connection
+  std::optional<std::string> auth;            ///< likewise
+  std::optional<WallTime> certificate_until;  ///< the smart host's
   std::uint64_t connections = 0;
   std::uint64_t bytes_on_line = 0;  ///< of content, whatever became of it
   std::string text;                 ///< why, in words

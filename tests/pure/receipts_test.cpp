@@ -112,6 +112,15 @@ void keep(Book& book, const std::vector<Receipt>& receipts) {
   REQUIRE(page->commit());
 }
 
+std::uint64_t total(Book& book, const std::string& provider, const std::string& of, const std::string& outcome = {}) {
+  const auto totals = book.receipts().totals();
+  REQUIRE(totals);
+  for (const auto& one : *totals) {
+    if (one.provider == provider && one.of == of && one.outcome == outcome) return one.count;
+  }
+  return 0;
+}
+
 }  // namespace
 
 TEST_CASE("a journal of version 1 becomes one of today, with all its entries", "[receipts]") {
@@ -144,6 +153,96 @@ TEST_CASE("a journal of version 2 becomes one of today, with all its receipts", 
   const auto answers = book->receipts().answers_of("isp", 10);
   CHECK(ids(answers) == std::vector<std::string>{"aa"});
   CHECK(answers->front().end->fingerprint.empty());
+  CHECK(answers->front().end->cause == Cause::unknown);
+  // What was before counts.
+  CHECK(total(*book, "isp", "sessions", "auth") == 1);
+  CHECK(total(*book, "isp", "messages") == 0);
+}
+
+TEST_CASE("what sessions and flushes came to is summed up, and outlives their receipts", "[receipts]") {
+  auto book = Book::in_memory();
+  REQUIRE(book);
+  auto one = session("aa", "isp", k_now, Outcome::fetched);
+  one.end->messages = 3;
+  one.end->bytes = 700;
+  keep(*book, {session("aa", "isp", k_now, std::nullopt), one, one});  // told twice, it counts once
+  auto other = session("bb", "isp", k_now, Outcome::fetched);
+  other.end->messages = 2;
+  FlushReceipt flush;
+  flush.id = "cc";
+  flush.started = flush.ended = k_now;
+  flush.messages = 5;
+  flush.bounced = 1;
+  keep(*book, {other, flush, flush});
+  auto page = book->begin(false);
+  REQUIRE(page);
+  for (auto more = page->forget_receipts(k_now + std::chrono::hours(1)); more && *more;)
+    more = page->forget_receipts(k_now + std::chrono::hours(1));
+  REQUIRE(page->commit());
+  REQUIRE(book->receipts().last_sessions()->empty());
+  REQUIRE_FALSE(*book->receipts().last_flush());
+
+  CHECK(total(*book, "isp", "sessions", "fetched") == 2);
+  CHECK(total(*book, "isp", "messages") == 5);
+  CHECK(total(*book, "isp", "bytes") == 700);
+  CHECK(total(*book, "", "sessions", "sent") == 1);
+  CHECK(total(*book, "", "messages") == 5);
+  CHECK(total(*book, "", "bounced") == 1);
+}
+
+TEST_CASE("what came in is known by days that end now", "[receipts]") {
+  using std::chrono::hours;
+  auto book = Book::in_memory();
+  REQUIRE(book);
+  const auto came = [&](const char* id, const char* provider, WallTime when, std::uint64_t messages) {
+    auto one = session(id, provider, when, Outcome::fetched);
+    one.end->messages = messages;
+    one.end->time = when;
+    one.end->bytes = messages * 10;
+    keep(*book, {one});
+  };
+  came("now", "isp", k_now, 1);
+  came("today", "isp", k_now - hours(23), 2);
+  came("yesterday", "isp", k_now - hours(24), 4);
+  came("nothing", "isp", k_now - hours(25), 0);
+  came("last", "isp", k_now - hours(30 * 24) + hours(1), 8);
+  came("too old", "isp", k_now - hours(30 * 24), 16);
+  came("not yet", "isp", k_now + hours(1), 32);
+  came("another's", "other", k_now, 64);
+  const auto days = book->receipts().received("isp", k_now, 30);
+  REQUIRE(days);
+  REQUIRE(days->size() == 3);
+  CHECK(((*days)[0].ago == 0 && (*days)[0].messages == 3 && (*days)[0].bytes == 30));
+  CHECK(((*days)[1].ago == 1 && (*days)[1].messages == 4));
+  CHECK(((*days)[2].ago == 29 && (*days)[2].messages == 8));
+}
+
+TEST_CASE("the last certificate that was shown is known, whatever came after it", "[receipts]") {
+  auto book = Book::in_memory();
+  REQUIRE(book);
+  CHECK_FALSE(*book->receipts().last_certificate("isp"));
+  const auto until = k_now + std::chrono::hours(100);
+  ConnectionReceipt connection;
+  connection.session = "aa";
+  connection.number = 1;
+  connection.verified = "pin";
+  connection.certificate_until = until;
+  ConnectionReceipt not_made;
+  not_made.session = "bb";
+  not_made.number = 1;
+  FlushReceipt flush;
+  flush.id = "cc";
+  flush.certificate_until = until;
+  FlushReceipt nowhere;
+  nowhere.id = "dd";
+  keep(*book, {session("aa", "isp", k_now), connection, session("bb", "isp", k_now), not_made, flush, nowhere});
+  const auto known = book->receipts().last_certificate("isp");
+  REQUIRE((known && *known));
+  CHECK((*known)->session == "aa");
+  CHECK((*known)->certificate_until == until);
+  CHECK_FALSE(*book->receipts().last_certificate("other"));
+  CHECK((*book->receipts().last_flush())->id == "dd");
+  CHECK((*book->receipts().last_flush_with_certificate())->id == "cc");
 }
 
 TEST_CASE("a provider's answers are those that took us or refused us, the last one first", "[receipts]") {

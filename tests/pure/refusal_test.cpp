@@ -69,6 +69,13 @@ bool stands(const SessionReceipt& last, const FetchPlan& plan) {
 
 }  // namespace
 
+TEST_CASE("a provider that is not asked again is left alone for the cause that it had", "[refusal]") {
+  auto answers = refused(1);
+  CHECK(cause_of(*remembered_refusal(answers, same, {}, k_now)) == Cause::login_refused);  // by an older version
+  answers.front().end->cause = Cause::auth_not_offered;
+  CHECK(cause_of(*remembered_refusal(answers, same, {}, k_now)) == Cause::auth_not_offered);
+}
+
 TEST_CASE("each refusal in a row doubles the wait, up to the longest", "[refusal]") {
   CHECK(wait_after({}) == 0s);
   const std::vector<Duration> waits{1min, 2min, 4min, 8min, 16min, 32min, 60min, 60min};
@@ -128,7 +135,7 @@ TEST_CASE("the costly question is asked only while a refusal stands", "[refusal]
 }
 
 TEST_CASE("whoever is not tried hears what was refused, when, and what can be done", "[refusal]") {
-  Refusal refusal{Outcome::auth, "login refused: \"535 no\"", k_now, k_now + 1min};
+  Refusal refusal{Outcome::auth, Cause::login_refused, "login refused: \"535 no\"", k_now, k_now + 1min};
   const auto text = why_not_tried(refusal, k_now + 20s);
   CHECK(
       text.starts_with("not tried: the login failed 20 s ago (login refused: \"535 no\"); tried again "

@@ -60,7 +60,7 @@ TEST_CASE("status: the configured providers in their order, then those of the jo
   put(*book, {ended("a1", "isp", k_now - 5 * hour, Outcome::no_mail), ended("a2", "isp", k_now, Outcome::tls),
               ended("g1", "gone", k_now - 100 * hour, Outcome::fetched),
               ended("b1", "other", k_now - hour, Outcome::fetched)});
-  const auto all = app::status_of(&*book, {"other", "isp", "new"});
+  const auto all = app::providers_in(&*book, {"other", "isp", "new"}, k_now);
   REQUIRE(all);
   REQUIRE(all->size() == 4);
   CHECK((*all)[0].provider == "other");
@@ -80,7 +80,7 @@ TEST_CASE("status: the configured providers in their order, then those of the jo
 }
 
 TEST_CASE("status: without a journal there was no session", "[status]") {
-  const auto all = app::status_of(nullptr, {"isp"});
+  const auto all = app::providers_in(nullptr, {"isp"}, k_now);
   REQUIRE(all);
   REQUIRE(all->size() == 1);
   CHECK(app::is_older_than(all->front(), std::chrono::hours(1), k_now));

@@ -131,6 +131,7 @@ def all_is_well(bench):
     equal(customer.run().status, 0, "exit status of the run before")
     before = isp.atrn_count()
     isp.put(bench.maker.make())
+    said = len(sink.commands)
     result, objects = probe_all(customer)
     equal((result.status, failures(objects)), (0, []), "exit status, failures")
     equal([one["step"] for one in objects if one["part"] == "provider"],
@@ -141,7 +142,7 @@ def all_is_well(bench):
           "steps with the state directory")
     check(all(one["seconds"] >= 0 for one in objects), "a time below nothing")
     equal((isp.atrn_count(), len(isp.pending()), len(sink.deliveries())), (before, 1, 1), "ATRN, kept, delivered")
-    check("DATA" not in [command.upper() for command in sink.commands], "DATA was said to the target")
+    check("DATA" not in [command.upper() for command in sink.commands[said:]], "DATA was said to the target")
 
 
 def nothing_is_made(bench):

@@ -50,7 +50,6 @@ def register(suite):
     suite.case("submit/beside-a-run")(beside_a_run)
     suite.case("submit/no-way-out")(no_way_out)
     suite.case("submit/direct/stdio-without-smart-host")(direct_without_host)
-    suite.case("submit/units")(units)
 
 
 def customer_of(bench, host=None, **keys):
@@ -587,26 +586,3 @@ def direct_without_host(bench):
     customer = customer_of(bench, host)
     done = customer.run("submit", "--stdio", "--direct")
     equal((done.status, done.stdout[:3]), (75, "421"), "exit status and greeting")
-
-
-def units(bench):
-    """systemd understands every word of them, and what they start is there."""
-    folder = bench.path("units")
-    os.mkdir(folder)
-    for name in ("odmr-submit.socket", "odmr-submit.service", "odmr-submit@.service"):
-        with open(os.path.join(REPOSITORY, "packaging", name), encoding="utf-8") as file:
-            text = file.read()
-        check(".socket" in name or "/usr/bin/odmr " in text, f"{name} does not start /usr/bin/odmr")
-        name = name.replace("@.", "@1.")
-        with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
-            file.write(text.replace("/usr/bin/odmr ", binary("odmr") + " "))
-    names = sorted(os.listdir(folder))
-    done = subprocess.run(["systemd-analyze", "verify", "--man=no", *(f"./{name}" for name in names)], cwd=folder,
-                          timeout=60, stdin=subprocess.DEVNULL, capture_output=True)
-    # It exits 0 on unknown keys, and says so all the same.
-    equal((done.returncode, done.stderr.decode()), (0, ""), "systemd-analyze verify")
-    for name in names[1:]:
-        done = subprocess.run(["systemd-analyze", "security", "--offline=yes", "--threshold=15", f"./{name}"],
-                              cwd=folder, timeout=60, stdin=subprocess.DEVNULL, capture_output=True)
-        if name.endswith(".service"):
-            equal(done.returncode, 0, f"exposure of {name}\n{done.stdout.decode()[-300:]}")

@@ -423,7 +423,7 @@ def by_hand(bench):
     equal([one["id"] for one in listed], kept(customer), "ids of the list")
     text = customer.run("queue", "--kept").stdout
     check(all(one["id"] in text for one in listed) and "2 messages" in text, f"the list in words: {text}")
-    check("2 messages kept here" in customer.run("status").stdout, "odmr status says nothing of them")
+    check("kept here for the local target: 2 messages (" in customer.run("status").stdout, "odmr status says nothing of them")
     whole = customer.run("queue", "show", "--kept", "--message", listed[0]["id"]).stdout
     check(whole.endswith(letters[0].data.decode()), f"shown: {whole}")
     equal(customer.run("queue", "retry", "--kept", "--all").status, 64, "exit status of a retry")
