@@ -171,8 +171,8 @@ std::string absolute(const std::string& path) {
   return std::filesystem::absolute(path).lexically_normal().string();
 }
 
-tl::unexpected<Faults> failed(const Error& error) {
-  return tl::unexpected(Faults{error.text});
+tl::unexpected<SetupFailure> failed(const Error& error) {
+  return tl::unexpected(SetupFailure{false, {error.text}});
 }
 
 }  // namespace
@@ -188,8 +188,8 @@ std::string secret_beside(const std::string& configuration, const SetupAnswers& 
   return std::filesystem::path(configuration).parent_path().string() + "/" + answers.name + ".secret";
 }
 
-tl::expected<SetupWritten, Faults> write_setup(const SetupAnswers& answers, const Secret& password,
-                                               const SetupPlace& place) {
+tl::expected<SetupWritten, SetupFailure> write_setup(const SetupAnswers& answers, const Secret& password,
+                                                     const SetupPlace& place) {
   const std::filesystem::path configuration(place.configuration);
   const auto directory = configuration.parent_path().string();
   const auto name = configuration.filename().string();
@@ -212,7 +212,7 @@ tl::expected<SetupWritten, Faults> write_setup(const SetupAnswers& answers, cons
   }
   if (const auto made = make_file(workshop->path(), name, text, place.reader); !made) return failed(made.error());
   if (const auto good = load_settings(workshop->path() + "/" + name); !good)
-    return tl::unexpected(from_final_place(good.error(), workshop->path(), directory));
+    return tl::unexpected(SetupFailure{true, from_final_place(good.error(), workshop->path(), directory)});
 
   Placing placing(place.may_replace);
   if (writes_secret) {

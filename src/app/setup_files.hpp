@@ -24,6 +24,12 @@ struct SetupWritten {
   std::vector<std::string> backups;  ///< what was there before
 };
 
+/// Why nothing was written.
+struct SetupFailure {
+  bool is_of_configuration = false;  ///< `odmr check` would refuse it; otherwise it is the file system's doing
+  std::vector<std::string> reasons;  ///< a line each
+};
+
 /// The configuration that `odmr setup` writes unless told otherwise: where odmr looks first, for root of the whole
 /// system unless root has one of his own.
 std::string place_to_write(const std::string& named);
@@ -33,8 +39,8 @@ std::string secret_beside(const std::string& configuration, const SetupAnswers& 
 
 /// Writes configuration and secret (0640 with a reader, else 0600). Both are made whole beside their places first and
 /// read as every command reads them; only what is found good takes its place, on disk, each file at once. Signals wait
-/// meanwhile. Errors, a line each: the faults; what the file system says. Nothing has changed then.
-tl::expected<SetupWritten, std::vector<std::string>> write_setup(const SetupAnswers& answers, const Secret& password,
-                                                                 const SetupPlace& place);
+/// meanwhile. After an error nothing has changed.
+tl::expected<SetupWritten, SetupFailure> write_setup(const SetupAnswers& answers, const Secret& password,
+                                                     const SetupPlace& place);
 
 }  // namespace odmr::app

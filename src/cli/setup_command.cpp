@@ -149,7 +149,7 @@ class Setup {
       if (!taken) wrong.push_back(std::string(option.first) + ": " + taken.error().text);
       briefing_.settled.insert(question);
     }
-    answers.logs_in_at_smart_host = !options_.smart_host_without_login;
+    if (options_.smart_host_without_login) answers.logs_in_at_smart_host = false;
     if (!wrong.empty()) return refusal(k_exit_usage, wrong);
     return {};
   }
@@ -284,12 +284,9 @@ class Setup {
       answers.hostname = "mail." + answers.domains.front();
     auto written = app::write_setup(answers, interview.password, place_);
     if (!written) {
-      auto reasons = std::move(written.error());
-      reasons.push_back("nothing was written");
-      return refusal(is_there(place_.configuration) || !app::objections_to(answers).empty()
-                         ? exit_status(Outcome::config)
-                         : EX_CANTCREAT,
-                     reasons);
+      auto& failure = written.error();
+      failure.reasons.push_back("nothing was written");
+      return refusal(failure.is_of_configuration ? exit_status(Outcome::config) : EX_CANTCREAT, failure.reasons);
     }
     report_.written = std::move(*written);
     return {};

@@ -220,7 +220,7 @@ TEST_CASE("What is written loads, gives the same values, and nobody else may rea
   answers.state_dir = folder / "state";
   const SetupPlace place{folder / "sub/odmr.toml", false, {}};
   const auto written = write_setup(answers, Secret(password), place);
-  if (!written) FAIL(written.error().front());
+  if (!written) FAIL(written.error().reasons.front());
   CHECK(mode_of(written->configuration) == 0600);
   CHECK(mode_of(written->secret) == 0600);
   CHECK(mode_of(folder / "sub") == 0700);
@@ -247,7 +247,7 @@ TEST_CASE("What there is, is never written over without a word, and kept when th
   test::write_file(folder / "isp.secret", "old secret");
   const auto refused = write_setup(whole_answers(), Secret("new"), place);
   REQUIRE_FALSE(refused);
-  CHECK(refused.error().front().find("is there already") != std::string::npos);
+  CHECK(refused.error().reasons.front().find("is there already") != std::string::npos);
   CHECK(test::read_file(place.configuration) == "old");
   CHECK(test::read_file(folder / "isp.secret") == "old secret");
   CHECK(names_in(folder.path()) == Texts{"isp.secret", "odmr.toml"});
@@ -281,9 +281,10 @@ TEST_CASE("A configuration that check would refuse is not written", "[setup]") {
   answers.ca_file = folder / "missing.pem";
   const auto written = write_setup(answers, Secret("x"), {folder / "odmr.toml", false, {}});
   REQUIRE_FALSE(written);
-  CAPTURE(written.error());
-  CHECK(written.error().front().find(folder / "odmr.toml:") == 0);
-  CHECK(written.error().front().find("ca_file") != std::string::npos);
+  CAPTURE(written.error().reasons);
+  CHECK(written.error().is_of_configuration);
+  CHECK(written.error().reasons.front().find(folder / "odmr.toml:") == 0);
+  CHECK(written.error().reasons.front().find("ca_file") != std::string::npos);
   CHECK(names_in(folder.path()).empty());
 }
 
@@ -292,7 +293,7 @@ TEST_CASE("A folder that cannot be written leaves a reason", "[setup]") {
   test::write_file(folder / "file", "x");
   const auto written = write_setup(whole_answers(), Secret("x"), {folder / "file/odmr.toml", false, {}});
   REQUIRE_FALSE(written);
-  CHECK(written.error().front().find(folder / "file") != std::string::npos);
+  CHECK(written.error().reasons.front().find(folder / "file") != std::string::npos);
 }
 
 TEST_CASE("Where another user runs odmr, his group may read, and nobody else", "[setup]") {

@@ -8,7 +8,7 @@ import stat
 import subprocess
 import tomllib
 
-from harness import wait
+from harness import wait, wire
 from harness.programs import binary
 from harness.provider import PASSWORD, USER
 from harness.runner import check, equal
@@ -21,6 +21,8 @@ def register(suite):
     for kind in ("postfix", "dovecot"):
         suite.case(f"setup/then-mail-comes/{kind}", kind)(then_mail_comes)
     suite.case("setup/asked")(asked)
+    suite.case("setup/asked-again")(asked_again)
+    suite.case("setup/target-that-will-not-do")(strange_target)
     suite.case("setup/interrupted")(interrupted)
     suite.case("setup/password-is-not-shown")(password_is_not_shown)
     suite.case("setup/is-there-already")(is_there_already)
@@ -97,6 +99,7 @@ class Person:
 
     def __init__(self, home, *options, env=None):
         self.seen = b""
+        self.place = 0  # in what has been seen: behind what was expected last
         master, slave = pty.openpty()
         self.process = subprocess.Popen(
             [binary("odmr"), "setup", "-c", home.configuration, "--state-dir", home.state, *options],
@@ -119,13 +122,12 @@ class Person:
 
     def expect(self, words):
         """Waits for the words behind those of the last time."""
-        begin = getattr(self, "place", 0)
 
         def found():
             self._read()
-            return words in self.text()[begin:]
+            return words in self.text()[self.place:]
         wait.until(found, 30, f"{words!r} is said; so far: {self.text()[-1500:]!r}")
-        self.place = self.text().index(words, begin) + len(words)
+        self.place = self.text().index(words, self.place) + len(words)
 
     def answer(self, question, words):
         self.expect(question)
@@ -170,6 +172,55 @@ def asked(bench):
     equal(daemon.enqueue(message), 0, "exit status of enqueue")
     equal(home.customer.plain("run", "-c", home.configuration).status, 0, "exit status of the run")
     equal(len(target.deliveries(1)), 1, "messages delivered")
+
+
+def asked_again(bench):
+    """A configuration that is there stays, unless somebody says "replace"; then it is what Enter takes."""
+    home = Home(bench)
+    options = ["--provider", "odmr.example.net:1366", "--domain", "customer.example,second.example", "--user", USER,
+               "--deliver", "maildir:///tmp/no-such", "--smart-host", "smtp.example.net", "--smart-host-without-login",
+               "--interval", "1h", "--no-probe"]
+    equal(home.setup(*options, stdin=PASSWORD.encode() + b"\n").status, 0, "exit status")
+    before, names = home.written(), home.names()
+    person = Person(home)
+    person.answer("[stop]: ", "")
+    equal(person.finish(), 64, "exit status of stop")
+    equal((home.written(), home.names()), (before, names), "what is there")
+    person = Person(home, "--no-probe")
+    person.answer("[stop]: ", "nonsense")
+    person.answer("[stop]: ", "replace")
+    for question in ("Provider [odmr.example.net:1366]: ", "Domains [customer.example second.example]: ",
+                     f"User [{USER}]: ", "[as it was]: ", "Target [maildir:///tmp/no-such]: ",
+                     "Smart host [smtp://smtp.example.net:587]: ", "same user and password? [no]: ", "Every [1h]: ",
+                     "odmr.toml? [yes]: "):
+        person.answer(question, "")
+    equal(person.finish(), 0, "exit status of replace")
+    before["outbound"]["to"] = "smtp://smtp.example.net:587"  # the port is said now
+    equal(home.written(), before, "what is written")
+    equal(home.password(), PASSWORD.encode() + b"\n", "secret")
+    equal(home.names(), ["isp.secret", "isp.secret.bak", "odmr.toml", "odmr.toml.bak"], "what is there")
+
+
+def strange_target(bench):
+    """odmr itself, which would send the mail out again, and one that refuses: taken only when that is meant."""
+    home = Home(bench)
+    person = Person(home, "--no-probe", "--provider", "odmr.example.net", "--domain", "customer.example", "--user", USER,
+                    "--smart-host", "none", "--interval", "5m")
+    person.answer("Password", "x")
+    for greeting, words in ((b"220 here.example ESMTP odmr", "that is odmr itself"),
+                            (b"554 5.3.2 go away", "it says \"554 5.3.2 go away\""), (b"nonsense", "nonsense")):
+        sink = bench.sink(script={"greeting": wire.say(greeting)})
+        person.answer("Target", sink.url)
+        person.expect(words)
+        person.answer("Take it all the same? [no]: ", "")
+    sink = bench.sink()
+    person.answer("Target", sink.url)
+    person.expect("It says sink.example ready")
+    person.answer("odmr.toml? [yes]: ", "no")
+    equal(person.finish(), 64, "exit status")
+    equal(home.names(), [], "what is there")
+    sink.wait_idle()
+    equal(sink.commands, ["QUIT"], "what the mail server heard")
 
 
 def interrupted(bench):
