@@ -10,6 +10,7 @@
 #include <asio/local/stream_protocol.hpp>
 #include <asio/steady_timer.hpp>
 #include <asio/use_awaitable.hpp>
+#include <cerrno>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -100,8 +101,10 @@ Cause cause_of(const std::error_code& error) {
       error == asio::error::network_down) {
     return Cause::host_unreachable;
   }
-  if (error == std::errc::no_such_file_or_directory) return Cause::socket_missing;
-  return error == std::errc::permission_denied ? Cause::socket_denied : Cause::unknown;
+  if (error == asio::error::access_denied) return Cause::socket_denied;
+  // Asio has no name for it, and its category knows nothing of std::errc.
+  const bool is_missing = error.category() == asio::error::get_system_category() && error.value() == ENOENT;
+  return is_missing ? Cause::socket_missing : Cause::unknown;
 }
 
 // Of several addresses the one that says most: IPv6 is often just not there.
