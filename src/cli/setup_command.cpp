@@ -92,9 +92,6 @@ class Setup {
       if (const auto user = confine::find_user("odmr")) place_.reader = *user;
       answers.run_as = "odmr";
     }
-    const auto instance = app::instance_of(place_.configuration);
-    if (answers.state_dir.empty() && around_.is_root && !instance.empty())
-      answers.state_dir = "/var/lib/odmr-" + instance;
     briefing_.likely_domain = app::likely_domain(mailname(), app::default_hostname());
     return {};
   }
@@ -158,6 +155,13 @@ class Setup {
     return path.empty() ? path : std::filesystem::absolute(path).lexically_normal().string();
   }
 
+  // Each of several configurations has a state directory of its own, as odmr@.service gives it.
+  void give_state_directory() {
+    const auto instance = app::instance_of(place_.configuration);
+    auto& directory = briefing_.answers.state_dir;
+    if (directory.empty() && around_.is_root && !instance.empty()) directory = "/var/lib/odmr-" + instance;
+  }
+
   // --- without questions
 
   Attempt<app::Interview> take_options() {
@@ -179,6 +183,7 @@ class Setup {
             "lmtp://HOST:PORT, lmtp:///SOCKET or maildir:///DIR");
     }
     if (!missing.empty()) return refusal(k_exit_usage, missing);
+    give_state_directory();
     if (answers.user.empty()) answers.user = answers.domains.front();
     if (answers.interval.empty()) answers.interval = "5m";
     app::Interview interview;
@@ -221,6 +226,7 @@ class Setup {
         "Six questions, then the provider is tried. Enter takes what stands in brackets, Ctrl-C leaves "
         "everything as it is.");
     if (auto chosen = choose_place(person); !chosen) return tl::unexpected(chosen.error());
+    give_state_directory();
     if (!briefing_.settled.contains(Question::deliver))
       briefing_.targets = app::find_local_targets(app::usual_places());
     briefing_.greeting_of = app::ask_target;

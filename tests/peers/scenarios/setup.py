@@ -204,7 +204,7 @@ def asked_again(bench):
 def strange_target(bench):
     """odmr itself, which would send the mail out again, and one that refuses: taken only when that is meant."""
     home = Home(bench)
-    person = Person(home, "--no-probe", "--provider", "odmr.example.net", "--domain", "customer.example", "--user", USER,
+    person = Person(home, "--no-probe", "--provider", "odmr.example.net", "--domain", "customer.example", "--user", "u",
                     "--smart-host", "none", "--interval", "5m")
     person.answer("Password", "x")
     for greeting, words in ((b"220 here.example ESMTP odmr", "that is odmr itself"),
