@@ -9,6 +9,7 @@
 #include "app/local_targets.hpp"
 #include "app/places.hpp"
 #include "app/probe.hpp"
+#include "app/run_as.hpp"
 #include "app/setup_files.hpp"
 #include "app/setup_from_fetchmail.hpp"
 #include "app/setup_interview.hpp"
@@ -304,6 +305,8 @@ class Setup {
     }
     const auto settings = app::load_settings(report_.written.configuration);
     if (!settings) return give_up(Refusal{exit_status(Outcome::config), settings.error()});
+    // The user odmr could not make it below /var/lib; what is wrong with it the probe tells.
+    if (place_.reader) (void)app::give_directory(settings->state_dir, *place_.reader);
     report_.command = app::switch_on_command(around_, report_.written.configuration, settings->watch.interval);
     if (!options_.probes_not) probe(*settings);
     if (options_.json)
