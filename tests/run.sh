@@ -215,6 +215,7 @@ with_real_programs() {
     build release || return
     counted 'manuals' tests/manual
     counted 'completions' tests/completions
+    counted 'terminal screens' tests/terminal/run
     quickstart
     begin_building_later
     counted 'real peers' tests/peers/run "${choice[@]}"

@@ -73,12 +73,16 @@ std::string read_hostname(const config::Table& root) {
   return hostname;
 }
 
+std::string own_configuration() {
+  const auto xdg = environment("XDG_CONFIG_HOME");
+  return (xdg.empty() ? home() + "/.config" : xdg) + "/odmr/odmr.toml";
+}
+
 Result<std::string> find_configuration(const std::string& named) {
   if (!named.empty()) return named;
   const auto given = environment("ODMR_CONFIG");
   if (!given.empty()) return given;
-  const auto xdg = environment("XDG_CONFIG_HOME");
-  const std::string own = (xdg.empty() ? home() + "/.config" : xdg) + "/odmr/odmr.toml";
+  const std::string own = own_configuration();
   const std::string system = k_system_configuration;
   for (const auto& path : {own, system}) {
     if (access(path.c_str(), F_OK) == 0) return path;

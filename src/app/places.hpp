@@ -15,6 +15,9 @@ namespace odmr::app {
 /// /etc/odmr/odmr.toml. Of the last two the first that is there. Error: not_found, which names all places looked at.
 Result<std::string> find_configuration(const std::string& named);
 
+/// $XDG_CONFIG_HOME/odmr/odmr.toml (~/.config), there or not.
+std::string own_configuration();
+
 /// $STATE_DIRECTORY, for root and the owner of /var/lib/odmr that one, else $XDG_STATE_HOME/odmr (~/.local/state/odmr).
 std::string default_state_dir();
 /// This host's name.

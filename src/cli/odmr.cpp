@@ -18,6 +18,7 @@
 #include "cli/probe_command.hpp"
 #include "cli/process.hpp"
 #include "cli/queue_command.hpp"
+#include "cli/setup_command.hpp"
 #include "cli/shown_run.hpp"
 #include "cli/status_command.hpp"
 #include "cli/watch_command.hpp"
@@ -163,6 +164,39 @@ CLI::App* add_probe(CLI::App& program, ProbeOptions& options) {
   return probe;
 }
 
+CLI::App* add_setup(CLI::App& program, SetupOptions& options) {
+  auto* setup = program.add_subcommand("setup", "ask six questions, write a configuration, and try it");
+  setup->add_flag("--non-interactive", options.is_non_interactive,
+                  "ask nothing: the options are the answers, and the password is standard input's first line");
+  setup->add_option("--provider", options.provider, "the host that holds the mail")->type_name("HOST[:PORT]");
+  setup->add_option("--domain", options.domains, "what it holds mail for; may be given several times")
+      ->type_name("DOMAIN");
+  setup->add_option("--user", options.user, "of the login; default: the first domain")->type_name("USER");
+  setup->add_option("--password-file", options.password_file, "a file that has the password already")
+      ->type_name("FILE");
+  setup->add_option("--deliver", options.deliver, "where received mail goes; default: the mail server that is found")
+      ->type_name("TARGET");
+  auto* smart_host = setup->add_option("--smart-host", options.smart_host, "where mail is sent; or provider, or none");
+  smart_host->type_name("HOST[:PORT]");
+  setup->add_flag("--smart-host-without-login", options.smart_host_without_login,
+                  "it takes mail without the provider's user and password");
+  setup->add_option("--interval", options.interval, "how often; default: 5m")->type_name("DURATION");
+  setup->add_option("--name", options.name, "of [provider.NAME]; default: isp")->type_name("NAME");
+  setup->add_option("--tls", options.tls, "as in odmr.toml(5); default: starttls")
+      ->check(CLI::IsMember({"starttls", "implicit", "if-available", "none"}))
+      ->type_name("WORD");
+  setup->add_option("--ca-file", options.ca_file, "who has signed the provider's certificate")->type_name("FILE");
+  setup->add_option("--pin", options.pins, "the provider's key, as probe prints it")->type_name("PIN");
+  setup->add_option("--hostname", options.hostname, "our name to others; default: this host's")->type_name("NAME");
+  setup->add_option("--state-dir", options.state_dir, "in place of the default one")->type_name("DIR");
+  auto* rc = setup->add_option("--from-fetchmailrc", options.fetchmailrc, "take over what fetchmail's file says");
+  rc->type_name("FILE");
+  setup->add_option("--entry", options.entry, "which of its ODMR entries, by host or user")->type_name("NAME");
+  setup->add_flag("--force", options.may_replace, "replace a configuration that is there; it is kept as .bak");
+  setup->add_flag("--no-probe", options.probes_not, "connect to nothing");
+  return setup;
+}
+
 CLI::App* add_explain(CLI::App& program, ExplainOptions& options) {
   auto* explain = program.add_subcommand("explain", "say what a stored trace (run -vv) tells, and what to change");
   explain->add_option("TRANSCRIPT", options.transcript, "a file, or - for standard input")->required();
@@ -246,6 +280,7 @@ int main(int argc, char** argv) {
   SubmitOptions submit_options;
   StatusOptions status_options;
   JournalOptions journal_options;
+  SetupOptions setup_options;
   add_common(program, options);
 
   WatchCommandOptions watch_options;
@@ -257,6 +292,7 @@ int main(int argc, char** argv) {
   auto* journal = add_journal(program, journal_options);
   auto* probe = add_probe(program, probe_options);
   auto* explain = add_explain(program, explain_options);
+  auto* setup = add_setup(program, setup_options);
   auto* submit_command = add_submit(program, submit_options.run);
   program.add_subcommand("sendmail", "take a message from standard input, as sendmail(1) does");
   std::string completion;
@@ -291,6 +327,10 @@ int main(int argc, char** argv) {
   if (probe->parsed()) {
     static_cast<CommonOptions&>(probe_options) = options;
     return probe_command(probe_options);
+  }
+  if (setup->parsed()) {
+    static_cast<CommonOptions&>(setup_options) = options;
+    return setup_command(setup_options);
   }
   if (watch->parsed()) {
     static_cast<CommonOptions&>(watch_options) = options;

@@ -1,21 +1,19 @@
 #include "cli/probe_command.hpp"
 
-#include <fmt/format.h>
-
 #include "app/doubts.hpp"
 #include "app/probe.hpp"
 #include "app/run.hpp"
 #include "app/test_mail.hpp"
 #include "base/ascii.hpp"
+#include "cli/probe_printer.hpp"
 #include "show/print.hpp"
 #include "show/probe_text.hpp"
+#include "show/wrapped.hpp"
 #include "smtp/path.hpp"
 
 namespace odmr::cli {
 
 namespace {
-
-using app::ProbeStep;
 
 constexpr std::size_t k_long = 2000;
 
@@ -40,40 +38,16 @@ int send_test_mail(const ProbeOptions& options, const app::Settings& settings, L
   return result.exit;
 }
 
-// Prints steps as they come, each part under its heading.
-class Printer {
- public:
-  explicit Printer(const ProbeOptions& options) : options_(options) {}
-
-  void print(const ProbeStep& step) {
-    const bool is_well = step.mark == ProbeStep::Mark::ok;
-    if (options_.quiet && is_well) return;
-    if (options_.json) return show::print_line(stdout, show::as_json(step));
-    const auto heading = show::heading_of(step);
-    if (heading != heading_) show::print_line(stdout, heading);
-    heading_ = heading;
-    show::print_line(stdout, show::in_words(step));
-  }
-
- private:
-  const ProbeOptions& options_;
-  std::string heading_;
-};
-
 int probe_all(const ProbeOptions& options, const app::Settings& settings, Log& log) {
   const auto unknown = app::unknown_providers(settings, options.providers);
   for (const auto& name : unknown)
     refuse(0, "no provider \"" + name + "\" in the configuration ([provider." + name + "])");
   if (!unknown.empty()) return k_exit_usage;
   for (const auto& doubt : app::doubts_about(settings)) log.warn(doubt);
-  Printer printer(options);
-  const app::OnProbeStep on_step = [&](const ProbeStep& step) { printer.print(step); };
+  ProbePrinter printer(options);
+  const app::OnProbeStep on_step = [&](const app::ProbeStep& step) { printer.print(step); };
   const Outcome outcome = app::probe(settings, options.providers, on_step, log);
-  if (!options.quiet && !options.json) {
-    const int status = exit_status(outcome);
-    show::print_line(stdout, status == 0 ? std::string("all is well: a run would get as far as ATRN")
-                                         : fmt::format("a run would end as {} ({})", name(outcome), status));
-  }
+  if (!options.quiet && !options.json) show::print_wrapped(stdout, show::summary_of_probe(outcome));
   return exit_status(outcome);
 }
 

@@ -6,6 +6,7 @@
 #include "show/print.hpp"
 #include "show/progress.hpp"
 #include "show/render.hpp"
+#include "show/wrapped.hpp"
 
 namespace odmr::cli {
 
@@ -44,7 +45,7 @@ void show_report(const CommonOptions& options, const app::SessionReport& report)
   if (options.quiet) {
     if (!is_well) show::print_line(stderr, "odmr: " + show::in_words(report));
   } else if (!options.json) {
-    show::print_line(stdout, show::in_words(report));
+    show::print_wrapped(stdout, show::in_words(report), 2);
   }
   std::fflush(stdout);
 }

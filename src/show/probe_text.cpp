@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include "base/ascii.hpp"
-#include "show/json.hpp"
 
 namespace odmr::show {
 
@@ -68,7 +67,7 @@ std::string in_words(const ProbeStep& step) {
   return step.remedy.empty() ? line : line + "\n        What to do: " + escape(step.remedy, k_long);
 }
 
-std::string as_json(const ProbeStep& step) {
+ordered_json json_of(const ProbeStep& step) {
   const auto or_null = [](const std::string& text) {
     return text.empty() ? ordered_json(nullptr) : ordered_json(escape(text, k_long));
   };
@@ -86,7 +85,17 @@ std::string as_json(const ProbeStep& step) {
   out["outcome"] = is_failure ? ordered_json(name(step.outcome)) : ordered_json(nullptr);
   out["cause"] = is_failure && step.cause != Cause::unknown ? ordered_json(name(step.cause)) : ordered_json(nullptr);
   out["remedy"] = or_null(step.remedy);
-  return line_of_json(out);
+  return out;
+}
+
+std::string as_json(const ProbeStep& step) {
+  return line_of_json(json_of(step));
+}
+
+std::string summary_of_probe(Outcome outcome) {
+  const int status = exit_status(outcome);
+  if (status == 0) return "all is well: a run would get as far as ATRN";
+  return fmt::format("a run would end as {} ({})", name(outcome), status);
 }
 
 std::string in_words(const app::TestStep& step) {

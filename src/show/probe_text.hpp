@@ -4,6 +4,7 @@
 
 #include "app/probe_part.hpp"
 #include "app/test_mail.hpp"
+#include "show/json.hpp"
 
 namespace odmr::show {
 
@@ -13,6 +14,9 @@ std::string in_words(const app::ProbeStep& step);
 std::string heading_of(const app::ProbeStep& step);
 /// The same as `--json` has it.
 std::string as_json(const app::ProbeStep& step);
+ordered_json json_of(const app::ProbeStep& step);
+/// The last line: how a run would end.
+std::string summary_of_probe(Outcome outcome);
 
 /// A step of a test message, likewise.
 std::string in_words(const app::TestStep& step);

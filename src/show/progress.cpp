@@ -8,7 +8,9 @@
 #include <cstdio>
 #include <cstdlib>
 #include <string_view>
+#include <utility>
 
+#include "base/ascii.hpp"
 #include "show/render.hpp"
 
 namespace odmr::show {
@@ -28,7 +30,48 @@ std::size_t columns() {
   return size.ws_col;
 }
 
+// A letter outside ASCII may be two columns wide: it counts as such.
+std::size_t width_of(std::string_view text) {
+  std::size_t width = 0;
+  for (const char c : text) {
+    const auto octet = static_cast<unsigned char>(c);
+    if (octet < 0x80)
+      width += 1;
+    else if (octet >= 0xc0)
+      width += 2;
+  }
+  return width;
+}
+
+bool continues_letter(char c) {
+  return (static_cast<unsigned char>(c) & 0xc0) == 0x80;
+}
+
+// Without what is beyond `width` columns.
+std::string cut(std::string text, std::size_t width) {
+  while (width_of(text) > width) {
+    while (!text.empty() && continues_letter(text.back())) text.pop_back();
+    if (!text.empty()) text.pop_back();
+  }
+  return text;
+}
+
 }  // namespace
+
+std::string progress_text(const std::string& names, std::uint64_t messages, std::uint64_t bytes, std::uint64_t rate,
+                          std::size_t width) {
+  // The last column stays empty: some terminals wrap once it is written.
+  const std::size_t room = width > 0 ? width - 1 : 0;
+  std::string counts = fmt::format("{}, {}", counted(messages, "message"), human_size(bytes));
+  const auto rated = fmt::format("{}, {}/s", counts, human_size(rate));
+  const auto begin = escape(names);
+  const auto fits = [&](const std::string& text) { return width_of(begin) + 2 + text.size() <= room; };
+  if (fits(rated)) return begin + ": " + rated;
+  if (fits(counts)) return begin + ": " + counts;
+  constexpr std::size_t k_least_name = 4;
+  if (counts.size() + 2 + k_least_name <= room) return cut(begin, room - 2 - counts.size()) + ": " + counts;
+  return cut(std::move(counts), room);
+}
 
 ProgressLine::ProgressLine(bool wanted)
     : wanted_(wanted && is_capable_terminal()), begun_(std::chrono::steady_clock::now()), last_(begun_) {}
@@ -49,9 +92,7 @@ void ProgressLine::show(const std::string& name, std::uint64_t messages, std::ui
   }
   const double seconds = std::max(0.1, std::chrono::duration<double>(now - begun_).count());
   const auto rate = static_cast<std::uint64_t>(static_cast<double>(all.bytes) / seconds);
-  std::string line =
-      fmt::format("{}: {}, {}, {}/s", names, counted(all.messages, "message"), human_size(all.bytes), human_size(rate));
-  line.resize(std::min(line.size(), columns() - 1));
+  const auto line = progress_text(names, all.messages, all.bytes, rate, columns());
   fmt::print(stderr, "\r{}\x1b[K", line);
   std::fflush(stderr);
   shown_ = true;

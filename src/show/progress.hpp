@@ -7,6 +7,11 @@
 
 namespace odmr::show {
 
+/// What the line says, in less than `width` columns: where there is no room the rate goes first, then the names, which
+/// are cut between letters, and controls in them escaped. It is one line whatever the terminal's locale.
+std::string progress_text(const std::string& names, std::uint64_t messages, std::uint64_t bytes, std::uint64_t rate,
+                          std::size_t width);
+
 /// One line on a terminal's stderr that follows the mail as it comes in and goes out. Shows nothing where stderr is no
 /// terminal.
 class ProgressLine {

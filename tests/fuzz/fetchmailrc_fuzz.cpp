@@ -1,0 +1,25 @@
+// fetchmail's run control file: any bytes give entries or say which line is wrong, and never with a word of it.
+
+#include "app/setup_from_fetchmail.hpp"
+#include "input.hpp"
+
+using namespace odmr;
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const auto text = fuzz::text(data, size);
+  auto rc = app::parse_fetchmailrc(text);
+  if (!rc) {
+    fuzz::require(!rc.error().text.empty(), "a mistake has words");
+    return 0;
+  }
+  for (const auto& entry : rc->entries) {
+    fuzz::require(entry.user.size() <= size && entry.name.size() <= size, "names are words of the file");
+    fuzz::require(entry.name.find('\0') == std::string::npos, "no word holds a NUL");
+    fuzz::require(!entry.password || entry.password->text().size() <= size, "a password is a word of the file");
+  }
+  const auto carried = app::carry_over(std::move(*rc), {});
+  if (!carried) fuzz::require(!carried.error().text.empty(), "a refusal has words");
+  if (carried && carried->password)
+    fuzz::require(app::check_password(carried->password->text()).has_value(), "a password can be written");
+  return 0;
+}
