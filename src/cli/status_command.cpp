@@ -17,6 +17,7 @@
 #include "show/receipt_text.hpp"
 #include "show/status_text.hpp"
 #include "show/terminal.hpp"
+#include "show/wrapped.hpp"
 
 namespace odmr::cli {
 
@@ -133,7 +134,7 @@ void print(const StatusOptions& options, const app::Status& status, WallTime now
     for (const auto& one : status.providers) show::print_json(show::as_json(one));
     show::print_json(show::overall_json(status));
   } else if (!options.quiet) {
-    for (const auto& line : show::in_words(status, now, show::speaks_utf8())) show::print_line(stdout, line);
+    for (const auto& line : show::in_words(status, now, show::speaks_utf8())) show::print_wrapped(stdout, line, 2);
   }
 }
 

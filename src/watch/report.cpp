@@ -94,7 +94,7 @@ std::optional<Report> receive_report(int ours) {
     const ssize_t got = ::recv(ours, bytes.data(), bytes.size(), 0);
     if (got < 0 && errno == EINTR) continue;
     if (got <= 0) return std::nullopt;
-    const auto report = parse_packet(std::string_view(bytes.data(), static_cast<std::size_t>(got)));
+    auto report = parse_packet(std::string_view(bytes.data(), static_cast<std::size_t>(got)));
     if (report) return report;
   }
 }

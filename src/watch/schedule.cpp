@@ -45,7 +45,7 @@ Schedule::Schedule(const Timing& timing, const std::vector<std::string>& provide
     entry.provider = provider;
     providers_.push_back(std::move(entry));
   }
-  if (sends) sending_.emplace();
+  if (sends) sending_.emplace(Entry());
   all_now(now);
 }
 

@@ -109,7 +109,7 @@ Result<void> Supervisor::prepare() {
 
 // A blocked signal waits to be read, an ignored one is lost.
 void Supervisor::take_signals() {
-  before_.emplace();
+  before_.emplace(Before());
   const sigset_t set = all_signals();
   ::sigprocmask(SIG_BLOCK, &set, &before_->mask);
   struct sigaction standard {};
@@ -243,7 +243,7 @@ void Supervisor::begin_what_is_due() {
   const auto begun = begin(*errand);
   if (begun) return tell();
   log_.error("a run cannot be begun", {{"why", begun.error().text}});
-  run_.emplace().errand = *errand;
+  run_.emplace(UnderWay()).errand = *errand;
   schedule_.ended(endings_after(true), now, random_share());
   run_.reset();
   tell();
@@ -256,7 +256,7 @@ Result<void> Supervisor::begin(const Errand& errand) {
   if (process < 0) return fail(system_error(errno, "fork"));
   if (process == 0) be_the_run(errand, line->of_run.get());
   ::setpgid(process, process);
-  UnderWay& run = run_.emplace();
+  UnderWay& run = run_.emplace(UnderWay());
   run.errand = errand;
   run.process = process;
   run.line = std::move(line->ours);
