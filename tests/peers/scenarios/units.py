@@ -1,6 +1,7 @@
 """systemd's units, as `cmake --install` makes them: systemd itself finds nothing wrong with them, they are shut in, and
 what the programs do in a session is allowed in there."""
 
+import dataclasses
 import glob
 import json
 import os
@@ -243,11 +244,15 @@ def calls_of_run(bench, kind):
 
 def calls_of_odmrd(bench):
     """serve, with a customer who fetches by TLS, and enqueue beside it."""
-    daemon = bench.daemon(tls="starttls", certificate=bench.authority.good())
+    # Its own, since the other cases' servers refuse a key that is another user's.
+    shown = bench.path("shown")
+    os.makedirs(shown)
+    good = bench.authority.good()
+    own = dataclasses.replace(good, certificate=shutil.copy(good.certificate, shown), key=shutil.copy(good.key, shown))
+    daemon = bench.daemon(tls="starttls", certificate=own)
     letter = bench.maker.make()
-    give_to_nobody(daemon.folder)
-    for path in (bench.authority.good().certificate, bench.authority.good().key):
-        os.chown(path, NOBODY, NOBODY)
+    for folder in (daemon.folder, shown):
+        give_to_nobody(folder)
     trace = bench.path("trace")
     environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
     odmrd = os.path.join(bench.shared.bin, "odmrd")

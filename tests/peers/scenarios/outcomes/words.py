@@ -7,7 +7,7 @@ import socket
 
 from harness import wire
 from harness.process import run
-from harness.programs import binary
+from harness.programs import binary, copy_for_everybody
 from harness.runner import check, equal
 from harness.target import write
 
@@ -136,8 +136,11 @@ def of_root(bench):
     os.chmod(customer.top["state_dir"], 0o755)
     run(["touch", os.path.join(customer.top["state_dir"], "lock")])
     os.chmod(os.path.join(customer.top["state_dir"], "lock"), 0o600)
-    command = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", binary("odmr"), "run", "-c",
-               configuration]
+    programs = bench.path("programs")
+    os.makedirs(programs)
+    os.chmod(programs, 0o755)
+    odmr = os.path.join(copy_for_everybody(programs), "odmr")
+    command = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", odmr, "run", "-c", configuration]
     return customer, customer._finished(command, 60, None, b"")
 
 
