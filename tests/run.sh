@@ -226,7 +226,6 @@ with_real_programs() {
     begin_every_byte
     threads
     fuzzing
-    end_every_byte
 }
 
 # Each target for a minute with --full; otherwise for what CI has left.
@@ -259,6 +258,7 @@ if [ $mode = fast ]; then
 else
     with_real_programs
     counted 'lint' tests/lint "${lint[@]}"
+    end_every_byte
 fi
 heading 'all done'
 printf '%d passed, %d failed\n' "$passed" "$failed"
