@@ -135,9 +135,7 @@ fuzzed=()
 
 # What takes long to build and is needed later, beside the real programs, which mostly wait.
 build_later() {
-    if [ $mode = full ]; then
-        tests/packages/run --bare || true # it will say so itself
-    fi
+    tests/packages/run --bare || true # it will say so itself
     cmake --preset release -DODMR_TESTS=ON && cmake --build --preset release -j "$jobs" \
         --target odmr_cuts_tests odmr_conversation_tests || return
     cmake --preset tsan && cmake --build --preset tsan -j "$jobs" --target odmr_threads_tests || return
@@ -222,7 +220,7 @@ with_real_programs() {
     counted 'outcomes' tests/peers/outcomes "${choice[@]}"
     counted 'faults' tests/faults/run "${choice[@]}"
     end_building_later
-    [ $mode = full ] && counted 'packages' tests/packages/run
+    counted 'packages' tests/packages/run
     begin_every_byte
     threads
     fuzzing
@@ -237,7 +235,7 @@ fuzzing() {
 
 heading 'what the tests need'
 needs=(--tests --lint)
-[ $mode = full ] && needs+=(--packaging)
+[ $mode = fast ] || needs+=(--packaging)
 if packaging/install-deps "${needs[@]}" >"$log" 2>&1; then
     printf 'is there\n'
 else

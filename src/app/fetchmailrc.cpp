@@ -494,7 +494,7 @@ class Parser {
   }
 
   std::string protocol() {
-    const auto name = token_.kind == Kind::keyword ? protocol_named(token_.text) : std::string();
+    auto name = token_.kind == Kind::keyword ? protocol_named(token_.text) : std::string();
     if (name.empty()) refuse_here("it knows no such protocol");
     step();
     return name;

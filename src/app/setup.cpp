@@ -114,7 +114,7 @@ std::string target_of(const std::string& text) {
 }
 
 std::string smart_host_of(const std::string& text) {
-  const auto word = lower(text);
+  auto word = lower(text);
   if (word == "none" || word == "no" || word == "-") return {};
   if (word == "provider") return word;
   if (starts_with_ignoring_case(text, "smtps://")) {
