@@ -73,7 +73,7 @@ class Interviewer {
     terminal_.say("3/6 The login that the provider gave you. Most take the domain as user.");
     if (!is_settled(Question::user)) {
       const auto& known = answers().user;
-      const auto asked = ask(Question::user, "User", known.empty() ? answers().domains.front() : known);
+      auto asked = ask(Question::user, "User", known.empty() ? answers().domains.front() : known);
       if (!asked) return asked;
     }
     return is_settled(Question::password) ? Result<void>() : ask_password();
@@ -161,7 +161,7 @@ class Interviewer {
         "5/6 Is mail to go out by odmr, too? The smart host (HOST or HOST:PORT), \"provider\" for the "
         "provider's own connection, or \"none\" where the mail server of this host sends it.");
     auto& smart_host = answers().smart_host;
-    const auto asked = ask(Question::smart_host, "Smart host", smart_host.empty() ? "none" : smart_host);
+    auto asked = ask(Question::smart_host, "Smart host", smart_host.empty() ? "none" : smart_host);
     if (!asked || smart_host.empty() || smart_host == "provider") return asked;
     const auto logs_in =
         ask_yes_or_no(terminal_, "Log in there with the same user and password?", answers().logs_in_at_smart_host);

@@ -74,7 +74,7 @@ std::string instance_of(const std::string& configuration) {
 
 std::string switch_on_command(const Surroundings& around, const std::string& configuration, Duration interval) {
   if (around.is_root && around.has_systemd && around.has_units) {
-    const auto command = by_systemd(configuration, interval);
+    auto command = by_systemd(configuration, interval);
     if (!command.empty()) return command;
   }
   return by_cron(around, configuration, interval);
