@@ -324,6 +324,12 @@ Result<void> Database::checkpoint(const std::string& path) {
   return database->run("PRAGMA wal_checkpoint(PASSIVE)");
 }
 
+Result<void> Database::empty_log(const std::string& path) {
+  auto database = connect(path, 0);
+  if (!database) return fail(database.error());
+  return database->run("PRAGMA wal_checkpoint(TRUNCATE)");
+}
+
 // The file first: a log without its file is cleared away by whoever makes a new one.
 Result<void> Database::remove(const std::string& path) {
   for (const char* part : {"", "-wal", "-shm"}) {

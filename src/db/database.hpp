@@ -119,6 +119,9 @@ class Database {
   /// Moves what is in the log of `path` into the file, and syncs both: slow. Commits never do so by themselves, so
   /// that whoever commits does not wait for a disk; this may be called from another thread meanwhile.
   static Result<void> checkpoint(const std::string& path);
+  /// The same, and empties the log, where nobody else reads or writes for a moment: whoever opens a database reads all
+  /// of its log, also what a checkpoint has moved.
+  static Result<void> empty_log(const std::string& path);
 
   /// Deletes the file and what belongs to it. Who has it open works on, for himself alone.
   static Result<void> remove(const std::string& path);

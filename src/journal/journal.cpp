@@ -232,7 +232,7 @@ Result<void> Journal::write_batch(const std::vector<Job*>& batch, const std::vec
 }
 
 void Journal::settle_down() {
-  if (writer_.wants_checkpoint(true)) static_cast<void>(db::Database::checkpoint(options_.path));
+  if (writer_.wants_checkpoint(true)) static_cast<void>(db::Database::empty_log(options_.path));
 }
 
 Result<void> Journal::write_page(const std::vector<Job*>& batch, const std::vector<std::string>& read,

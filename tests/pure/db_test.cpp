@@ -162,6 +162,22 @@ TEST_CASE("commits make no checkpoints; they are asked for", "[db]") {
   CHECK_FALSE(database.wants_checkpoint());
 }
 
+TEST_CASE("a log is emptied at leisure, so that the next one who opens has none to read", "[db]") {
+  const TemporaryDirectory directory;
+  const std::string path = directory / "a.db";
+  auto database = Database::open(path, k_schema).value();
+  for (int i = 0; !database.wants_checkpoint(true); ++i) {
+    REQUIRE(i < 2000);
+    REQUIRE(put(database, std::to_string(i) + std::string(3000, 'x'), i));
+  }
+  CHECK_FALSE(database.wants_checkpoint());
+  CHECK(std::filesystem::file_size(path + "-wal") > 500'000);
+  REQUIRE(Database::empty_log(path));
+  CHECK(std::filesystem::file_size(path + "-wal") == 0);
+  REQUIRE(put(database, "goes on", 1));
+  CHECK_FALSE(database.wants_checkpoint(true));
+}
+
 TEST_CASE("several processes make one database, and write into it", "[db]") {
   const TemporaryDirectory directory;
   constexpr int writers = 4;
