@@ -75,21 +75,18 @@ void print(const Explanation& told) {
 }
 
 void print_as_json(const Explanation& told) {
-  const auto or_null = [](const std::string& text) {
-    return text.empty() ? show::ordered_json(nullptr) : show::ordered_json(escape(text, k_long));
-  };
   show::ordered_json steps = show::ordered_json::array();
   for (const auto& [step, what] : told.steps) steps.push_back({{"step", escape(step)}, {"text", escape(what, k_long)}});
   show::ordered_json out;
-  out["session"] = or_null(told.session);
-  out["provider"] = or_null(told.provider);
-  out["where"] = or_null(told.server);
+  out["session"] = show::text_or_null(told.session);
+  out["provider"] = show::text_or_null(told.provider);
+  out["where"] = show::text_or_null(told.server);
   out["steps"] = steps;
   out["outcome"] = told.outcome ? show::ordered_json(name(*told.outcome)) : show::ordered_json(nullptr);
   out["exit"] = told.outcome ? show::ordered_json(exit_status(*told.outcome)) : show::ordered_json(nullptr);
-  out["text"] = or_null(verdict_of(told));
+  out["text"] = show::text_or_null(verdict_of(told));
   out["cause"] = told.cause == Cause::unknown ? show::ordered_json(nullptr) : show::ordered_json(name(told.cause));
-  out["remedy"] = or_null(told.remedy);
+  out["remedy"] = show::text_or_null(told.remedy);
   show::print_json(out);
 }
 

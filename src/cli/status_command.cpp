@@ -86,7 +86,7 @@ class SessionPrinter {
       if (piece->empty()) return {};
       for (const auto& line : *piece) {
         if (as_json_)
-          put((std::exchange(is_first, false) ? "" : ",") + text_of(show::as_json(line.message)));
+          put((std::exchange(is_first, false) ? "" : ",") + show::line_of_json(show::as_json(line.message)));
         else
           show::print_receipt(line.message);
       }
@@ -94,11 +94,8 @@ class SessionPrinter {
     }
   }
 
-  static std::string text_of(const show::ordered_json& object) {
-    return object.dump(-1, ' ', true, show::ordered_json::error_handler_t::replace);
-  }
   static std::string without_end(const show::ordered_json& object) {
-    auto text = text_of(object);
+    auto text = show::line_of_json(object);
     text.pop_back();
     return text;
   }
@@ -138,13 +135,22 @@ void print(const StatusOptions& options, const app::Status& status, WallTime now
   }
 }
 
-int say_who_is_late(const StatusOptions& options, const app::Status& status, Duration max_age, WallTime now) {
+int say_who_is_late(const StatusOptions& options, const std::vector<app::ProviderStatus>& providers, Duration max_age,
+                    WallTime now) {
   int exit = 0;
-  for (const auto& one : status.providers) {
+  for (const auto& one : providers) {
     if (!app::is_older_than(one, max_age, now)) continue;
     exit = complain(k_temporary, one.provider + ": no session has ended well for " + options.max_age);
   }
   return exit;
+}
+
+// Where nothing is printed but that, nobody has to look into the queue.
+int watch_age(const StatusOptions& options, Book* book, const app::QueuePlace& place, std::optional<Duration> max_age) {
+  const WallTime now = WallClock().wall();
+  const auto providers = app::providers_in(book, place.providers, now);
+  if (!providers) return failure(providers.error());
+  return max_age ? say_who_is_late(options, *providers, *max_age, now) : 0;
 }
 
 int print_all(const StatusOptions& options, Book* book, const app::QueuePlace& place, std::optional<Duration> max_age,
@@ -158,7 +164,7 @@ int print_all(const StatusOptions& options, Book* book, const app::QueuePlace& p
     (void)std::fputs(show::metrics(*status, ODMR_VERSION).c_str(), stdout);
   else
     print(options, *status, now);
-  int exit = max_age ? say_who_is_late(options, *status, *max_age, now) : 0;
+  int exit = max_age ? say_who_is_late(options, status->providers, *max_age, now) : 0;
   if (metrics == nullptr) return exit;
   const auto written = metrics->write(show::metrics(*status, ODMR_VERSION));
   return written ? exit : complain(exit_status(Outcome::state), "--metrics: " + written.error().text);
@@ -191,6 +197,7 @@ int status_command(const StatusOptions& options) {
   if (!looked) return failure(looked.error());
   Book* const book = *looked ? &**looked : nullptr;
   if (!options.session.empty()) return print_session(options, book, place->state_dir);
+  if (options.quiet && !options.json && options.metrics.empty()) return watch_age(options, book, *place, max_age);
   return print_all(options, book, *place, max_age, metrics ? &*metrics : nullptr);
 }
 

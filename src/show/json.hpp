@@ -1,6 +1,7 @@
 #pragma once
 
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 
 #include "base/clock.hpp"
@@ -16,5 +17,10 @@ void print_json(const ordered_json& object);
 
 /// "2026-01-31T10:00:00Z"
 std::string time_text(WallTime time);
+
+/// null for none.
+ordered_json time_or_null(const std::optional<WallTime>& time);
+/// A stranger's words, escaped; null for an empty text.
+ordered_json text_or_null(const std::string& text);
 
 }  // namespace odmr::show

@@ -68,9 +68,6 @@ std::string in_words(const ProbeStep& step) {
 }
 
 ordered_json json_of(const ProbeStep& step) {
-  const auto or_null = [](const std::string& text) {
-    return text.empty() ? ordered_json(nullptr) : ordered_json(escape(text, k_long));
-  };
   const std::string mark(word_for(step.mark));
   ordered_json out;
   out["part"] = word_for(step.part);
@@ -84,7 +81,7 @@ ordered_json json_of(const ProbeStep& step) {
   const bool is_failure = step.mark == ProbeStep::Mark::failed;
   out["outcome"] = is_failure ? ordered_json(name(step.outcome)) : ordered_json(nullptr);
   out["cause"] = is_failure && step.cause != Cause::unknown ? ordered_json(name(step.cause)) : ordered_json(nullptr);
-  out["remedy"] = or_null(step.remedy);
+  out["remedy"] = text_or_null(step.remedy);
   return out;
 }
 

@@ -1,7 +1,6 @@
 #include "show/progress.hpp"
 
 #include <fmt/format.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,6 +11,7 @@
 
 #include "base/ascii.hpp"
 #include "show/render.hpp"
+#include "show/wrapped.hpp"
 
 namespace odmr::show {
 
@@ -25,9 +25,8 @@ bool is_capable_terminal() {
 }
 
 std::size_t columns() {
-  winsize size{};
-  if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return 80;
-  return size.ws_col;
+  const auto known = columns_of(stderr);
+  return known == 0 ? 80 : known;
 }
 
 // A letter outside ASCII may be two columns wide: it counts as such.

@@ -19,10 +19,6 @@ using journal::SessionReceipt;
 
 constexpr std::size_t k_long = 4 * journal::k_longest_text;  // each byte escaped
 
-ordered_json text_or_null(const std::string& text) {
-  return text.empty() ? ordered_json(nullptr) : ordered_json(escape(text, k_long));
-}
-
 std::string word_for(MessageReceipt::Fate fate) {
   switch (fate) {
     case MessageReceipt::Fate::received:
@@ -120,7 +116,7 @@ ordered_json as_json(const ConnectionReceipt& connection) {
   return {{"connection", connection.number},
           {"address", text_or_null(connection.address)},
           {"started", time_text(connection.started)},
-          {"ended", connection.ended ? ordered_json(time_text(*connection.ended)) : ordered_json(nullptr)},
+          {"ended", time_or_null(connection.ended)},
           {"greeting", text_or_null(connection.greeting)},
           {"tls", text_or_null(connection.tls)},
           {"verified", text_or_null(connection.verified)},

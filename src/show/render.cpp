@@ -74,7 +74,7 @@ std::string as_json(const app::SessionReport& report) {
     out["cause"] = report.cause == Cause::unknown ? ordered_json(nullptr) : ordered_json(name(report.cause));
     out["remedy"] = escape(report.remedy, k_long);
   }
-  return out.dump(-1, ' ', true, ordered_json::error_handler_t::replace);
+  return line_of_json(out);
 }
 
 std::string in_words(const app::SessionReport& report) {

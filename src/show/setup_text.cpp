@@ -14,10 +14,6 @@ ordered_json list_of(const std::vector<std::string>& texts) {
   return list;
 }
 
-ordered_json text_or_null(const std::string& text) {
-  return text.empty() ? ordered_json(nullptr) : ordered_json(escape(text, 2000));
-}
-
 }  // namespace
 
 std::string as_json(const SetupReport& report) {

@@ -106,10 +106,6 @@ void add_troubles(std::vector<std::string>& lines, const Status& status) {
   }
 }
 
-ordered_json time_or_null(const std::optional<WallTime>& time) {
-  return time ? ordered_json(time_text(*time)) : ordered_json(nullptr);
-}
-
 ordered_json spans_of(const std::vector<Day>& days) {
   ordered_json out;
   for (const auto& [name, span] :
@@ -134,7 +130,7 @@ ordered_json as_json(const std::optional<journal::FlushReceipt>& flush) {
           {"exit", exit_status(flush->outcome)},
           {"started", time_text(flush->started)},
           {"ended", time_text(flush->ended)},
-          {"text", flush->text.empty() ? ordered_json(nullptr) : ordered_json(escape(flush->text, k_long))},
+          {"text", text_or_null(flush->text)},
           {"sent",
            {{"messages", flush->messages},
             {"recipients", flush->recipients},
@@ -209,9 +205,7 @@ ordered_json overall_json(const Status& status) {
   ordered_json troubles = ordered_json::array();
   for (const auto& one : status.troubles) {
     troubles.push_back(
-        {{"with", escape(one.with)},
-         {"text", escape(one.text, k_long)},
-         {"remedy", one.remedy.empty() ? ordered_json(nullptr) : ordered_json(escape(one.remedy, k_long))}});
+        {{"with", escape(one.with)}, {"text", escape(one.text, k_long)}, {"remedy", text_or_null(one.remedy)}});
   }
   const auto& certificate = status.outbound.last_certificate;
   return {{"provider", nullptr},
