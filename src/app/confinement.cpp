@@ -54,6 +54,22 @@ void add_trust_store(Rules& rules) {
   }
 }
 
+bool looks_there(const TlsSettings& tls) {
+  // Pins alone need no chain.
+  return tls.policy != client::TlsPolicy::none && tls.ca_file.empty() && tls.pins.empty();
+}
+
+bool looks_there(const OutboundSettings& outbound) {
+  return looks_there(outbound.tls) || (outbound.pop_before_smtp && looks_there(outbound.pop_before_smtp->tls));
+}
+
+// To read the trust store's hundreds of links costs an idle run as much as all its other files.
+bool trust_store_is_needed(const Settings& settings) {
+  if (looks_there(settings.deliver.tls) || (settings.outbound && looks_there(*settings.outbound))) return true;
+  return std::any_of(settings.providers.begin(), settings.providers.end(),
+                     [](const auto& one) { return looks_there(one.tls) || looks_there(one.deliver.tls); });
+}
+
 // A dialled line writes a new one, mostly beside where the old one is.
 void add_resolver(Rules& rules) {
   std::error_code unknown;
@@ -119,7 +135,7 @@ void add_command(const LoginSettings& login, std::vector<Command>& commands) {
 
 Rules rules_for_run(const Settings& settings) {
   Rules rules = rules_for_all();
-  add_trust_store(rules);
+  if (trust_store_is_needed(settings)) add_trust_store(rules);
   rules.writable.push_back(settings.state_dir);
   rules.connectable.push_back(k_domain);
   add_target(settings.deliver, rules);
@@ -139,7 +155,7 @@ Rules rules_for_submit(const Settings& settings, bool direct, const std::vector<
   }
   rules.connectable.push_back(k_domain);
   if (direct && settings.outbound) {
-    add_trust_store(rules);
+    if (looks_there(*settings.outbound)) add_trust_store(rules);
     add_smart_host(*settings.outbound, rules);
   } else if (!direct) {
     rules.writable.push_back(settings.state_dir);
@@ -149,7 +165,7 @@ Rules rules_for_submit(const Settings& settings, bool direct, const std::vector<
 
 Rules rules_for_test_mail(const Settings& settings) {
   Rules rules = rules_for_all();
-  add_trust_store(rules);
+  if (trust_store_is_needed(settings)) add_trust_store(rules);
   rules.connectable.push_back(k_domain);
   if (settings.outbound) add_smart_host(*settings.outbound, rules);
   for (const auto& provider : settings.providers) add_provider(provider, rules);
