@@ -341,7 +341,7 @@ class MailSession final : public Peer {
     smtp::NewlineMender mender;
     Pace pace(options_, channel_.stream());
     ContentEnd end;
-    std::string piece;
+    std::string room;
     std::string mended;
     for (bool ended = false; !ended;) {
       if (channel_.stream().buffered().empty()) {
@@ -353,21 +353,21 @@ class MailSession final : public Peer {
       }
       // What waits for our 354 (RFC 5321 4.1.1.4) has read what was written before it.
       if (std::exchange(is_answers_read_due_, false)) handler_.on_answers_read();
-      piece.clear();
-      const auto progress = decoder.decode(channel_.stream().buffered(), piece);
-      channel_.stream().consume(progress.consumed);
-      ended = progress.ended;
-      end.size += piece.size();
+      const auto decoded = decoder.decode_in_place(channel_.stream().buffered(), room);
+      ended = decoded.ended;
+      end.size += decoded.content.size();
+      std::string_view piece = decoded.content;
       if (options_.mend_stray_newlines) {
         mended.clear();
         mender.mend(piece, mended);
-        piece.swap(mended);
+        piece = mended;
       } else if (decoder.has_stray_newline()) {
         // From the first lone CR or LF on, nothing more goes to anybody: what a next hop would take it for is unknown
         // (SMTP smuggling, CVE-2023-51764 and its kin).
-        continue;
+        piece = {};
       }
       if (!piece.empty()) co_await handler_.on_content(piece);
+      channel_.stream().consume(decoded.consumed);  // now that nobody needs the piece, which is in there
     }
     end.has_stray_newline = decoder.has_stray_newline() && !options_.mend_stray_newlines;
     const Reply reply = co_await handler_.on_end(end, *this);
