@@ -157,6 +157,10 @@ void NewlineMender::mend(std::string_view bytes, std::string& out) {
   }
 }
 
+void NewlineMender::finish(std::string& out) {
+  if (std::exchange(after_cr_, false)) out += ' ';
+}
+
 // --- onto the wire
 
 void DotEncoder::encode(std::string_view bytes, std::string& out) {
