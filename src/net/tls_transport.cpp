@@ -19,7 +19,8 @@ namespace odmr::net {
 
 namespace {
 
-constexpr std::size_t k_raw_buffer = 32 * 1024;
+constexpr std::size_t k_first_raw_buffer = 32 * 1024;
+constexpr std::size_t k_largest_raw_buffer = 256 * 1024;
 constexpr std::size_t k_write_piece = 64 * 1024;
 constexpr std::size_t k_undecodable = 64;
 constexpr auto k_rest_of_line = std::chrono::seconds(1);
@@ -68,7 +69,7 @@ TlsTransport::TlsTransport(std::unique_ptr<Transport> below, std::shared_ptr<Tls
       ssl_(SSL_new(context_->impl().get())),
       in_(BIO_new(BIO_s_mem())),
       out_(BIO_new(BIO_s_mem())),
-      raw_(k_raw_buffer) {
+      raw_(k_first_raw_buffer) {
   if (ssl_ == nullptr || in_ == nullptr || out_ == nullptr) throw std::bad_alloc();
   BIO_set_mem_eof_return(in_, -1);
   SSL_set_bio(ssl_, in_, out_);
@@ -99,10 +100,18 @@ void TlsTransport::note_header(int write_p, int /*version*/, int content_type, c
   static_cast<TlsTransport*>(self)->last_header_.assign(static_cast<const char*>(bytes), size);
 }
 
+// OpenSSL asks for more only when it has taken all of the last lot.
 Task<Result<void>> TlsTransport::feed(TimePoint deadline) {
+  if (is_raw_too_small_) raw_.resize(raw_.size() * 2);
+  is_raw_too_small_ = false;
   const auto count = co_await below_->read_some(raw_, deadline);
   if (!count) co_return fail(count.error());
-  BIO_write(in_, raw_.data(), static_cast<int>(*count));
+  // There is more where that came from, and larger reads are cheaper.
+  is_raw_too_small_ = *count == raw_.size() && raw_.size() < k_largest_raw_buffer;
+  in_ = BIO_new_mem_buf(raw_.data(), static_cast<int>(*count));
+  if (in_ == nullptr) throw std::bad_alloc();
+  BIO_set_mem_eof_return(in_, -1);
+  SSL_set0_rbio(ssl_, in_);
   co_return Result<void>();
 }
 
@@ -184,16 +193,11 @@ TlsFacts TlsTransport::facts() const {
 
 Task<Result<std::size_t>> TlsTransport::read_some(std::span<char> into, TimePoint deadline) {
   for (;;) {
-    ERR_clear_error();
-    std::size_t count = 0;
-    const int done = SSL_read_ex(ssl_, into.data(), into.size(), &count);
-    if (done == 1) co_return count;
-    const int error = SSL_get_error(ssl_, done);
-    if (error == SSL_ERROR_ZERO_RETURN) co_return fail(Errc::closed, peer() + ": connection closed");
-    if (error != SSL_ERROR_WANT_READ) {
-      const Error problem = failure(peer());
-      co_await read_undecodable();
-      co_return fail(problem);
+    const std::size_t count = decrypt(into);
+    if (count > 0) co_return count;
+    if (broken_) {
+      if (broken_->code != Errc::closed && undecodable_.empty()) co_await read_undecodable();
+      co_return fail(*broken_);
     }
     // A key update, or an alert, may have to go out before more comes in.
     const auto flushed = co_await flush(std::max(deadline - clock_.now(), Duration::zero()));
@@ -204,6 +208,27 @@ Task<Result<std::size_t>> TlsTransport::read_some(std::span<char> into, TimePoin
     }
     if (!fed) co_return fail(fed.error());
   }
+}
+
+// All records that are there, so that whoever passes them on does so in one: a single one has 16 KiB at most. What is
+// wrong behind them shows with the next read.
+std::size_t TlsTransport::decrypt(std::span<char> into) {
+  std::size_t filled = 0;
+  while (!broken_ && filled < into.size()) {
+    ERR_clear_error();
+    std::size_t count = 0;
+    const int done = SSL_read_ex(ssl_, into.data() + filled, into.size() - filled, &count);
+    if (done != 1) {
+      const int error = SSL_get_error(ssl_, done);
+      if (error == SSL_ERROR_WANT_READ) break;
+      if (error == SSL_ERROR_ZERO_RETURN)
+        broken_ = Error{Errc::closed, peer() + ": connection closed"};
+      else
+        broken_ = failure(peer());
+    }
+    filled += count;
+  }
+  return filled;
 }
 
 // What stands where a record should begin may be a line in clear text, and the rest of it still be on its way.

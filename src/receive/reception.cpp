@@ -63,7 +63,7 @@ struct Reception::Message {
   } refused;
   std::string trace;
   mail::HeaderWatch header;
-  net::Sha256 hash;
+  net::LongSha256 hash;
   std::string digest;  // of the whole content
   std::uint64_t bytes = 0;
   bool is_bounce_kept = false;
@@ -74,7 +74,7 @@ struct Reception::Message {
   std::optional<Reply> hopeless;  // why nothing of the rest is looked at
   journal::MessageReceipt receipt;
 
-  explicit Message(std::size_t header_kept) : header(header_kept) {}
+  Message(std::size_t header_kept, net::DigestThread& digester) : header(header_kept), hash(digester) {}
 
   template <class Is>
   bool has(Is is) const {
@@ -146,7 +146,7 @@ Reply Reception::soft(Reply reply) const {
 
 Task<Reply> Reception::on_mail(const smtp::MailCommand& mail, const server::Hello& hello) {
   co_await journal_.relieve();
-  message_ = std::make_unique<Message>(options_.header_looked_at);
+  message_ = std::make_unique<Message>(options_.header_looked_at, digester_);
   message_->mail = mail;
   message_->reverse_path = mail.reverse_path.is_null ? "<>" : comparable(mail.reverse_path.mailbox);
   message_->hello = hello;

@@ -2,40 +2,17 @@
 
 #include <utility>
 
+#include "smtp/pairs.hpp"
+
 namespace odmr::smtp {
 
 namespace {
 
-// A dot that may begin a line.
-bool is_dot_behind_newline(char before, char c) {
-  return static_cast<bool>(static_cast<int>(before == '\n') & static_cast<int>(c == '.'));
-}
-
-// Such a dot, or half a newline. In most messages there is neither.
-bool is_remarkable(char before, char c) {
-  const bool is_stray = (before == '\r') != (c == '\n');
-  return static_cast<bool>(static_cast<int>(is_stray) | static_cast<int>(is_dot_behind_newline(before, c)));
-}
-
-// The first place from `at` on (not 0) whose byte and the one before are such a pair, or the end. The inner loop has
-// no branches and a fixed length, so that compilers make it one of vectors: ten bytes in the time of one.
-template <class Is>
-std::size_t find_pair(std::string_view bytes, std::size_t at, Is is) {
-  constexpr std::size_t k_block = 64;
-  for (; bytes.size() - at >= k_block; at += k_block) {
-    const char* const block = bytes.data() + at;
-    char any = 0;
-    for (std::size_t i = 0; i < k_block; ++i) any |= static_cast<char>(is(*(block + i - 1), block[i]));
-    if (any != 0) break;
-  }
-  while (at < bytes.size() && !is(bytes[at - 1], bytes[at])) ++at;
-  return at;
-}
-
-// Whether a newline ends before `at`, which is not 0: all of it in `bytes`, or its CR was the last byte before them.
-bool ends_newline(std::string_view bytes, std::size_t at, bool after_cr) {
-  return bytes[at - 1] == '\n' && (at >= 2 ? bytes[at - 2] == '\r' : after_cr);
-}
+// In most messages there is neither.
+constexpr auto is_remarkable = [](char before, char c) {
+  return static_cast<bool>(static_cast<int>(is_half_newline(before, c)) |
+                           static_cast<int>(is_dot_behind_newline(before, c)));
+};
 
 // What is left of a text: a single run of it stays where it is, several are put together.
 class Runs {
