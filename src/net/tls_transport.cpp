@@ -108,6 +108,7 @@ Task<Result<void>> TlsTransport::feed(TimePoint deadline) {
   if (!count) co_return fail(count.error());
   // There is more where that came from, and larger reads are cheaper.
   is_raw_too_small_ = *count == raw_.size() && raw_.size() < k_largest_raw_buffer;
+  fed_ = *count;
   in_ = BIO_new_mem_buf(raw_.data(), static_cast<int>(*count));
   if (in_ == nullptr) throw std::bad_alloc();
   BIO_set_mem_eof_return(in_, -1);
@@ -193,7 +194,7 @@ TlsFacts TlsTransport::facts() const {
 
 Task<Result<std::size_t>> TlsTransport::read_some(std::span<char> into, TimePoint deadline) {
   for (;;) {
-    const std::size_t count = decrypt(into);
+    const std::size_t count = broken_ ? 0 : decrypt(into);
     if (count > 0) co_return count;
     if (broken_) {
       if (broken_->code != Errc::closed && undecodable_.empty()) co_await read_undecodable();
@@ -210,25 +211,36 @@ Task<Result<std::size_t>> TlsTransport::read_some(std::span<char> into, TimePoin
   }
 }
 
-// All records that are there, so that whoever passes them on does so in one: a single one has 16 KiB at most. What is
-// wrong behind them shows with the next read.
+// All that is there in whole records, so that whoever passes it on does so in one: a single one has 16 KiB at most. Of
+// what else is behind them OpenSSL must not know yet: once it has seen something wrong, it does not write either, and
+// what was read before may have to be answered.
 std::size_t TlsTransport::decrypt(std::span<char> into) {
   std::size_t filled = 0;
-  while (!broken_ && filled < into.size()) {
+  do {
     ERR_clear_error();
     std::size_t count = 0;
     const int done = SSL_read_ex(ssl_, into.data() + filled, into.size() - filled, &count);
     if (done != 1) {
       const int error = SSL_get_error(ssl_, done);
-      if (error == SSL_ERROR_WANT_READ) break;
       if (error == SSL_ERROR_ZERO_RETURN)
         broken_ = Error{Errc::closed, peer() + ": connection closed"};
-      else
+      else if (error != SSL_ERROR_WANT_READ)
         broken_ = failure(peer());
+      break;
     }
     filled += count;
-  }
+  } while (filled < into.size() && has_whole_record());
   return filled;
+}
+
+// RFC 8446 5.1: type, version and length, before the record itself.
+bool TlsTransport::has_whole_record() const {
+  constexpr std::size_t k_header = 5;
+  const std::size_t left = BIO_ctrl_pending(in_);
+  if (left < k_header || left > fed_) return false;
+  const char* const header = raw_.data() + fed_ - left;
+  const auto octet = [header](int i) { return static_cast<std::size_t>(static_cast<unsigned char>(header[i])); };
+  return octet(0) == SSL3_RT_APPLICATION_DATA && left >= k_header + (octet(3) << 8U) + octet(4);
 }
 
 // What stands where a record should begin may be a line in clear text, and the rest of it still be on its way.
