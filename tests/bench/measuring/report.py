@@ -1,0 +1,35 @@
+"""The tables."""
+
+HEADINGS = ("", "msg/s", "MiB/s", "CPU ms/msg", "MiB resident", "calls/msg", "syncs/msg", "trips/msg", "of fetchmail",
+            "of relay", "of direct", "spread")
+
+
+def number(value, form="{:.0f}"):
+    return "-" if value is None else form.format(value)
+
+
+def significant(value):
+    """Three digits that count."""
+    if value is None:
+        return "-"
+    return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def row(name, measured, rates, others):
+    """`rates` of its runs, `others` by name."""
+    def against(other):
+        return significant(measured.rate / others[other].rate) if other in others and other != name else "-"
+    cpu = None if measured.cpu is None else measured.cpu * 1000 / measured.messages
+    resident = None if measured.resident_kib is None else measured.resident_kib / 1024
+    spread = (max(rates) - min(rates)) / measured.rate * 100
+    return (name, significant(measured.rate), significant(measured.throughput), significant(cpu), significant(resident),
+            significant(measured.calls), significant(measured.syncs), significant(measured.waits / measured.messages),
+            against("fetchmail"), against("relay"), against("direct"), f"{spread:.0f} %")
+
+
+def table(title, rows):
+    rows = [(title, *HEADINGS[1:]), *rows]
+    widths = [max(len(cells[column]) for cells in rows) for column in range(len(HEADINGS))]
+    return "\n".join("  ".join(
+        cell.ljust(width) if column == 0 else cell.rjust(width)
+        for column, (cell, width) in enumerate(zip(cells, widths))) for cells in rows)
