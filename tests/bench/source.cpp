@@ -15,7 +15,7 @@
 //     --certificate FILE --key FILE   TLS from the first byte
 //
 // Any login is welcome, with CRAM-MD5. Prints, as JSON, how long it took from its 250 to ATRN (with --bare and --to:
-// from the connection) to the last answer to a letter.
+// from the greeting) to the last answer to a letter. Exit status 3: the peer does not offer what the mode needs.
 
 #include <algorithm>
 #include <chrono>
@@ -130,6 +130,7 @@ class Sender {
 
   void run(Report& report, Clock::time_point begin) {
     expect(220);
+    if (options_.is_bare || options_.to != 0) begin = Clock::now();
     say((options_.is_lmtp ? "LHLO" : "EHLO") + std::string(" sender.example\r\n"));
     offers_ = line_.read_reply();
     if (!offers_.starts_with("250")) fail(offers_);
@@ -152,11 +153,17 @@ class Sender {
 
   bool offers(const std::string& keyword) const { return offers_.find(keyword) != std::string::npos; }
 
+  void demand(const std::string& keyword) const {
+    if (offers(keyword)) return;
+    std::fprintf(stderr, "does not offer %s\n", keyword.c_str());
+    std::exit(3);
+  }
+
   void check_offer() const {
     const auto mode = options_.mode;
     const bool is_chunked = mode == Mode::bdat || mode == Mode::streamed;
-    if (is_chunked && !offers("CHUNKING")) fail("no CHUNKING in " + offers_);
-    if (mode != Mode::lockstep && !offers("PIPELINING")) fail("no PIPELINING in " + offers_);
+    if (is_chunked) demand("CHUNKING");
+    if (mode != Mode::lockstep) demand("PIPELINING");
   }
 
   void say(std::string_view text) {

@@ -1,5 +1,6 @@
 """One measurement: a source, a customer, a target."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -9,7 +10,8 @@ from dataclasses import dataclass, fields
 
 from harness.runner import Shared
 
-from .programs import Helper, Trouble, Usage, run_measured
+from .programs import Ended, Helper, Lacks, Trouble, run_measured
+from .spools import Spools
 from .targets import MaildirTarget, RealTarget, SinkTarget
 
 PATIENCE = 900  # seconds for one run
@@ -44,6 +46,12 @@ def median(runs):
     return Measured(**{each.name: middle(each.name) for each in fields(Measured)})
 
 
+@dataclass
+class Here:
+    """A port of this machine."""
+    port: int
+
+
 class Bench:
     """What the measurements share."""
 
@@ -52,6 +60,7 @@ class Bench:
         self.folder = tempfile.mkdtemp(prefix="bench-", dir=folder)
         os.chmod(self.folder, 0o755)
         self.shared = Shared(self.folder)
+        self.spools = Spools(os.path.join(self.folder, "odmrd"))
         self.leftovers = set()
 
     def __enter__(self):
@@ -78,36 +87,77 @@ class Bench:
             target.settle(messages)
         finally:
             target.stop()
-        measured = Measured(told["messages"], told["bytes"], told["seconds"], told["waits"], told["waits_to_atrn"])
+        told.pop("tls", None)
+        measured = Measured(**told)
         if usage:
             measured.cpu, measured.resident_kib = usage.cpu, usage.resident_kib
         return measured, usage
 
     def _fetch(self, scene, customer, messages, target, traced):
+        if scene.provider == "odmrd":
+            return self._fetch_from_odmrd(scene, customer, messages, target, traced)
         options = ["--messages", messages, "--bytes", scene.workload.bytes, "--mode", scene.mode]
-        if customer.name == "direct":
-            return self._send_directly(options, target), None
         if customer.is_bare:
             options += ["--bare", *(["--lmtp"] if target.lmtp else [])]
+        if customer.name == "direct":
+            return self._send_directly(options, scene.rtt, target), None
         if scene.tls:
             good = self.shared.authority.good()
             options += ["--certificate", good.certificate, "--key", good.key]
-        source = Helper(self.build, "source", *options)
-        try:
-            command, environment = customer.command(self, source.port, target, scene.tls)
-            usage = run_measured(self.build, command, environment, self.folder, PATIENCE, traced)
+        with self._helper("source", *options) as source, self._line(source.port, scene.rtt) as line:
+            try:
+                usage = self._run(customer, line.port, target, scene, traced)
+            except Trouble:
+                source.check()  # it may know better why
+                raise
             return json.loads(source.end()), usage
-        finally:
-            source.kill()
 
-    def _send_directly(self, options, target):
-        run_folder = os.path.join(self.folder, "direct")
-        os.makedirs(run_folder, exist_ok=True)
-        lmtp = ["--lmtp"] if target.lmtp else []
-        command = [os.path.join(self.build, "source"), *map(str, options), *lmtp, "--to", str(target.port)]
-        run_measured(self.build, command, {}, run_folder, PATIENCE)
-        with open(os.path.join(run_folder, "output"), encoding="ascii") as file:
+    def _run(self, customer, port, target, scene, traced):
+        command, environment = customer.command(self, port, target, scene.tls)
+        return run_measured(self.build, command, environment, self.folder, PATIENCE, traced)
+
+    @contextlib.contextmanager
+    def _helper(self, *arguments):
+        helper = Helper(self.build, *arguments)
+        try:
+            yield helper
+        finally:
+            helper.kill()
+
+    def _line(self, port, rtt):
+        """To whoever listens at the port, so long; the same machine where it has no length."""
+        return self._helper("delay", port, rtt) if rtt else contextlib.nullcontext(Here(port))
+
+    def _send_directly(self, options, rtt, target):
+        folder = os.path.join(self.folder, "direct")
+        os.makedirs(folder, exist_ok=True)
+        with self._line(target.port, rtt) as line:
+            command = [os.path.join(self.build, "source"), *map(str, options), "--to", str(line.port)]
+            try:
+                run_measured(self.build, command, {}, folder, PATIENCE)
+            except Ended as ended:
+                if ended.status == 3:
+                    raise Lacks(ended.said) from ended
+                raise
+        with open(os.path.join(folder, "output"), encoding="ascii") as file:
             return json.load(file)
+
+    def _fetch_from_odmrd(self, scene, customer, messages, target, traced):
+        """The line itself is the witness of when the 250 to ATRN and the last 250 have come to odmrd."""
+        daemon = self.spools.daemon(messages, scene.workload.bytes)
+        try:
+            with self._helper("delay", daemon.start().port, scene.rtt, "--watch") as line:
+                usage = self._run(customer, line.port, target, scene, traced)
+                said = line.end().splitlines()
+        finally:
+            daemon.stop()
+        if len(said) != 1:
+            raise Trouble(f"{len(said)} connections on which mail came, and not 1")
+        told = json.loads(said[0])
+        seconds = told["seconds"]
+        return {"messages": messages, "bytes": messages * scene.workload.bytes, "seconds": seconds,
+                "waits": seconds * 1000 / scene.rtt if scene.rtt else None,
+                "waits_to_atrn": told["turns_to_atrn"] / 2}, usage
 
     def calls(self, scene, customer, scale=1):
         """(system calls, syncs) a message: what more messages cost more, so that the start does not count."""
@@ -117,5 +167,3 @@ class Bench:
         more = {name: (second.get(name, 0) - first.get(name, 0)) / (many - few) for name in {*first, *second}}
         return sum(more.values()), sum(more.get(name, 0) for name in ("fsync", "fdatasync"))
 
-
-__all__ = ["Bench", "Measured", "Usage", "median"]

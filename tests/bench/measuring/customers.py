@@ -1,7 +1,10 @@
 """Who is measured: each says by which command it fetches from a port into a target."""
 
+import functools
 import os
 import shutil
+import subprocess
+import tempfile
 
 from harness import fetchmail, provider
 from harness.programs import Customer, binary
@@ -9,19 +12,31 @@ from harness.programs import Customer, binary
 DOMAINS = ["customer.example", "second.example"]
 
 
+@functools.lru_cache
+def knows(*keys):
+    """Whether this odmr has these keys in [deliver]: an older one is measured without what needs them."""
+    with tempfile.TemporaryDirectory() as folder:
+        customer = Customer(folder, "smtp://127.0.0.1:25")
+        customer.deliver.update(dict.fromkeys(keys, 1))
+        command = [binary("odmr"), "check", "--config", customer.configuration()]
+        return subprocess.run(command, env=customer.environment(), stdin=subprocess.DEVNULL, capture_output=True,
+                              check=False).returncode == 0
+
+
 class Odmr:
     """`odmr run` with a state directory that is new each time."""
 
     is_bare = False
-    share = 1  # of the messages of a workload
+    is_traced = True
 
-    def __init__(self, name="odmr", state=None, **deliver):
+    def __init__(self, name="odmr", state=None, share=1, **deliver):
         self.name = name
+        self.share = share  # of the messages of a workload
         self.state = state  # the folder for it, or None: beside everything else, on disk
         self.deliver = deliver
 
     def can(self, scene):
-        return True
+        return not self.deliver or knows(*sorted(self.deliver))
 
     def command(self, bench, port, target, tls):
         folder = os.path.join(bench.folder, self.name)
@@ -37,15 +52,18 @@ class Odmr:
 
 
 class Fetchmail:
-    """fetchmail's ODMR mode, which can only do without TLS, and only hands on by SMTP. A twentieth of the messages is
-    enough: it takes its time over each."""
+    """fetchmail's ODMR mode, which can only do without TLS. A twentieth of the messages is enough: it takes its time
+    over each."""
 
     name = "fetchmail"
     is_bare = False
-    share = 0.05
+    is_traced = True
+
+    def __init__(self, share=0.05):
+        self.share = share
 
     def can(self, scene):
-        return scene.target in ("sink", "postfix") and not scene.tls
+        return scene.target in ("sink", "postfix") and not scene.tls and scene.mode in ("pipelined", "lockstep")
 
     def command(self, bench, port, target, tls):
         return fetchmail.command(os.path.join(bench.folder, self.name), port, provider.USER, provider.PASSWORD, DOMAINS,
@@ -57,6 +75,7 @@ class Relay:
 
     name = "relay"
     is_bare = True
+    is_traced = True
     share = 1
 
     def can(self, scene):
@@ -71,6 +90,8 @@ class Direct:
     """Nobody in between: the sender is connected to the target."""
 
     name = "direct"
+    is_bare = True
+    is_traced = False  # there is none
     share = 1
 
     def can(self, scene):

@@ -11,6 +11,18 @@ class Trouble(Exception):
     """A measurement that could not be made."""
 
 
+class Lacks(Trouble):
+    """A peer that does not offer what the measurement is about."""
+
+
+class Ended(Trouble):
+    """A program that did not end well."""
+
+    def __init__(self, program, status, said):
+        super().__init__(f"{program}: exit status {status}:\n{said}")
+        self.status, self.said = status, said.strip()
+
+
 class Helper:
     """One of our programs that listens, says where, and has said all when its stdin has ended."""
 
@@ -30,9 +42,19 @@ class Helper:
         except subprocess.TimeoutExpired as error:
             self.kill()
             raise Trouble(f"{self.name} does not end") from error
-        if self.process.returncode != 0:
-            raise Trouble(f"{self.name}: exit status {self.process.returncode}: {err.strip()}")
+        self._judge(err)
         return out.strip()
+
+    def _judge(self, said):
+        if self.process.returncode == 3:
+            raise Lacks(said.strip())
+        if self.process.returncode != 0:
+            raise Trouble(f"{self.name}: exit status {self.process.returncode}: {said.strip()}")
+
+    def check(self):
+        """Fails where it has ended before its time."""
+        if self.process.poll() is not None:
+            self._judge(self.process.communicate()[1])
 
     def kill(self):
         if self.process.poll() is None:
@@ -65,7 +87,7 @@ def run_measured(build, command, env, folder, seconds, traced=False):
                 process.kill()
                 process.wait()
     if status != 0:
-        raise Trouble(f"{os.path.basename(command[0])}: exit status {status}:\n{tail(output)}")
+        raise Ended(os.path.basename(command[0]), status, tail(output))
     with open(usage_file, encoding="ascii") as file:
         told = json.load(file)
     return Usage(told["user"] + told["system"], told["resident_kib"], read_calls(calls_file) if traced else None)

@@ -4,10 +4,6 @@ HEADINGS = ("", "msg/s", "MiB/s", "CPU ms/msg", "MiB resident", "calls/msg", "sy
             "of relay", "of direct", "spread")
 
 
-def number(value, form="{:.0f}"):
-    return "-" if value is None else form.format(value)
-
-
 def significant(value):
     """Three digits that count."""
     if value is None:
@@ -23,7 +19,7 @@ def row(name, measured, rates, others):
     resident = None if measured.resident_kib is None else measured.resident_kib / 1024
     spread = (max(rates) - min(rates)) / measured.rate * 100
     return (name, significant(measured.rate), significant(measured.throughput), significant(cpu), significant(resident),
-            significant(measured.calls), significant(measured.syncs), significant(measured.waits / measured.messages),
+            significant(measured.calls), significant(measured.syncs), significant(measured.waits and measured.waits / measured.messages),
             against("fetchmail"), against("relay"), against("direct"), f"{spread:.0f} %")
 
 

@@ -1,12 +1,12 @@
 """What is measured: a scene is a workload on one kind of line into one kind of target, for several customers."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from .customers import Direct, Fetchmail, Odmr, Relay
 
 KIB, MIB = 1024, 1024 * 1024
-ROUND_TRIPS = (50, 200)  # ms
 TMPFS = "/dev/shm"
+MODES = ("pipelined", "overlapped", "lockstep", "bdat", "streamed")
 
 
 @dataclass
@@ -14,7 +14,7 @@ class Workload:
     name: str
     messages: int
     bytes: int
-    traced: tuple  # how many messages the two runs under strace have, whose difference counts
+    traced: tuple = ()  # how many messages the two runs under strace have, whose difference counts
 
     def scaled(self, share):
         return replace(self, messages=max(1, round(self.messages * share)))
@@ -22,7 +22,7 @@ class Workload:
 
 WORKLOADS = {each.name: each for each in (
     Workload("4k", 2000, 4 * KIB, (20, 120)), Workload("1m", 200, MIB, (2, 8)), Workload("50m", 5, 50 * MIB, (1, 2)),
-    Workload("500m", 1, 500 * MIB, ()))}
+    Workload("500m", 1, 500 * MIB))}
 
 
 @dataclass
@@ -31,10 +31,11 @@ class Scene:
     workload: Workload
     customers: list
     target: str = "sink"
+    provider: str = "source"  # or odmrd
     tls: bool = False
     mode: str = "pipelined"
-    rtt: int = 0
-    traced: bool = field(default=False)
+    rtt: int = 0              # ms
+    traced: bool = False
 
 
 def everybody():
@@ -42,9 +43,51 @@ def everybody():
 
 
 def all_scenes():
-    scenes = []
+    return [*near(), *modes(), *far(), *from_odmrd(), *real_targets(), *growth()]
+
+
+def near():
+    """Nothing but the customer takes time."""
     for tls in (False, True):
         for workload in WORKLOADS.values():
-            scenes.append(Scene(f"{'tls' if tls else 'plain'}/{workload.name}", workload, everybody(), tls=tls,
-                                traced=True))
-    return scenes
+            yield Scene(f"{'tls' if tls else 'plain'}/{workload.name}", workload, everybody(), tls=tls, traced=True)
+
+
+def modes():
+    """The ways that senders have, with small messages."""
+    for mode in MODES[1:]:
+        yield Scene(f"modes/{mode}", replace(WORKLOADS["4k"], messages=20000 if mode == "streamed" else 2000),
+                    everybody(), mode=mode)
+
+
+def far():
+    """A long line: the round trips are what counts."""
+    for rtt in (50, 200):
+        for mode in MODES:
+            workload = replace(WORKLOADS["4k"], messages=1000 if mode == "streamed" else 1000 // rtt)
+            yield Scene(f"far/{rtt}ms/4k/{mode}", workload, [Odmr(), Fetchmail(1), Relay(), Direct()], mode=mode, rtt=rtt)
+        for name in ("1m", "50m"):
+            workload = replace(WORKLOADS[name], messages=5)
+            yield Scene(f"far/{rtt}ms/{name}", workload, [Odmr(), Relay(), Direct()], rtt=rtt)
+
+
+def from_odmrd():
+    """Both halves are ours."""
+    for rtt in (0, 50, 200):
+        yield Scene(f"odmrd/{rtt}ms", replace(WORKLOADS["4k"], messages=200), [Odmr()], provider="odmrd", rtt=rtt)
+
+
+def real_targets():
+    for target in ("postfix", "dovecot", "maildir"):
+        for name, messages in (("4k", 200), ("1m", 50), ("50m", 3)):
+            customers = [Odmr(), Odmr("odmr-4", max_connections=4), Fetchmail(0.2), Relay(), Direct()]
+            yield Scene(f"{target}/{name}", replace(WORKLOADS[name], messages=messages), customers, target=target)
+        customers = [Odmr(), Odmr("odmr-4", max_connections=4), Relay(), Direct()]
+        yield Scene(f"{target}/4k/streamed", replace(WORKLOADS["4k"], messages=400), customers, target=target,
+                    mode="streamed")
+
+
+def growth():
+    """Time grows as the number of messages does, memory does not."""
+    customers = [Odmr(f"{count} messages", state=TMPFS, share=count / 1000) for count in (1000, 10000, 100000)]
+    yield Scene("growth", replace(WORKLOADS["4k"], messages=1000), customers, mode="overlapped")
