@@ -27,7 +27,7 @@ class Odmr:
     """`odmr run` with a state directory that is new each time."""
 
     is_bare = False
-    is_traced = True
+    is_traced = staticmethod(lambda workload: bool(workload.traced))
 
     def __init__(self, name="odmr", state=None, share=1, **deliver):
         self.name = name
@@ -57,10 +57,12 @@ class Fetchmail:
 
     name = "fetchmail"
     is_bare = False
-    is_traced = True
 
     def __init__(self, share=0.05):
         self.share = share
+
+    def is_traced(self, workload):
+        return workload.bytes < 10 * 1024 * 1024  # it reads byte by byte
 
     def can(self, scene):
         return scene.target in ("sink", "postfix") and not scene.tls and scene.mode in ("pipelined", "lockstep")
@@ -75,7 +77,7 @@ class Relay:
 
     name = "relay"
     is_bare = True
-    is_traced = True
+    is_traced = staticmethod(lambda workload: bool(workload.traced))
     share = 1
 
     def can(self, scene):
@@ -91,7 +93,7 @@ class Direct:
 
     name = "direct"
     is_bare = True
-    is_traced = False  # there is none
+    is_traced = staticmethod(lambda workload: False)  # there is none
     share = 1
 
     def can(self, scene):

@@ -1,7 +1,7 @@
 """The tables."""
 
-HEADINGS = ("", "msg/s", "MiB/s", "CPU ms/msg", "MiB resident", "calls/msg", "syncs/msg", "trips/msg", "of fetchmail",
-            "of relay", "of direct", "spread")
+HEADINGS = ("", "msgs", "msg/s", "MiB/s", "CPU ms/msg", "MiB resident", "calls/msg", "syncs/msg", "trips/msg", "to ATRN",
+            ": fetchmail", ": relay", ": direct", "spread")
 
 
 def significant(value):
@@ -18,9 +18,9 @@ def row(name, measured, rates, others):
     cpu = None if measured.cpu is None else measured.cpu * 1000 / measured.messages
     resident = None if measured.resident_kib is None else measured.resident_kib / 1024
     spread = (max(rates) - min(rates)) / measured.rate * 100
-    return (name, significant(measured.rate), significant(measured.throughput), significant(cpu), significant(resident),
+    return (name, f"{measured.messages:.0f}", significant(measured.rate), significant(measured.throughput), significant(cpu), significant(resident),
             significant(measured.calls), significant(measured.syncs), significant(measured.waits and measured.waits / measured.messages),
-            against("fetchmail"), against("relay"), against("direct"), f"{spread:.0f} %")
+            "-" if measured.trips_to_atrn is None else f"{measured.trips_to_atrn:.0f}", against("fetchmail"), against("relay"), against("direct"), f"{spread:.0f} %")
 
 
 def table(title, rows):

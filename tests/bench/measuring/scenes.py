@@ -65,7 +65,8 @@ def far():
     for rtt in (50, 200):
         for mode in MODES:
             workload = replace(WORKLOADS["4k"], messages=1000 if mode == "streamed" else 1000 // rtt)
-            yield Scene(f"far/{rtt}ms/4k/{mode}", workload, [Odmr(), Fetchmail(1), Relay(), Direct()], mode=mode, rtt=rtt)
+            customers = [Odmr(), Fetchmail(1), Relay(), Direct()]
+            yield Scene(f"far/{rtt}ms/4k/{mode}", workload, customers, mode=mode, rtt=rtt)
         for name in ("1m", "50m"):
             workload = replace(WORKLOADS[name], messages=5)
             yield Scene(f"far/{rtt}ms/{name}", workload, [Odmr(), Relay(), Direct()], rtt=rtt)
@@ -89,5 +90,5 @@ def real_targets():
 
 def growth():
     """Time grows as the number of messages does, memory does not."""
-    customers = [Odmr(f"{count} messages", state=TMPFS, share=count / 1000) for count in (1000, 10000, 100000)]
+    customers = [Odmr(f"odmr-x{share}", state=TMPFS, share=share) for share in (1, 10, 100)]
     yield Scene("growth", replace(WORKLOADS["4k"], messages=1000), customers, mode="overlapped")
