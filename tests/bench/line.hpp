@@ -52,13 +52,15 @@ class Line {
  private:
   enum class Got { bytes, nothing_yet, end };
   Got read_some();
+  bool send_all(std::string_view data);
+  bool flush();
   void shake_hands(SSL_CTX* context, bool is_server);
   void wait_for(short events) const;
   std::size_t reply_length() const;
 
   int socket_;
   SSL* ssl_ = nullptr;
-  short wanted_ = 0;  // by the last call of OpenSSL
+  BIO* outgoing_ = nullptr;  // records that have not been sent
   std::string input_;
   std::string tls_;
   std::uint64_t waits_ = 0;

@@ -317,7 +317,6 @@ void send_to(const Options& options, const Letters& letters) {
 SSL_CTX* server_context(const std::string& certificate, const std::string& key) {
   SSL_CTX* context = SSL_CTX_new(TLS_server_method());
   SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION);
-  SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
   if (SSL_CTX_use_certificate_chain_file(context, certificate.c_str()) != 1) die(certificate);
   if (SSL_CTX_use_PrivateKey_file(context, key.c_str(), SSL_FILETYPE_PEM) != 1) die(key);
   return context;

@@ -28,6 +28,7 @@ class Odmr:
 
     is_bare = False
     is_traced = staticmethod(lambda workload: bool(workload.traced))
+    under = ()  # a command that runs it: perf record, strace
 
     def __init__(self, name="odmr", state=None, share=1, **deliver):
         self.name = name
@@ -48,7 +49,8 @@ class Odmr:
         if tls:
             customer.verify_with(bench.shared.authority, "implicit").isp["ip"] = "4"
         customer.deliver.update(self.deliver)
-        return [binary("odmr"), "run", "--json", "--config", customer.configuration()], customer.environment()
+        command = [*self.under, binary("odmr"), "run", "--json", "--config", customer.configuration()]
+        return command, customer.environment()
 
 
 class Fetchmail:

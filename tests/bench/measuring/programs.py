@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import subprocess
 from dataclasses import dataclass
 
@@ -77,14 +78,14 @@ def run_measured(build, command, env, folder, seconds, traced=False):
     tracer = ["strace", "-f", "-c", "-U", "name,calls", "-o", calls_file] if traced else []
     with open(output, "wb") as log:
         process = subprocess.Popen([os.path.join(build, "measure"), usage_file, *tracer, *command], env=env,
-                                   stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                                   stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         try:
             status = process.wait(seconds)
         except subprocess.TimeoutExpired:
             status = f"none within {seconds} s"
         finally:
             if process.poll() is None:
-                process.kill()
+                os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
     if status != 0:
         raise Ended(os.path.basename(command[0]), status, tail(output))
