@@ -23,6 +23,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -50,7 +51,7 @@ struct Options {
   bool has_starttls = false;
   int to = 0;
   std::vector<std::string> recipients{"anna@customer.example"};
-  SSL_CTX* tls = nullptr;
+  std::shared_ptr<SSL_CTX> tls;
 };
 
 struct Report {
@@ -283,7 +284,7 @@ bool is_asked_for_mail(Line& line, const Options& options) {
                             : "250-provider.example\r\n250-AUTH CRAM-MD5\r\n250 ATRN\r\n");
     } else if (verb == "STAR") {
       line.write("220 go ahead\r\n");
-      line.secure(options.tls, true);
+      line.secure(options.tls.get(), true);
     } else if (verb == "AUTH") {
       line.write("334 PDEyMzQuNTY3OEBwcm92aWRlci5leGFtcGxlPg==\r\n");
       if (!line.read_line(command)) return false;
@@ -321,12 +322,13 @@ void send_to(const Options& options, const Letters& letters) {
   print(report, line);
 }
 
-SSL_CTX* server_context(const std::string& certificate, const std::string& key) {
-  SSL_CTX* context = SSL_CTX_new(TLS_server_method());
+std::shared_ptr<SSL_CTX> server_context(const std::string& certificate, const std::string& key) {
+  const std::shared_ptr<SSL_CTX> made(SSL_CTX_new(TLS_server_method()), SSL_CTX_free);
+  SSL_CTX* const context = made.get();
   SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION);
   if (SSL_CTX_use_certificate_chain_file(context, certificate.c_str()) != 1) die(certificate);
   if (SSL_CTX_use_PrivateKey_file(context, key.c_str(), SSL_FILETYPE_PEM) != 1) die(key);
-  return context;
+  return made;
 }
 
 std::vector<std::string> split(const std::string& list) {
@@ -381,7 +383,7 @@ int main(int argc, char** argv) {
   bench::say_port(port);
   bool is_empty = false;
   for (int connection; (connection = bench::next_connection(listener)) >= 0;) {
-    Line line(connection, options.has_starttls ? nullptr : options.tls, true);
+    Line line(connection, options.has_starttls ? nullptr : options.tls.get(), true);
     serve(line, options, letters, is_empty);
   }
 }

@@ -76,7 +76,10 @@ CHECKS = (slow_target, long_line, odmrd_on_a_long_line, lost_message, sender_cut
 def run(bench):
     failed = 0
     for check in CHECKS:
-        good, said = check(bench)
+        try:
+            good, said = check(bench)
+        except Trouble as trouble:
+            good, said = False, str(trouble)
         failed += not good
         print(f"{'ok   ' if good else 'FAIL '} bench: {check.__doc__.splitlines()[0]}\n      {said}", flush=True)
     print(f"{len(CHECKS) - failed} passed, {failed} failed")
