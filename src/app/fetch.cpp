@@ -252,8 +252,11 @@ class Fetch {
     server::MailSessionOptions options;
     options.hostname = plan_.hostname;
     const auto& able = target_->abilities();
-    options.offer =
-        server::Offer{able.size, able.smtputf8, able.dsn, plan_.target.kind == deliver::TargetOptions::Kind::lmtp};
+    options.offer.size = able.size;
+    options.offer.smtputf8 = able.smtputf8;
+    options.offer.dsn = able.dsn;
+    options.offer.prdr = plan_.target.kind == deliver::TargetOptions::Kind::lmtp;
+    options.offer.chunking = options.offer.once = true;
     const auto own = plan_.limits.message_size;
     if (own != 0 && (able.size == 0 || own < able.size)) options.offer.size = own;
     options.mend_stray_newlines = plan_.mend_stray_newlines;

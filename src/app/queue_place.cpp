@@ -26,6 +26,28 @@ tl::expected<QueuePlace, std::vector<std::string>> find_queue(const std::string&
   return place;
 }
 
+namespace {
+
+bool is_of_a_secret(const std::string& key) {
+  const std::string last = key.substr(key.rfind('.') + 1);
+  return last.starts_with("password") || last.starts_with("proxy_password") || last.starts_with("client_");
+}
+
+}  // namespace
+
+std::vector<std::string> configuration_faults(const std::string& named) {
+  const auto file = find_configuration(named);
+  auto document = file ? config::Document::load(*file) : tl::unexpected(config::Fault());
+  if (!document) return {};  // then nothing else can be told either
+  static_cast<void>(read_settings(*document));
+  std::vector<std::string> lines;
+  for (const auto& fault : document->faults()) {
+    if (!is_of_a_secret(fault.key)) lines.push_back(fault.render());
+  }
+  lines.erase(std::unique(lines.begin(), lines.end()), lines.end());
+  return lines;
+}
+
 Result<queue::Queue> open_queue(const QueuePlace& place, Clock& clock, Log& log) {
   const auto directory = queue::directory_in(place.state_dir);
   const auto there = system_files().open_dir(directory);

@@ -17,11 +17,16 @@ struct QueuePlace {
   LogSettings log;
   bool can_send = false;               ///< there is an [outbound] with `to`
   std::vector<std::string> providers;  ///< by name, in the order of the file
+  std::vector<std::string> faults;     ///< as configuration_faults() gives them, where somebody has asked for them
 };
 
 /// Of the configuration only that is read, and only where the state directory is at fault it is refused: a secret that
 /// its reader may not see, or a slip in some other table, must not hide the mail that waits. Errors: lines to print.
 tl::expected<QueuePlace, std::vector<std::string>> find_queue(const std::string& named);
+
+/// What keeps each run from beginning, in lines to print; not what is said of secrets, which may be closed to who asks
+/// and open to the run.
+std::vector<std::string> configuration_faults(const std::string& named);
 
 /// The queue there. Errors: as queue::Queue::in; not_found where there is none, and no [outbound] that would make one.
 Result<queue::Queue> open_queue(const QueuePlace& place, Clock& clock, Log& log);

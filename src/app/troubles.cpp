@@ -17,6 +17,13 @@ constexpr auto k_waits_long = hours(24);
 
 using Troubles = std::vector<Trouble>;
 
+void look_at_configuration(const QueuePlace& place, Troubles& troubles) {
+  if (place.faults.empty()) return;
+  Trouble trouble{"configuration", place.faults.front(), "no run begins before that is mended; odmr check tells all"};
+  if (place.faults.size() > 1) trouble.text += fmt::format(" (and {} more)", place.faults.size() - 1);
+  troubles.push_back(std::move(trouble));
+}
+
 void look_at_session(const ProviderStatus& status, Troubles& troubles) {
   if (!status.last || !status.last->end || exit_status(status.last->end->outcome) == 0) return;
   const auto& end = *status.last->end;
@@ -100,6 +107,7 @@ void look_at_space(const QueuePlace& place, Troubles& troubles) {
 
 Troubles troubles_of(const Status& status, const QueuePlace& place, WallTime now) {
   Troubles troubles;
+  look_at_configuration(place, troubles);
   for (const auto& one : status.providers) {
     if (one.is_configured) look_at_session(one, troubles);
   }

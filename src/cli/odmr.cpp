@@ -300,18 +300,18 @@ int main(int argc, char** argv) {
   program.footer("See odmr(1) and odmr.toml(5).");
 
   if (const auto exit = parse(program, argc, argv)) return *exit;
-  if (!completion.empty()) return complete(program, options, completion);
+  if (!completion.empty()) return as_printed("odmr", complete(program, options, completion));
   if (queue->parsed()) {
     static_cast<CommonOptions&>(queue_options) = options;
     if (queue_options.action != QueueOptions::Action::list && queue_options.ids.empty() && !queue_options.all) {
       show::print_line(stderr, "odmr: name the messages by their ID (as \"odmr queue\" lists them), or say --all");
       return k_exit_usage;
     }
-    return queue_command(queue_options);
+    return as_printed("odmr", queue_command(queue_options));
   }
   if (status->parsed()) {
     static_cast<CommonOptions&>(status_options) = options;
-    return status_command(status_options);
+    return as_printed("odmr", status_command(status_options));
   }
   if (journal->parsed()) {
     static_cast<CommonOptions&>(journal_options) = options;
@@ -322,11 +322,11 @@ int main(int argc, char** argv) {
                        "--all");
       return k_exit_usage;
     }
-    return journal_command(journal_options);
+    return as_printed("odmr", journal_command(journal_options));
   }
   if (probe->parsed()) {
     static_cast<CommonOptions&>(probe_options) = options;
-    return probe_command(probe_options);
+    return as_printed("odmr", probe_command(probe_options));
   }
   if (setup->parsed()) {
     static_cast<CommonOptions&>(setup_options) = options;
@@ -338,13 +338,13 @@ int main(int argc, char** argv) {
   }
   if (explain->parsed()) {
     static_cast<CommonOptions&>(explain_options) = options;
-    return explain_command(explain_options);
+    return as_printed("odmr", explain_command(explain_options));
   }
   if (submit_command->parsed()) {
     static_cast<CommonOptions&>(submit_options) = options;
     return submit(submit_options);
   }
-  return check_command->parsed() ? check(options) : run(options);
+  return check_command->parsed() ? as_printed("odmr", check(options)) : run(options);
 }
 
 }  // namespace

@@ -247,11 +247,12 @@ int main(int argc, char** argv) {
   program.footer("See odmrd(8) and odmrd.toml(5).");
 
   if (const auto exit = parse(program, argc, argv)) return *exit;
-  if (!completion.empty()) return print_completion("odmrd", completion_tree(program), completion);
+  if (!completion.empty()) return as_printed("odmrd", print_completion("odmrd", completion_tree(program), completion));
   if (serve_command->parsed()) return serve(options);
-  if (check_command->parsed()) return check(options);
+  if (check_command->parsed()) return as_printed("odmrd", check(options));
   if (enqueue_command->parsed()) return enqueue(options);
-  return on_spool(options, spool.show->parsed() ? show : spool.remove->parsed() ? remove : list);
+  const SpoolCommand command = spool.show->parsed() ? show : spool.remove->parsed() ? remove : list;
+  return as_printed("odmrd", on_spool(options, command));
 }
 
 }  // namespace

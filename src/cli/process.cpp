@@ -1,9 +1,11 @@
 #include "cli/process.hpp"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -16,6 +18,15 @@
 #include "show/print.hpp"
 
 namespace odmr::cli {
+
+namespace {
+
+bool reader_left(int pipe) {
+  pollfd one{pipe, 0, 0};
+  return poll(&one, 1, 0) == 1 && (one.revents & POLLERR) != 0;
+}
+
+}  // namespace
 
 void prepare_process() {
   // Write-only where stdin was closed: reading from it then fails, as it did, and is no empty message.
@@ -37,6 +48,13 @@ int guarded(const std::string& program, int (*own_main)(int, char**), int argc, 
     show::print_line(stderr, program + ": a fault of its own, please report it: " + escape(problem.what()));
     return exit_status(Outcome::bug);
   }
+}
+
+int as_printed(const std::string& program, int status) {
+  std::fflush(stdout);
+  if (std::ferror(stdout) == 0 || reader_left(STDOUT_FILENO)) return status;
+  show::print_line(stderr, program + ": standard output cannot be written: what belongs there is lost");
+  return status == 0 ? EX_IOERR : status;
 }
 
 void leave(int exit_status) {

@@ -179,11 +179,12 @@ int status_command(const StatusOptions& options) {
     if (!parsed) return complain(k_exit_usage, "--max-age: " + parsed.error().text);
     max_age = *parsed;
   }
-  const auto place = app::find_queue(options.config);
+  auto place = app::find_queue(options.config);
   if (!place) {
     for (const auto& fault : place.error()) complain(0, fault);
     return exit_status(Outcome::config);
   }
+  place->faults = app::configuration_faults(options.config);
   // What is written for others is not the owner's business, but that of who asks for it.
   std::optional<app::ReportFile> metrics;
   if (!options.metrics.empty() && options.metrics != "-") {

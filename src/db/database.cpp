@@ -16,6 +16,8 @@ constexpr int k_patience_ms = 5000;
 constexpr int k_pause_ms = 10;
 constexpr int k_long_log = 1000;  // pages: four megabytes
 constexpr int k_worth_it = 200;
+constexpr std::int64_t k_damaged = -1;  // in the place of a version
+constexpr const char* k_found_damaged = "it was found to be damaged";
 constexpr const char* k_newer = "a newer version of this program has made it";
 
 Errc code_for(sqlite3* database, int result) {
@@ -210,6 +212,7 @@ Result<Database> Database::open_to_read(const std::string& path, const Schema& s
     version = database->number("PRAGMA user_version");
   }
   if (!version) return fail(version.error());
+  if (*version == k_damaged) return fail(Errc::malformed, k_found_damaged);
   if (*version < schema.version) {
     database = database->copy_in_memory();
     if (!database) return database;
@@ -219,6 +222,17 @@ Result<Database> Database::open_to_read(const std::string& path, const Schema& s
   if (*version > schema.version) return fail(Errc::denied, k_newer);
   if (auto ready = database->prepare_for_use(); !ready) return fail(ready.error());
   return database;
+}
+
+Result<Database> Database::open_damaged(const std::string& path) {
+  auto database = connect(path, SQLITE_OPEN_READONLY);
+  if (!database) return database;
+  if (auto ready = database->prepare_for_use(); !ready) return fail(ready.error());
+  return database;
+}
+
+Result<void> Database::mark_as_damaged() {
+  return run(("PRAGMA user_version = " + std::to_string(k_damaged)).c_str());
 }
 
 // What is in the file is not believed: damage is looked for, and no function in its schema is called.
@@ -275,6 +289,7 @@ Result<void> Database::make_or_upgrade(const Schema& schema, std::int64_t versio
   const auto tables = number("SELECT count(*) FROM sqlite_schema");
   if (!tables) return fail(tables.error());
   if (version == 0 && *tables == 0) return run(schema.sql);
+  if (version == k_damaged) return fail(Errc::malformed, k_found_damaged);
   if (version < 1 || schema.upgrades.empty()) {
     return fail(Errc::malformed, "the database is of another version or program");
   }

@@ -103,6 +103,11 @@ class Database {
   /// up to this one.
   static Result<Database> open_to_read(const std::string& path, const Schema& schema);
 
+  /// For reading what is left of a damaged one: nothing is expected of it. Who reads has to look for himself.
+  static Result<Database> open_damaged(const std::string& path);
+  /// Whoever opens it from now on finds it malformed, wherever in it the damage is.
+  Result<void> mark_as_damaged();
+
   Result<Statement> prepare(std::string_view sql);
   /// Puts each statement where it belongs. Only the first is made ready, which shows whether the tables can be read:
   /// a program that does little uses few of its statements, and each takes some 50 µs.

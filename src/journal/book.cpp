@@ -51,7 +51,7 @@ Result<void> done(const Result<std::uint64_t>& run) {
 
 struct Book::Statements {
   db::Statement may_be_had, find, put, settle, forget, forget_answered, date_now, forget_older, forget_provider;
-  db::Statement kept, kept_is_there, forget_kept, forget_all, check, in_doubt, entries, entry;
+  db::Statement kept, kept_is_there, forget_kept, forget_all, check, in_doubt, entries, entry, take_over;
   std::optional<ReceiptBook> receipts;
 
   Result<void> prepare(db::Database& database);
@@ -81,6 +81,9 @@ Result<void> Book::Statements::prepare(db::Database& database) {
       {&in_doubt, all_columns + "WHERE answer = 0 ORDER BY id"},
       {&entries, all_columns + "WHERE id > ? ORDER BY id LIMIT ?"},
       {&entry, all_columns + "WHERE id = ?"},
+      {&take_over,
+       "INSERT INTO entry(id, provider, reverse_path, recipient, digest, size, connection, answer, fate, kept, time) "
+       "VALUES (?1, ?2, ?3, ?4, CAST(?5 AS BLOB), ?6, ?7, ?8, ?9, ?10, ?11)"},
   });
   if (!prepared) return prepared;
   auto receipt_book = ReceiptBook::over(database);
@@ -101,6 +104,10 @@ Result<Book> Book::open(const std::string& path) {
 
 Result<Book> Book::open_to_read(const std::string& path) {
   return over(db::Database::open_to_read(path, schema()));
+}
+
+Result<Book> Book::open_damaged(const std::string& path) {
+  return over(db::Database::open_damaged(path));
 }
 
 Result<Book> Book::in_memory() {
@@ -232,6 +239,13 @@ Result<void> Book::Page::settle(const Verdict& verdict, WallTime now) {
     if (auto gone = forget(id); !gone) return fail(gone.error());
   }
   return {};
+}
+
+Result<void> Book::Page::take_over(const Entry& entry) {
+  return done(statements_->take_over.run({entry.id, entry.provider, entry.reverse_path, entry.recipient, entry.digest,
+                                          static_cast<std::int64_t>(entry.size), entry.connection,
+                                          static_cast<std::int64_t>(entry.answer),
+                                          static_cast<std::int64_t>(entry.fate), entry.kept, to_number(entry.time)}));
 }
 
 Result<void> Book::Page::settle_kept(const std::string& id, bool is_there) {

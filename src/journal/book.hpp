@@ -19,6 +19,8 @@ class Book {
   static Result<Book> in_memory();
   /// For reading alone, as db::Database::open_to_read: all but begin().
   static Result<Book> open_to_read(const std::string& path);
+  /// For check() and entries() of one that is damaged somewhere.
+  static Result<Book> open_damaged(const std::string& path);
   Book(Book&&) noexcept;
   Book& operator=(Book&&) noexcept;
   ~Book();
@@ -42,6 +44,8 @@ class Book {
 
   /// Reads all that was had, and looks for damage that opening does not come upon.
   Result<void> check();
+  /// Damage has been found in the receipts: whoever opens it next is to begin a new one.
+  Result<void> mark_as_damaged() { return database_.mark_as_damaged(); }
   /// Those of which nobody knows what became of them: we died between our final dot and its answer.
   Result<std::vector<Entry>> in_doubt();
   /// In the order in which they were written, behind `after`, at most `most`.
@@ -71,6 +75,8 @@ class Book::Page {
   /// Gives the entries' ids, in the order of the recipients.
   Result<std::vector<EntryId>> intend(const Intent& intent, WallTime now);
   Result<void> settle(const Verdict& verdict, WallTime now);
+  /// One that another journal had, under the same id.
+  Result<void> take_over(const Entry& entry);
   /// The provider has read all answers on this connection: it will not offer those messages again.
   Result<void> forget_answered(const std::string& connection);
   /// Entries answered before that. One from the future, by a clock that was wrong, is dated now.

@@ -24,6 +24,7 @@ constexpr std::size_t k_much = std::size_t{256} * 1024;
 constexpr std::size_t k_too_much = 16 * k_much;
 // So many pieces are dropped when the journal is opened; what is left goes when sessions begin.
 constexpr int k_pieces_at_open = 20;
+constexpr std::uint64_t k_entries_at_once = 1000;
 
 Result<void> put_aside(const std::string& path, const std::string& aside) {
   for (const char* part : {"", "-wal", "-shm"}) {
@@ -32,6 +33,26 @@ Result<void> put_aside(const std::string& path, const std::string& aside) {
     }
   }
   return {};
+}
+
+// The entries of a damaged journal, into a new one: all of them, or none.
+Result<void> take_over(const std::string& damaged, const std::string& path) {
+  auto from = Book::open_damaged(damaged);
+  if (!from) return fail(from.error());
+  if (auto checked = from->check(); !checked) return checked;
+  auto to = Book::open(path);
+  if (!to) return fail(to.error());
+  auto page = to->begin(true);
+  if (!page) return fail(page.error());
+  for (EntryId after = 0;;) {
+    const auto entries = from->entries(after, k_entries_at_once);
+    if (!entries) return fail(entries.error());
+    for (const auto& entry : *entries) {
+      if (auto taken = page->take_over(entry); !taken) return taken;
+    }
+    if (entries->size() < k_entries_at_once) return page->commit();
+    after = entries->back().id;
+  }
 }
 
 }  // namespace
@@ -49,16 +70,27 @@ Journal::Journal(JournalOptions options, Book writer, std::optional<Book> reader
 Result<std::unique_ptr<Journal>> Journal::open(const JournalOptions& options, const asio::any_io_executor& loop,
                                                net::Worker& disk, Clock& clock, Log& log) {
   auto opened = open_whole(options, loop, disk, clock, log);
-  if (!opened && opened.error().code == Errc::malformed) {
-    const auto now = std::chrono::duration_cast<std::chrono::seconds>(clock.wall().time_since_epoch()).count();
-    const std::string aside = options.path + ".damaged-" + std::to_string(now);
-    if (auto put = put_aside(options.path, aside); !put) return fail(put.error());
-    log.error("the journal was damaged, and a new one is begun: what a line that broke left in doubt may come twice",
-              {{"why", opened.error().text}, {"put_aside", aside}});
-    opened = open_whole(options, loop, disk, clock, log);
-  }
+  if (!opened && opened.error().code == Errc::malformed)
+    opened = begin_anew(options, opened.error(), loop, disk, clock, log);
   if (!opened) return fail(opened.error().code, options.path + ": " + opened.error().text);
   return opened;
+}
+
+// What may be offered again is worth more than all receipts, and mostly it is they that are damaged: there are more.
+Result<std::unique_ptr<Journal>> Journal::begin_anew(const JournalOptions& options, const Error& why,
+                                                     const asio::any_io_executor& loop, net::Worker& disk, Clock& clock,
+                                                     Log& log) {
+  const auto now = std::chrono::duration_cast<std::chrono::seconds>(clock.wall().time_since_epoch()).count();
+  const std::string aside = options.path + ".damaged-" + std::to_string(now);
+  if (auto put = put_aside(options.path, aside); !put) return fail(put.error());
+  if (auto taken = take_over(aside, options.path); taken) {
+    log.error("the journal was damaged, and a new one is begun: receipts are lost, what may be offered again is kept",
+              {{"why", why.text}, {"put_aside", aside}});
+  } else {
+    log.error("the journal was damaged, and a new one is begun: what a line that broke left in doubt may come twice",
+              {{"why", why.text}, {"put_aside", aside}});
+  }
+  return open_whole(options, loop, disk, clock, log);
 }
 
 // Damage that nobody has come upon when mail is there would be an error with every run from then on.
@@ -226,6 +258,8 @@ Result<void> Journal::write_batch(const std::vector<Job*>& batch, const std::vec
                                   [](const Job* job) { return job->verdict != nullptr && !job->verdict->had.empty(); });
   auto written = write_page(batch, read, noted, synced);
   if (!written && !noted.empty()) not_kept_ = written.error();
+  // Mail is not held up by it; the next run begins a new one.
+  if (not_kept_ && not_kept_->code == Errc::malformed) static_cast<void>(writer_.mark_as_damaged());
   // Once in some hundred messages.
   if (written && writer_.wants_checkpoint()) static_cast<void>(db::Database::checkpoint(options_.path));
   return written;

@@ -70,6 +70,9 @@ class Journal {
   Book& reader() { return reader_ ? *reader_ : writer_; }
   static Result<std::unique_ptr<Journal>> open_whole(const JournalOptions& options, const asio::any_io_executor& loop,
                                                      net::Worker& disk, Clock& clock, Log& log);
+  static Result<std::unique_ptr<Journal>> begin_anew(const JournalOptions& options, const Error& why,
+                                                     const asio::any_io_executor& loop, net::Worker& disk, Clock& clock,
+                                                     Log& log);
   Result<void> tidy();
   Result<void> tidy_receipts();
   WallTime oldest_receipt() const;

@@ -1,6 +1,7 @@
 #include "smtp/dot.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace odmr::smtp {
 
@@ -72,6 +73,10 @@ void NewlineMender::mend(std::string_view bytes, std::string& out) {
     after_cr_ = c == '\r';
     if (!after_cr_) out += c == '\n' && !is_newline ? ' ' : c;
   }
+}
+
+void NewlineMender::finish(std::string& out) {
+  if (std::exchange(after_cr_, false)) out += ' ';
 }
 
 void DotEncoder::encode(std::string_view bytes, std::string& out) {

@@ -33,6 +33,8 @@ class NewlineMender {
  public:
   /// Appends to `out` what is certain of `bytes`, a next piece.
   void mend(std::string_view bytes, std::string& out);
+  /// The same of what was held back: for a message that does not end in CRLF.
+  void finish(std::string& out);
 
  private:
   bool after_cr_ = false;  // it is not in `out` yet

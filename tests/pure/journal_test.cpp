@@ -230,6 +230,58 @@ TEST_CASE("journal: a damaged one is put aside wherever the damage is, and a new
   CHECK(log.count("error the journal was damaged") == 1);
 }
 
+TEST_CASE("journal: where receipts are damaged, what may be offered again outlives them", "[journal]") {
+  const std::string table =
+      GENERATE("session", "session_provider", "session_started", "session_ended", "connection", "total", "flush_ended");
+  CAPTURE(table);
+  const TemporaryDirectory directory;
+  JournalOptions options;
+  options.path = directory.path() + "/journal.db";
+  {
+    auto book = Book::open(options.path);
+    REQUIRE(book);
+    for (int i = 0; i < 1001; ++i) had(*book, "s-1", Answer::accepted, {std::to_string(i) + "@customer.example"});
+    had(*book, "s-1", Answer::put_off, {"bob@customer.example"});
+  }
+  damage(options.path, table);
+
+  asio::io_context loop;
+  const auto disk = net::make_inline_worker();
+  test::WallClock clock;
+  test::KeptLog log;
+  SessionReceipt session;
+  session.id = "s";
+  session.provider = "isp";
+  session.started = k_now;
+  session.end.emplace();
+  ConnectionReceipt connection;
+  connection.session = "s";
+  connection.number = 1;
+  connection.name = "s-1";
+  const auto run = [&] {
+    auto journal = Journal::open(options, loop.get_executor(), *disk, clock, log);
+    CAPTURE(journal ? std::string() : journal.error().text);
+    REQUIRE(journal);
+    CHECK((*journal)->may_be_had(k_bob, "s-2").value());
+    CHECK((*journal)->find(k_bob, k_digest, "s-2", {}).value() == 1002);
+    (*journal)->note(session);
+    (*journal)->note(connection);
+    asio::co_spawn(loop, (*journal)->flush(), asio::detached);
+    loop.restart();
+    loop.run();
+  };
+  run();
+  run();
+  log.lines.clear();
+  run();
+  CHECK(log.count("warn") == 0);
+  CHECK(log.count("error") == 0);
+  auto book = Book::open_to_read(options.path);
+  REQUIRE(book);
+  CHECK(count(*book) == 1000);  // of 1002: so many are asked for
+  CHECK(book->receipts().sessions_named("s", 2).value().size() == 1);
+}
+
 TEST_CASE("journal: receipts that nothing leads to be written do not fill the memory", "[journal]") {
   asio::io_context loop;
   const auto disk = net::make_inline_worker();

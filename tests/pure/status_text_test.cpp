@@ -106,6 +106,13 @@ TEST_CASE("status: what is wrong now", "[status]") {
   status.providers.back().is_configured = false;
   CHECK(texts(status).empty());
 
+  SECTION("a configuration that no run begins with") {
+    QueuePlace place;
+    place.faults = {"odmr.toml:3:1: hots: unknown key"};
+    CHECK(troubles_of(status, place, k_now).front().text == "odmr.toml:3:1: hots: unknown key");
+    place.faults.emplace_back("odmr.toml:4:1: prot: unknown key");
+    CHECK(troubles_of(status, place, k_now).front().text == "odmr.toml:3:1: hots: unknown key (and 1 more)");
+  }
   SECTION("a session that failed, and what to do about it") {
     status.providers.front() = provider("isp", Outcome::auth, Cause::login_refused, "535 no");
     CHECK(texts(status) == std::vector<std::string>{"isp: auth: 535 no"});

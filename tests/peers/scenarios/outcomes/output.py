@@ -2,8 +2,10 @@
 
 import os
 import re
+import subprocess
 
 from harness import sasl, wire
+from harness.programs import binary
 from harness.provider import PASSWORD, USER
 from harness.runner import check, equal
 
@@ -19,6 +21,9 @@ def register(suite):
     suite.case("output/no-secret-in-proc")(no_secret_in_proc)
     suite.case("output/no-message-text-with-vvv")(no_message_text)
     suite.case("output/control-characters-of-the-provider")(control_characters)
+    for command in ("status", "journal", "probe", "check", "run"):
+        suite.case(f"output/nowhere-to-write/{command}", command)(nowhere_to_write)
+    suite.case("output/reader-who-left")(reader_who_left)
 
 
 def quiet(bench):
@@ -66,6 +71,35 @@ def after_334(transcript):
             found.append(answer)
     return found + [data.split()[2] for way, data in transcript
                     if way == "<" and data.startswith(b"AUTH ") and len(data.split()) > 2]
+
+
+COMMANDS = {"status": ["status", "--json"], "run": ["run", "--json"]}
+
+
+def into(customer, command, stdout):
+    return subprocess.run([binary("odmr"), *COMMANDS.get(command, [command]), "--config", customer.configuration()],
+                          env=customer.environment(), stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE,
+                          text=True, timeout=60, check=False)
+
+
+def nowhere_to_write(bench, command):
+    """A run's exit status tells of mail; what else has only its output to give has failed."""
+    _, _, customer = scripted(bench, {})
+    with open("/dev/full", "wb", buffering=0) as full:
+        result = into(customer, command, full)
+    equal(result.returncode, 0 if command == "run" else 74, "exit status")
+    check(command == "run" or "standard output cannot be written" in result.stderr, f"stderr {result.stderr!r}")
+
+
+def reader_who_left(bench):
+    _, _, customer = scripted(bench, {})
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        result = into(customer, "status", writing)
+    finally:
+        os.close(writing)
+    equal((result.returncode, result.stderr), (0, ""), "exit status, stderr")
 
 
 def no_secret_in_proc(bench):
