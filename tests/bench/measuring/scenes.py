@@ -56,7 +56,7 @@ def near():
 def modes():
     """The ways that senders have, with small messages."""
     for mode in MODES[1:]:
-        yield Scene(f"modes/{mode}", replace(WORKLOADS["4k"], messages=20000 if mode == "streamed" else 2000),
+        yield Scene(f"modes/{mode}", replace(WORKLOADS["4k"], messages=5000 if mode == "streamed" else 2000),
                     everybody(), mode=mode)
 
 
