@@ -59,14 +59,14 @@ class RefusingFiles final : public WatchedFiles {
 TEST_CASE("provider: EHLO in clear offers only what never says the password", "[provider]") {
   House house;
   CHECK(converse(house, house.clear, {"EHLO gw.example.org", "QUIT", "HEAR"}) ==
-        Replies{k_greeting, "250 odmr.example.net ATRN ENHANCEDSTATUSCODES AUTH SCRAM-SHA-256 SCRAM-SHA-1 CRAM-MD5",
+        Replies{k_greeting, "250 odmr.example.net ATRN ENHANCEDSTATUSCODES XEMPTIES AUTH SCRAM-SHA-256 SCRAM-SHA-1 CRAM-MD5",
                 "221 2.0.0 odmr.example.net closes", "closed"});
 }
 
 TEST_CASE("provider: where STARTTLS is demanded, AUTH is neither offered nor taken before it", "[provider]") {
   House house;
   CHECK(converse(house, starttls_door(), {"EHLO gw.example.org", "AUTH CRAM-MD5", "ATRN", "QUIT"}) ==
-        Replies{k_greeting, "250 odmr.example.net ATRN ENHANCEDSTATUSCODES STARTTLS", "530 5.7.0 STARTTLS first",
+        Replies{k_greeting, "250 odmr.example.net ATRN ENHANCEDSTATUSCODES XEMPTIES STARTTLS", "530 5.7.0 STARTTLS first",
                 "530 5.7.0 log in first", "221 2.0.0 odmr.example.net closes"});
 }
 
@@ -81,7 +81,7 @@ TEST_CASE("provider: commands of SMTP are none here; NOOP and RSET do no harm", 
   House house;
   CHECK(converse(house, house.clear,
                  {"EHLO x", "MAIL FROM:<a@b.example>", "VRFY a", "HELP", "FOO", "NOOP", "RSET", "NO\nOP\r\n"}) ==
-        Replies{k_greeting, "250 odmr.example.net ATRN ENHANCEDSTATUSCODES AUTH SCRAM-SHA-256 SCRAM-SHA-1 CRAM-MD5",
+        Replies{k_greeting, "250 odmr.example.net ATRN ENHANCEDSTATUSCODES XEMPTIES AUTH SCRAM-SHA-256 SCRAM-SHA-1 CRAM-MD5",
                 "502 5.5.1 no such command here", "502 5.5.1 no such command here", "502 5.5.1 no such command here",
                 "502 5.5.1 no such command here", "250 2.0.0 OK", "250 2.0.0 OK",
                 "500 5.5.2 lines end in CRLF, and hold no other CR or LF"});
@@ -131,7 +131,7 @@ TEST_CASE("provider: three failed logins, each answered later than the one befor
   const auto heard = converse(house, house.clear, {"EHLO x", "LOGIN", "LOGIN", "LOGIN", "HEAR", "HEAR"},
                               Account{"example.org", "wrong", {}});
   CHECK(heard == Replies{k_greeting,
-                         "250 odmr.example.net ATRN ENHANCEDSTATUSCODES AUTH SCRAM-SHA-256 SCRAM-SHA-1 CRAM-MD5",
+                         "250 odmr.example.net ATRN ENHANCEDSTATUSCODES XEMPTIES AUTH SCRAM-SHA-256 SCRAM-SHA-1 CRAM-MD5",
                          "535 5.7.8 the login is not accepted", "535 5.7.8 the login is not accepted",
                          "535 5.7.8 the login is not accepted",
                          "421 4.7.0 odmr.example.net has seen too many failed logins", "closed"});
@@ -164,7 +164,7 @@ TEST_CASE("provider: a mechanism that is not on offer is refused and guesses not
 TEST_CASE("provider: bytes behind STARTTLS end the session and are never answered", "[provider]") {
   House house;
   CHECK(converse(house, starttls_door(), {"EHLO x", "STARTTLS\r\nEHLO evil\r\nNOOP\r\n", "HEAR", "HEAR"}) ==
-        Replies{k_greeting, "250 odmr.example.net ATRN ENHANCEDSTATUSCODES STARTTLS",
+        Replies{k_greeting, "250 odmr.example.net ATRN ENHANCEDSTATUSCODES XEMPTIES STARTTLS",
                 "554 5.5.1 nothing may follow STARTTLS in clear text", "closed"});
 }
 
@@ -178,10 +178,10 @@ TEST_CASE("provider: TLS forgets what was said before it, and lets PLAIN in", "[
   CHECK(Replies(heard.begin() + 2, heard.end()) ==
         Replies{
             "220 2.0.0 ready", "503 5.5.1 EHLO first", "503 5.5.1 TLS has begun already",
-            "250 odmr.example.net ATRN ENHANCEDSTATUSCODES AUTH SCRAM-SHA-256-PLUS SCRAM-SHA-256 SCRAM-SHA-1 CRAM-MD5 "
+            "250 odmr.example.net ATRN ENHANCEDSTATUSCODES XEMPTIES AUTH SCRAM-SHA-256-PLUS SCRAM-SHA-256 SCRAM-SHA-1 CRAM-MD5 "
             "PLAIN LOGIN",
             "235 PLAIN", "503 5.5.1 you are logged in",
-            "250 odmr.example.net ATRN ENHANCEDSTATUSCODES AUTH SCRAM-SHA-256-PLUS SCRAM-SHA-256 SCRAM-SHA-1 CRAM-MD5 "
+            "250 odmr.example.net ATRN ENHANCEDSTATUSCODES XEMPTIES AUTH SCRAM-SHA-256-PLUS SCRAM-SHA-256 SCRAM-SHA-1 CRAM-MD5 "
             "PLAIN LOGIN",
             "453 4.0.0 you have no mail"});
   CHECK(logged(house, "login result=accepted customer=example mechanism=PLAIN tls=TLSv1.3"));
@@ -200,7 +200,7 @@ TEST_CASE("provider: TLS from the first byte", "[provider]") {
   const auto heard =
       converse(house, door, {"EHLO x", "STARTTLS", "LOGIN", "ATRN"}, Account{}, conversation::client_context());
   CHECK(heard == Replies{k_greeting,
-                         "250 odmr.example.net ATRN ENHANCEDSTATUSCODES AUTH SCRAM-SHA-256-PLUS SCRAM-SHA-256 "
+                         "250 odmr.example.net ATRN ENHANCEDSTATUSCODES XEMPTIES AUTH SCRAM-SHA-256-PLUS SCRAM-SHA-256 "
                          "SCRAM-SHA-1 CRAM-MD5 PLAIN LOGIN",
                          "503 5.5.1 TLS has begun already", "235 SCRAM-SHA-256-PLUS", "453 4.0.0 you have no mail"});
 }
@@ -263,7 +263,7 @@ TEST_CASE("provider: ATRN before the login is refused, with and without mail", "
   house.put("a@sender.example", {"x@example.org"}, "held");
   CHECK(converse(house, house.clear, {"ATRN example.org", "EHLO x", "ATRN"}) ==
         Replies{k_greeting, "530 5.7.0 log in first",
-                "250 odmr.example.net ATRN ENHANCEDSTATUSCODES AUTH SCRAM-SHA-256 SCRAM-SHA-1 CRAM-MD5",
+                "250 odmr.example.net ATRN ENHANCEDSTATUSCODES XEMPTIES AUTH SCRAM-SHA-256 SCRAM-SHA-1 CRAM-MD5",
                 "530 5.7.0 log in first"});
 }
 
