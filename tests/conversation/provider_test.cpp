@@ -59,15 +59,16 @@ class RefusingFiles final : public WatchedFiles {
 TEST_CASE("provider: EHLO in clear offers only what never says the password", "[provider]") {
   House house;
   CHECK(converse(house, house.clear, {"EHLO gw.example.org", "QUIT", "HEAR"}) ==
-        Replies{k_greeting, "250 odmr.example.net ATRN ENHANCEDSTATUSCODES XEMPTIES AUTH SCRAM-SHA-256 SCRAM-SHA-1 CRAM-MD5",
+        Replies{k_greeting,
+                "250 odmr.example.net ATRN ENHANCEDSTATUSCODES XEMPTIES AUTH SCRAM-SHA-256 SCRAM-SHA-1 CRAM-MD5",
                 "221 2.0.0 odmr.example.net closes", "closed"});
 }
 
 TEST_CASE("provider: where STARTTLS is demanded, AUTH is neither offered nor taken before it", "[provider]") {
   House house;
   CHECK(converse(house, starttls_door(), {"EHLO gw.example.org", "AUTH CRAM-MD5", "ATRN", "QUIT"}) ==
-        Replies{k_greeting, "250 odmr.example.net ATRN ENHANCEDSTATUSCODES XEMPTIES STARTTLS", "530 5.7.0 STARTTLS first",
-                "530 5.7.0 log in first", "221 2.0.0 odmr.example.net closes"});
+        Replies{k_greeting, "250 odmr.example.net ATRN ENHANCEDSTATUSCODES XEMPTIES STARTTLS",
+                "530 5.7.0 STARTTLS first", "530 5.7.0 log in first", "221 2.0.0 odmr.example.net closes"});
 }
 
 TEST_CASE("provider: HELO is answered, and opens nothing", "[provider]") {
@@ -81,7 +82,8 @@ TEST_CASE("provider: commands of SMTP are none here; NOOP and RSET do no harm", 
   House house;
   CHECK(converse(house, house.clear,
                  {"EHLO x", "MAIL FROM:<a@b.example>", "VRFY a", "HELP", "FOO", "NOOP", "RSET", "NO\nOP\r\n"}) ==
-        Replies{k_greeting, "250 odmr.example.net ATRN ENHANCEDSTATUSCODES XEMPTIES AUTH SCRAM-SHA-256 SCRAM-SHA-1 CRAM-MD5",
+        Replies{k_greeting,
+                "250 odmr.example.net ATRN ENHANCEDSTATUSCODES XEMPTIES AUTH SCRAM-SHA-256 SCRAM-SHA-1 CRAM-MD5",
                 "502 5.5.1 no such command here", "502 5.5.1 no such command here", "502 5.5.1 no such command here",
                 "502 5.5.1 no such command here", "250 2.0.0 OK", "250 2.0.0 OK",
                 "500 5.5.2 lines end in CRLF, and hold no other CR or LF"});
@@ -130,11 +132,12 @@ TEST_CASE("provider: three failed logins, each answered later than the one befor
   const TimePoint start = house.simulation.now();
   const auto heard = converse(house, house.clear, {"EHLO x", "LOGIN", "LOGIN", "LOGIN", "HEAR", "HEAR"},
                               Account{"example.org", "wrong", {}});
-  CHECK(heard == Replies{k_greeting,
-                         "250 odmr.example.net ATRN ENHANCEDSTATUSCODES XEMPTIES AUTH SCRAM-SHA-256 SCRAM-SHA-1 CRAM-MD5",
-                         "535 5.7.8 the login is not accepted", "535 5.7.8 the login is not accepted",
-                         "535 5.7.8 the login is not accepted",
-                         "421 4.7.0 odmr.example.net has seen too many failed logins", "closed"});
+  CHECK(heard ==
+        Replies{k_greeting,
+                "250 odmr.example.net ATRN ENHANCEDSTATUSCODES XEMPTIES AUTH SCRAM-SHA-256 SCRAM-SHA-1 CRAM-MD5",
+                "535 5.7.8 the login is not accepted", "535 5.7.8 the login is not accepted",
+                "535 5.7.8 the login is not accepted", "421 4.7.0 odmr.example.net has seen too many failed logins",
+                "closed"});
   CHECK(house.simulation.now() - start >= std::chrono::seconds(7));
   CHECK(logged(house, "login result=refused customer=- mechanism=SCRAM-SHA-256 tls=none"));
   CHECK_FALSE(logged(house, "wrong"));
@@ -175,15 +178,16 @@ TEST_CASE("provider: TLS forgets what was said before it, and lets PLAIN in", "[
                {"EHLO x", "STARTTLS", "TLS", "AUTH PLAIN AA==", "STARTTLS", "EHLO x", "LOGIN",
                 "AUTH PLAIN AA==", "EHLO x", "ATRN"},
                Account{"example.org", "secret", {sasl::Mechanism::plain}}, conversation::client_context());
-  CHECK(Replies(heard.begin() + 2, heard.end()) ==
-        Replies{
-            "220 2.0.0 ready", "503 5.5.1 EHLO first", "503 5.5.1 TLS has begun already",
-            "250 odmr.example.net ATRN ENHANCEDSTATUSCODES XEMPTIES AUTH SCRAM-SHA-256-PLUS SCRAM-SHA-256 SCRAM-SHA-1 CRAM-MD5 "
-            "PLAIN LOGIN",
-            "235 PLAIN", "503 5.5.1 you are logged in",
-            "250 odmr.example.net ATRN ENHANCEDSTATUSCODES XEMPTIES AUTH SCRAM-SHA-256-PLUS SCRAM-SHA-256 SCRAM-SHA-1 CRAM-MD5 "
-            "PLAIN LOGIN",
-            "453 4.0.0 you have no mail"});
+  CHECK(Replies(heard.begin() + 2, heard.end()) == Replies{"220 2.0.0 ready", "503 5.5.1 EHLO first",
+                                                           "503 5.5.1 TLS has begun already",
+                                                           "250 odmr.example.net ATRN ENHANCEDSTATUSCODES XEMPTIES "
+                                                           "AUTH SCRAM-SHA-256-PLUS SCRAM-SHA-256 SCRAM-SHA-1 CRAM-MD5 "
+                                                           "PLAIN LOGIN",
+                                                           "235 PLAIN", "503 5.5.1 you are logged in",
+                                                           "250 odmr.example.net ATRN ENHANCEDSTATUSCODES XEMPTIES "
+                                                           "AUTH SCRAM-SHA-256-PLUS SCRAM-SHA-256 SCRAM-SHA-1 CRAM-MD5 "
+                                                           "PLAIN LOGIN",
+                                                           "453 4.0.0 you have no mail"});
   CHECK(logged(house, "login result=accepted customer=example mechanism=PLAIN tls=TLSv1.3"));
 }
 
