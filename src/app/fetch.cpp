@@ -61,6 +61,7 @@ class Fetch {
   struct Connection {
     bool turned = false;
     bool brought_mail = false;  // some message got a final answer
+    bool is_emptied = false;    // the provider has said that there is nothing more
   };
 
   // That this session was, also where it is cut off in the middle. Without a sync; the log tells where it fails.
@@ -91,7 +92,7 @@ class Fetch {
       if (is_budget_used_up_) co_return false;
       // Asked again, the provider would send it once more, all of it, and it costs.
       if (history_.has_read_in_vain) co_return !stop_.requested();
-      if (!connection.brought_mail) co_return !stop_.requested();
+      if (!connection.brought_mail || connection.is_emptied) co_return !stop_.requested();
     }
   }
 
@@ -245,7 +246,8 @@ class Fetch {
     if (!flushed) {
       end(Outcome::state, cause_of_state(flushed.error()), "the journal cannot be written: " + flushed.error().text);
     }
-    co_return Connection{true, reception.counter().final_answers() > 0};
+    const bool is_emptied = turned.is_emptied && ended.how == SessionEnd::How::quit;
+    co_return Connection{true, reception.counter().final_answers() > 0, is_emptied};
   }
 
   server::MailSessionOptions mail_session_options() const {

@@ -76,7 +76,7 @@ int next_connection(int listener) {
 
 Line::Line(int socket, SSL_CTX* context, bool is_server) : socket_(socket) {
   fcntl(socket_, F_SETFL, fcntl(socket_, F_GETFL) | O_NONBLOCK);
-  if (context != nullptr) shake_hands(context, is_server);
+  if (context != nullptr) secure(context, is_server);
 }
 
 Line::~Line() {
@@ -93,7 +93,7 @@ void Line::wait_for(short events) const {
   if (poll(&one, 1, -1) < 0 && errno != EINTR) die("poll");
 }
 
-void Line::shake_hands(SSL_CTX* context, bool is_server) {
+void Line::secure(SSL_CTX* context, bool is_server) {
   ssl_ = SSL_new(context);
   BIO* in = BIO_new_socket(socket_, BIO_NOCLOSE);
   outgoing_ = BIO_new(BIO_s_mem());
@@ -108,8 +108,10 @@ void Line::shake_hands(SSL_CTX* context, bool is_server) {
       ERR_print_errors_fp(stderr);
       die("TLS handshake");
     }
+    note_wait();
     wait_for(POLLIN);
   }
+  has_written_ = false;
   tls_ = SSL_get_version(ssl_);
 }
 
@@ -150,6 +152,7 @@ bool Line::write(std::string_view data) {
 bool Line::flush() {
   char* records = nullptr;
   const long size = BIO_get_mem_data(outgoing_, &records);
+  if (size > 0) has_written_ = true;
   const bool good = size <= 0 || send_all({records, static_cast<std::size_t>(size)});
   static_cast<void>(BIO_reset(outgoing_));
   return good;
@@ -172,9 +175,13 @@ bool Line::send_all(std::string_view data) {
   return true;
 }
 
-bool Line::read() {
+void Line::note_wait() {
   if (has_written_) ++waits_;
   has_written_ = false;
+}
+
+bool Line::read() {
+  note_wait();
   Got got = read_some();
   while (got == Got::nothing_yet) {
     wait_for(POLLIN);

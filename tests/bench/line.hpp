@@ -31,6 +31,9 @@ class Line {
   Line(const Line&) = delete;
   Line& operator=(const Line&) = delete;
 
+  // From here on TLS; ends the program where that fails.
+  void secure(SSL_CTX* context, bool is_server);
+
   // All of it, or false where the peer has gone.
   bool write(std::string_view data);
   // Waits until more is in `input`; false at the end.
@@ -45,7 +48,8 @@ class Line {
   // The code of the next reply that has come in whole, and takes it out; 0 where none has.
   int next_code();
 
-  // How often we needed an answer to go on, after we had written something: round trips.
+  // How often we needed an answer to go on, after we had written something: round trips. The peer does not wait for
+  // what ends a handshake of TLS, so that is not counted.
   std::uint64_t waits() const { return waits_; }
   const std::string& tls() const { return tls_; }
 
@@ -54,7 +58,7 @@ class Line {
   Got read_some();
   bool send_all(std::string_view data);
   bool flush();
-  void shake_hands(SSL_CTX* context, bool is_server);
+  void note_wait();
   void wait_for(short events) const;
   std::size_t reply_length() const;
 

@@ -67,6 +67,7 @@ SSL* secured(int connection, const char* ca_file) {
   if (SSL_CTX_load_verify_locations(context, ca_file, nullptr) != 1) die(ca_file);
   SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
   SSL* ssl = SSL_new(context);
+  SSL_CTX_free(context);  // the connection holds it
   SSL_set1_host(ssl, "localhost");
   SSL_set_fd(ssl, connection);
   if (SSL_connect(ssl) != 1) {
@@ -92,4 +93,5 @@ int main(int argc, char** argv) {
     if (has_more || both[0].revents != 0) goes_on = ssl != nullptr ? pass_in(ssl, target) : pass(sender, target);
     if (goes_on && both[1].revents != 0) goes_on = ssl != nullptr ? pass_out(target, ssl) : pass(target, sender);
   }
+  SSL_free(ssl);
 }

@@ -13,6 +13,7 @@
 //     --lmtp                          says LHLO
 //     --recipients A,B                the letters go to them in turn
 //     --certificate FILE --key FILE   TLS from the first byte
+//     --starttls                      or when the customer asks for it
 //
 // Any login is welcome, with CRAM-MD5. Prints, as JSON, how long it took from its 250 to ATRN (with --bare and --to:
 // from the greeting) to the last answer to a letter. Exit status 3: the peer does not offer what the mode needs.
@@ -22,6 +23,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -46,9 +48,10 @@ struct Options {
   Mode mode = Mode::pipelined;
   bool is_bare = false;
   bool is_lmtp = false;
+  bool has_starttls = false;
   int to = 0;
   std::vector<std::string> recipients{"anna@customer.example"};
-  SSL_CTX* tls = nullptr;
+  std::shared_ptr<SSL_CTX> tls;
 };
 
 struct Report {
@@ -269,14 +272,19 @@ void print(const Report& report, const Line& line) {
 }
 
 // The dialogue of RFC 2645 up to ATRN; false where the customer went.
-bool is_asked_for_mail(Line& line) {
+bool is_asked_for_mail(Line& line, const Options& options) {
   if (!line.write("220 provider.example ODMR\r\n")) return false;
   for (std::string command; line.read_line(command);) {
     std::string verb = command.substr(0, 4);
     std::transform(verb.begin(), verb.end(), verb.begin(), [](char c) { return c >= 'a' ? c - 32 : c; });
     if (verb == "ATRN") return true;
     if (verb == "EHLO") {
-      line.write("250-provider.example\r\n250-AUTH CRAM-MD5\r\n250 ATRN\r\n");
+      const bool can_secure = options.has_starttls && line.tls().empty();
+      line.write(can_secure ? "250-provider.example\r\n250 STARTTLS\r\n"
+                            : "250-provider.example\r\n250-AUTH CRAM-MD5\r\n250 ATRN\r\n");
+    } else if (verb == "STAR") {
+      line.write("220 go ahead\r\n");
+      line.secure(options.tls.get(), true);
     } else if (verb == "AUTH") {
       line.write("334 PDEyMzQuNTY3OEBwcm92aWRlci5leGFtcGxlPg==\r\n");
       if (!line.read_line(command)) return false;
@@ -293,7 +301,7 @@ bool is_asked_for_mail(Line& line) {
 
 void serve(Line& line, const Options& options, const Letters& letters, bool& is_empty) {
   Report report;
-  if (!options.is_bare && !is_asked_for_mail(line)) return;
+  if (!options.is_bare && !is_asked_for_mail(line, options)) return;
   if (is_empty) {
     if (!options.is_bare) line.write("453 you have no mail\r\n");
     return;
@@ -314,12 +322,13 @@ void send_to(const Options& options, const Letters& letters) {
   print(report, line);
 }
 
-SSL_CTX* server_context(const std::string& certificate, const std::string& key) {
-  SSL_CTX* context = SSL_CTX_new(TLS_server_method());
+std::shared_ptr<SSL_CTX> server_context(const std::string& certificate, const std::string& key) {
+  const std::shared_ptr<SSL_CTX> made(SSL_CTX_new(TLS_server_method()), SSL_CTX_free);
+  SSL_CTX* const context = made.get();
   SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION);
   if (SSL_CTX_use_certificate_chain_file(context, certificate.c_str()) != 1) die(certificate);
   if (SSL_CTX_use_PrivateKey_file(context, key.c_str(), SSL_FILETYPE_PEM) != 1) die(key);
-  return context;
+  return made;
 }
 
 std::vector<std::string> split(const std::string& list) {
@@ -346,6 +355,8 @@ Options read_options(int argc, char** argv) {
       options.is_bare = true;
     else if (name == "--lmtp")
       options.is_lmtp = true;
+    else if (name == "--starttls")
+      options.has_starttls = true;
     else if (i + 1 < argc)
       given[name] = argv[++i];
   }
@@ -372,7 +383,7 @@ int main(int argc, char** argv) {
   bench::say_port(port);
   bool is_empty = false;
   for (int connection; (connection = bench::next_connection(listener)) >= 0;) {
-    Line line(connection, options.tls, true);
+    Line line(connection, options.has_starttls ? nullptr : options.tls.get(), true);
     serve(line, options, letters, is_empty);
   }
 }

@@ -89,9 +89,9 @@ class Bench:
             target.stop()
         measured = Measured(told["messages"], told["bytes"], told["seconds"], told["waits"])
         if not customer.is_bare:
-            # Before the first answer to the greeting lie the handshakes of TCP and of TLS 1.3, and behind the last one
-            # comes that to ATRN.
-            measured.trips_to_atrn = told["waits_to_atrn"] + 2 + scene.tls
+            # Before the sender first waits for an answer lies TCP's handshake, and behind the last wait comes the
+            # answer to ATRN.
+            measured.trips_to_atrn = told["waits_to_atrn"] + 2
         if usage:
             measured.cpu, measured.resident_kib = usage.cpu, usage.resident_kib
         return measured, usage
@@ -107,6 +107,7 @@ class Bench:
         if scene.tls:
             good = self.shared.authority.good()
             options += ["--certificate", good.certificate, "--key", good.key]
+            options += ["--starttls"] if scene.tls == "starttls" else []
         with self._helper("source", *options) as source, self._line(source.port, scene.rtt) as line:
             try:
                 usage = self._run(customer, line.port, target, scene, traced)

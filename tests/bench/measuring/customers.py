@@ -47,7 +47,7 @@ class Odmr:
         shutil.rmtree(customer.top["state_dir"], ignore_errors=True)
         bench.leftovers.add(customer.top["state_dir"])
         if tls:
-            customer.verify_with(bench.shared.authority, "implicit").isp["ip"] = "4"
+            customer.verify_with(bench.shared.authority, tls).isp["ip"] = "4"
         customer.deliver.update(self.deliver)
         command = [*self.under, binary("odmr"), "run", "--json", "--config", customer.configuration()]
         return command, customer.environment()

@@ -1,31 +1,58 @@
 """The tables."""
 
-HEADINGS = ("", "msgs", "msg/s", "MiB/s", "CPU ms/msg", "MiB resident", "calls/msg", "syncs/msg", "trips/msg", "to ATRN",
-            ": fetchmail", ": relay", ": direct", "spread")
 
-
-def significant(value):
+def significant(value, scale=1):
     """Three digits that count."""
     if value is None:
         return "-"
+    value *= scale
     return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
-def row(name, measured, rates, others):
-    """`rates` of its runs, `others` by name."""
-    def against(other):
-        return significant(measured.rate / others[other].rate) if other in others and other != name else "-"
-    cpu = None if measured.cpu is None else measured.cpu * 1000 / measured.messages
-    resident = None if measured.resident_kib is None else measured.resident_kib / 1024
-    spread = (max(rates) - min(rates)) / measured.rate * 100
-    return (name, f"{measured.messages:.0f}", significant(measured.rate), significant(measured.throughput), significant(cpu), significant(resident),
-            significant(measured.calls), significant(measured.syncs), significant(measured.waits and measured.waits / measured.messages),
-            "-" if measured.trips_to_atrn is None else f"{measured.trips_to_atrn:.0f}", against("fetchmail"), against("relay"), against("direct"), f"{spread:.0f} %")
+def whole(value):
+    return "-" if value is None else f"{value:.0f}"
 
 
-def table(title, rows):
-    rows = [(title, *HEADINGS[1:]), *rows]
-    widths = [max(len(cells[column]) for cells in rows) for column in range(len(HEADINGS))]
+def per_message(value, measured, scale=1):
+    return significant(value and value / measured.messages, scale)
+
+
+def against(other):
+    """How many times as fast as that customer of the same scene."""
+    def ratio(measured, found):
+        is_there = other in found and found[other] is not measured
+        return significant(measured.rate / found[other].rate) if is_there else "-"
+    return ratio
+
+
+# Each heading with what stands below it, of a Measured and of all that its scene has found.
+COLUMNS = {
+    "msgs": lambda measured, _: whole(measured.messages),
+    "msg/s": lambda measured, _: significant(measured.rate),
+    "MiB/s": lambda measured, _: significant(measured.throughput),
+    "CPU ms/msg": lambda measured, _: per_message(measured.cpu, measured, 1000),
+    "MiB resident": lambda measured, _: significant(measured.resident_kib, 1 / 1024),
+    "calls/msg": lambda measured, _: significant(measured.calls),
+    "syncs/msg": lambda measured, _: significant(measured.syncs),
+    "trips/msg": lambda measured, _: per_message(measured.waits, measured),
+    "to ATRN": lambda measured, _: whole(measured.trips_to_atrn),
+    ": fetchmail": against("fetchmail"),
+    ": relay": against("relay"),
+    ": direct": against("direct"),
+}
+
+
+def spread(rates, measured):
+    return f"{(max(rates) - min(rates)) / measured.rate * 100:.0f} %"
+
+
+def table(title, found, runs):
+    """`found` are the medians by customer, `runs` what they are of."""
+    rows = [(title, *COLUMNS, "spread")]
+    for name, measured in found.items():
+        rows.append((name, *(below(measured, found) for below in COLUMNS.values()),
+                     spread([run.rate for run in runs[name]], measured)))
+    widths = [max(map(len, column)) for column in zip(*rows)]
     return "\n".join("  ".join(
-        cell.ljust(width) if column == 0 else cell.rjust(width)
-        for column, (cell, width) in enumerate(zip(cells, widths))) for cells in rows)
+        cell.rjust(width) if number else cell.ljust(width)
+        for number, (cell, width) in enumerate(zip(cells, widths))) for cells in rows)

@@ -21,7 +21,7 @@ class Workload:
 
 
 WORKLOADS = {each.name: each for each in (
-    Workload("4k", 2000, 4 * KIB, (20, 120)), Workload("1m", 200, MIB, (2, 8)), Workload("50m", 5, 50 * MIB, (1, 2)),
+    Workload("4k", 2000, 4 * KIB, (20, 120)), Workload("1m", 200, MIB, (5, 25)), Workload("50m", 5, 50 * MIB, (2, 8)),
     Workload("500m", 1, 500 * MIB))}
 
 
@@ -32,7 +32,7 @@ class Scene:
     customers: list
     target: str = "sink"
     provider: str = "source"  # or odmrd
-    tls: bool = False
+    tls: str = ""             # implicit, starttls
     mode: str = "pipelined"
     rtt: int = 0              # ms
     traced: bool = False
@@ -43,12 +43,12 @@ def everybody():
 
 
 def all_scenes():
-    return [*near(), *modes(), *far(), *from_odmrd(), *real_targets(), *growth()]
+    return [*near(), *modes(), *start(), *far(), *from_odmrd(), *real_targets(), *growth()]
 
 
 def near():
     """Nothing but the customer takes time."""
-    for tls in (False, True):
+    for tls in ("", "implicit"):
         for workload in WORKLOADS.values():
             yield Scene(f"{'tls' if tls else 'plain'}/{workload.name}", workload, everybody(), tls=tls, traced=True)
 
@@ -56,8 +56,15 @@ def near():
 def modes():
     """The ways that senders have, with small messages."""
     for mode in MODES[1:]:
-        yield Scene(f"modes/{mode}", replace(WORKLOADS["4k"], messages=20000 if mode == "streamed" else 2000),
+        yield Scene(f"modes/{mode}", replace(WORKLOADS["4k"], messages=5000 if mode == "streamed" else 2000),
                     everybody(), mode=mode)
+
+
+def start():
+    """The way to ATRN."""
+    for tls in ("", "implicit", "starttls"):
+        yield Scene(f"start/{tls or 'plain'}", replace(WORKLOADS["4k"], messages=1), [Odmr(), Fetchmail(1)], tls=tls,
+                    rtt=50)
 
 
 def far():
