@@ -1,5 +1,8 @@
 #include "show/status_text.hpp"
 
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
 #include <catch2/catch.hpp>
 #include <map>
 #include <regex>
@@ -267,6 +270,49 @@ TEST_CASE("a report file is replaced at one stroke, for everybody to read", "[st
   REQUIRE(over_folder);
   CHECK_FALSE(over_folder->write("x"));
   CHECK(std::distance(std::filesystem::directory_iterator(directory.path()), {}) == 2);
+}
+
+TEST_CASE("a report file takes the place of a regular file alone", "[status]") {
+  const TemporaryDirectory directory;
+  const std::string regular = directory / "regular";
+  test::write_file(regular, "as it was");
+  const auto refused = [&](const std::string& path) {
+    auto report = ReportFile::begin(path, directory.path());
+    REQUIRE(report);
+    const auto written = report->write("x");
+    INFO(path);
+    REQUIRE_FALSE(written);
+    CHECK(written.error().text.find(path + " is ") == 0);
+    CHECK(written.error().text.find("not replaced") != std::string::npos);
+    struct stat status {};
+    REQUIRE(lstat(path.c_str(), &status) == 0);
+    return status.st_mode & static_cast<mode_t>(S_IFMT);
+  };
+  REQUIRE(mkfifo((directory / "fifo").c_str(), 0600) == 0);
+  CHECK(refused(directory / "fifo") == S_IFIFO);
+  // A link may stand where others can set it: what it names is another's choice.
+  std::filesystem::create_symlink(regular, directory / "link");
+  CHECK(refused(directory / "link") == S_IFLNK);
+  std::filesystem::create_symlink("/dev/null", directory / "null");
+  CHECK(refused(directory / "null") == S_IFLNK);
+  std::filesystem::create_directory(directory / "folder");
+  CHECK(refused(directory / "folder") == S_IFDIR);
+  if (geteuid() == 0 && mknod((directory / "device").c_str(), S_IFCHR | 0600, makedev(1, 3)) == 0)
+    CHECK(refused(directory / "device") == S_IFCHR);
+  CHECK(test::read_file(regular) == "as it was");
+  const auto names = std::distance(std::filesystem::directory_iterator(directory.path()), {});
+  CHECK(names == (std::filesystem::exists(directory / "device") ? 6 : 5));
+}
+
+TEST_CASE("what keeps a report file from being written is said with its own name", "[status]") {
+  const TemporaryDirectory directory;
+  for (const std::string& path : {directory / "no/such/odmr.prom", directory / std::string(250, 'x')}) {
+    auto report = ReportFile::begin(path, directory.path());
+    REQUIRE(report);
+    const auto written = report->write("x");
+    REQUIRE_FALSE(written);
+    CHECK(written.error().text.find(path + ": ") == 0);
+  }
 }
 
 TEST_CASE("a report file is written by who we were when it was begun", "[status]") {
