@@ -121,6 +121,21 @@ TEST_CASE("status: what is wrong now", "[status]") {
     CHECK(texts(status) == std::vector<std::string>{"isp: auth: 535 no"});
     CHECK_FALSE(troubles_of(status, {}, k_now).front().remedy.empty());
   }
+  SECTION("what to do is about the right server, the right table and the right port") {
+    QueuePlace place;
+    const auto advice = [&](Outcome outcome, Cause cause) {
+      status.providers.front() = provider("isp", outcome, cause, "no");
+      return troubles_of(status, place, k_now).front().remedy;
+    };
+    CHECK(advice(Outcome::unavailable, Cause::connection_refused).find("ODMR is on port") == std::string::npos);
+    place.places["isp"] = {366, "[provider.isp.deliver]"};
+    CHECK(advice(Outcome::unavailable, Cause::connection_refused).find("ODMR is on port") == std::string::npos);
+    CHECK(advice(Outcome::local_down, Cause::connection_refused) ==
+          "start the local mail server, or correct \"to\" in [provider.isp.deliver]");
+    place.places["isp"] = {587, "[deliver]"};
+    CHECK(advice(Outcome::unavailable, Cause::connection_refused).find("and not 587") != std::string::npos);
+    CHECK(advice(Outcome::local_down, Cause::connection_refused).find("\"to\" in [deliver]") != std::string::npos);
+  }
   SECTION("a flush that put mail off") {
     status.outbound.last.emplace();
     status.outbound.last->outcome = Outcome::deferred;
