@@ -9,6 +9,7 @@
 #include "app/local_targets.hpp"
 #include "app/places.hpp"
 #include "app/probe.hpp"
+#include "app/queue_place.hpp"
 #include "app/run_as.hpp"
 #include "app/setup_files.hpp"
 #include "app/setup_from_fetchmail.hpp"
@@ -156,11 +157,17 @@ class Setup {
     return path.empty() ? path : std::filesystem::absolute(path).lexically_normal().string();
   }
 
-  // Each of several configurations has a state directory of its own, as odmr@.service gives it.
+  // The one that is replaced keeps its own: mail may wait there.
   void give_state_directory() {
-    const auto instance = app::instance_of(place_.configuration);
     auto& directory = briefing_.answers.state_dir;
-    if (directory.empty() && around_.is_root && !instance.empty()) directory = "/var/lib/odmr-" + instance;
+    if (!directory.empty()) return;
+    const auto before = app::find_queue(place_.configuration);
+    if (before) {
+      if (before->state_dir != app::default_state_dir()) directory = before->state_dir;
+      return;
+    }
+    directory = app::state_directory_for(around_, place_.configuration);
+    has_chosen_state_ = !directory.empty();
   }
 
   // --- without questions
@@ -305,8 +312,9 @@ class Setup {
     }
     const auto settings = app::load_settings(report_.written.configuration);
     if (!settings) return give_up(Refusal{exit_status(Outcome::config), settings.error()});
-    // The user odmr could not make it below /var/lib; what is wrong with it the probe tells.
+    // The user odmr could not make it below /var/lib, nor a run what is above it; what is wrong the probe tells.
     if (place_.reader) (void)app::give_directory(settings->state_dir, *place_.reader);
+    if (has_chosen_state_) (void)app::make_state_dir(settings->state_dir, true);
     report_.command = app::switch_on_command(around_, report_.written.configuration, settings->watch.interval);
     if (!options_.probes_not) probe(*settings);
     if (options_.json)
@@ -350,6 +358,7 @@ class Setup {
   std::FILE* out_;
   const app::Surroundings around_;
   app::SetupPlace place_;
+  bool has_chosen_state_ = false;
   app::Briefing briefing_;
   show::SetupReport report_;
 };

@@ -419,7 +419,9 @@ TEST_CASE("The command that switches it on is the system's own", "[setup]") {
         "echo '0 * * * * odmr odmr run -q -c /etc/odmr/club.toml 2>&1 | logger -t odmr' >/etc/cron.d/odmr-club");
   CHECK(switch_on_command(around, "/srv/a b/x%.toml", 5min) ==
         "echo '*/5 * * * * root odmr run -q -c '\\''/srv/a b/x\\%.toml'\\'' 2>&1 | logger -t odmr' "
-        ">/etc/cron.d/odmr-x%");
+        ">/etc/cron.d/odmr-x--731a5f4b");
+  // A unit's instance may have a dot in its name, cron's files may not.
+  CHECK(switch_on_command(around, "/etc/odmr/my-isp.net.toml", 5min) == "systemctl enable --now odmr@my-isp.net.timer");
   around.has_units = false;
   CHECK(switch_on_command(around, k_system_configuration, 5min) ==
         "echo '*/5 * * * * odmr odmr run -q 2>&1 | logger -t odmr' >/etc/cron.d/odmr");
@@ -427,6 +429,35 @@ TEST_CASE("The command that switches it on is the system's own", "[setup]") {
   user.own_configuration = "/home/anna/.config/odmr/odmr.toml";
   CHECK(switch_on_command(user, user.own_configuration, 15min) ==
         "(crontab -l 2>/dev/null; echo '*/15 * * * * odmr run -q 2>&1 | logger -t odmr') | crontab -");
+}
+
+TEST_CASE("What belongs to a configuration has a name that cron reads, and no other configuration has", "[setup]") {
+  CHECK(name_for("/etc/odmr/my-isp_2.toml") == "my-isp_2");
+  std::set<std::string> names;
+  for (const char* file :
+       {"/etc/odmr/a.b.toml", "/etc/odmr/a b.toml", "/etc/odmr/a-b.toml", "/etc/odmr/a_b.toml", "/srv/a-b.toml",
+        "/srv/a/b.toml", "/srv/odmr.toml", "/etc/odmr/\xc3\xa4.toml", "/etc/odmr/.toml", "/etc/odmr/a-b"}) {
+    const auto name = name_for(file);
+    CAPTURE(file, name);
+    CHECK(names.insert(name).second);
+    CHECK(name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-_") == std::string::npos);
+  }
+}
+
+TEST_CASE("Each configuration but the one that is found by itself has a state directory of its own", "[setup]") {
+  Surroundings around;
+  around.is_root = true;
+  around.own_configuration = k_system_configuration;
+  CHECK(state_directory_for(around, k_system_configuration).empty());
+  std::set<std::string> directories{default_state_dir()};
+  for (const char* file :
+       {"/etc/odmr/club.toml", "/etc/odmr/my-isp.toml", "/etc/odmr/my.isp.toml", "/etc/odmr/my isp.toml",
+        "/etc/odmr/club", "/srv/odmr.toml", "/root/.config/odmr/odmr.toml"}) {
+    CAPTURE(file);
+    CHECK(directories.insert(state_directory_for(around, file)).second);
+  }
+  // As the unit has it.
+  CHECK(state_directory_for(around, "/etc/odmr/my.isp-2.toml") == default_state_dir() + "-my.isp-2");
 }
 
 TEST_CASE("cron's times are the chosen interval, or the next shorter one it has", "[setup]") {

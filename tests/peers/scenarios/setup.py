@@ -26,6 +26,7 @@ def register(suite):
     suite.case("setup/interrupted")(interrupted)
     suite.case("setup/password-is-not-shown")(password_is_not_shown)
     suite.case("setup/is-there-already")(is_there_already)
+    suite.case("setup/several-configurations")(several)
     suite.case("setup/wrong-password")(wrong_password)
     suite.case("setup/missing-answers")(missing_answers)
     suite.case("setup/refused-by-check")(refused_by_check)
@@ -267,6 +268,33 @@ def is_there_already(bench):
     equal(home.setup(*options, "--force", stdin=b"x\n").status, 0, "exit status with --force")
     with open(home.configuration + ".bak", encoding="utf-8") as file:
         equal(file.read(), "# mine\n", "what was there before")
+
+
+def several(bench):
+    """Each has a state directory of its own, whatever its file is called; one that is replaced keeps its own."""
+    home = Home(bench)
+    options = ["--provider", "odmr.example.net", "--domain", "customer.example", "--deliver", "maildir:///tmp/x",
+               "--no-probe", "--non-interactive"]
+    environment = {**home.customer.environment(), "XDG_STATE_HOME": home.folder}
+    directories = set()
+    for number, file in enumerate(("club.toml", "my-isp.toml", "my.isp.toml", "my isp.toml")):
+        path = os.path.join(home.folder, file)
+        done = subprocess.run([binary("odmr"), "setup", "-c", path, "--name", f"isp{number}", *options], input=b"x\n",
+                              env=environment, capture_output=True, timeout=60, check=False)
+        equal(done.returncode, 0, f"exit status: {done.stderr!r}")
+        with open(path, "rb") as written:
+            directories.add(tomllib.load(written)["state_dir"])
+        self_made = re.search(r"/etc/cron\.d/(\S+)", done.stdout.decode())
+        check(not self_made or re.fullmatch(r"[A-Za-z0-9_-]+", self_made.group(1)), f"what cron reads: {done.stdout!r}")
+    equal(len(directories), 4, f"state directories {directories}")
+    for directory in directories:
+        check(os.path.isdir(directory), f"{directory} was not made")
+        os.rmdir(directory)  # root's are below /var/lib
+    write(os.path.join(home.folder, "old.toml"), 'state_dir = "/srv/mail"\n', mode=0o600)
+    home.configuration = os.path.join(home.folder, "old.toml")
+    done = subprocess.run([binary("odmr"), "setup", "-c", home.configuration, "--name", "old", "--force", *options],
+                          input=b"x\n", env=environment, capture_output=True, timeout=60, check=False)
+    equal((done.returncode, home.written()["state_dir"]), (0, "/srv/mail"), "exit status, state directory")
 
 
 def wrong_password(bench):
