@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <map>
 #include <regex>
@@ -261,6 +262,20 @@ TEST_CASE("metrics: the manual has each of them, and the examples have no other"
       CHECK(written.contains(name));
     }
   }
+}
+
+TEST_CASE("status: what the journal has is not a terminal's to read", "[status]") {
+  Status status = full();
+  status.providers.front() = provider("isp", Outcome::auth, Cause::login_refused, "no \x1b[2J");
+  status.providers.front().last->id = "\x1b]0;x\x07";
+  status.providers.front().last_good = status.providers.front().last;
+  status.outbound.last->id = "\x1b[31m";
+  std::string all;
+  for (const auto& line : show::in_words(status, k_now, false)) all += line;
+  CHECK(all.find("\\x1b]0;x\\x07") != all.rfind("\\x1b]0;x\\x07"));  // of the last, and of the last good
+  all += show::as_json(status.providers.front())["session"].get<std::string>();
+  all += show::overall_json(status)["outbound"]["session"].get<std::string>();
+  CHECK(std::none_of(all.begin(), all.end(), [](char c) { return c == '\x1b' || c == '\x07'; }));
 }
 
 TEST_CASE("a report file is replaced at one stroke, for everybody to read", "[status]") {
