@@ -179,16 +179,15 @@ class Setup {
                                     " is there already; --force replaces it and keeps it as .bak, --config names "
                                     "another file"});
     }
+    if (const auto why = app::secret_in_the_way(answers, place_)) return refusal(EX_CANTCREAT, {*why});
     std::vector<std::string> missing;
     if (answers.host.empty()) missing.push_back("--provider is missing: the host that holds the mail");
     if (answers.domains.empty()) missing.push_back("--domain is missing: what the provider holds mail for");
     if (answers.deliver.empty()) {
       const auto targets = app::find_local_targets(app::usual_places());
-      if (!targets.empty()) answers.deliver = targets.front().to;
-      if (targets.empty())
-        missing.push_back(
-            "--deliver is missing, and no mail server of this host was found: smtp://HOST[:PORT], "
-            "lmtp://HOST:PORT, lmtp:///SOCKET or maildir:///DIR");
+      const auto taken = app::target_to_take_unasked(targets);
+      if (taken) answers.deliver = taken->to;
+      if (!taken) missing.push_back(without_target(targets));
     }
     if (!missing.empty()) return refusal(k_exit_usage, missing);
     give_state_directory();
@@ -201,6 +200,15 @@ class Setup {
     if (!password) return tl::unexpected(password.error());
     interview.password = std::move(*password);
     return interview;
+  }
+
+  static std::string without_target(const std::vector<app::LocalTarget>& targets) {
+    std::string text =
+        "--deliver is missing, and no mail server of this host was found: smtp://HOST[:PORT], "
+        "lmtp://HOST:PORT, lmtp:///SOCKET or maildir:///DIR";
+    for (const auto& one : targets)
+      text += "; " + one.to + " answers, but is a port that any user may take: give it where it is yours";
+    return text;
   }
 
   // Standard input's first line, unless a fetchmailrc has it.
@@ -234,6 +242,7 @@ class Setup {
         "Six questions, then the provider is tried. Enter takes what stands in brackets, Ctrl-C leaves "
         "everything as it is.");
     if (auto chosen = choose_place(person); !chosen) return tl::unexpected(chosen.error());
+    if (auto chosen = choose_name(person); !chosen) return tl::unexpected(chosen.error());
     give_state_directory();
     if (!briefing_.settled.contains(Question::deliver))
       briefing_.targets = app::find_local_targets(app::usual_places());
@@ -275,6 +284,25 @@ class Setup {
     return {};
   }
 
+  // Its secret has that name, and may not take another one's place.
+  Attempt<> choose_name(app::Terminal& person) {
+    auto& answers = briefing_.answers;
+    while (app::secret_in_the_way(answers, place_)) {
+      person.say("");
+      person.say(escape(app::secret_beside(place_.configuration, answers)) +
+                 " is there already, and may be another configuration's. Another name for this provider, such as " +
+                 answers.name + "2, names its file, too.");
+      const auto answer = person.ask("Name, or stop [stop]: ");
+      if (!answer) return ended(answer.error());
+      const std::string word(trim(*answer));
+      if (word.empty() || lower(word) == "stop") return refusal(k_exit_usage, {"nothing was written"});
+      const auto good = app::check_provider_name(word);
+      if (good) answers.name = word;
+      if (!good) person.say("That cannot be: " + good.error().text + ".");
+    }
+    return {};
+  }
+
   // What was right before need not be typed again.
   void propose_what_is_there() {
     if (!options_.fetchmailrc.empty()) return;
@@ -307,8 +335,10 @@ class Setup {
   }
 
   int finish(const app::SetupAnswers& answers) {
+    report_.deliver = answers.deliver;
     if (!options_.json) {
       for (const auto& line : show::in_words(report_.written)) say(line);
+      say("Received mail goes to " + escape(answers.deliver, k_long));
     }
     const auto settings = app::load_settings(report_.written.configuration);
     if (!settings) return give_up(Refusal{exit_status(Outcome::config), settings.error()});
