@@ -39,6 +39,14 @@ void look_at_session(const ProviderStatus& status, const QueuePlace& place, Trou
                       remedy(end.outcome, end.cause, scene_of(end.outcome, status.provider, place), end.text)});
 }
 
+// The age of what is good is what others watch: it must not stay good because a clock was wrong.
+void look_at_clock(const ProviderStatus& status, WallTime now, Troubles& troubles) {
+  if (!is_from_the_future(status, now)) return;
+  troubles.push_back({status.provider,
+                      "by this clock the last good session ended in the future: it was ahead then, or is behind now",
+                      "look whether the time is right (timedatectl); where it is, the next good session mends this"});
+}
+
 void look_at_flush(const OutboundStatus& outbound, Troubles& troubles) {
   if (!outbound.last || exit_status(outbound.last->outcome) == 0) return;
   const auto& last = *outbound.last;
@@ -116,7 +124,9 @@ Troubles troubles_of(const Status& status, const QueuePlace& place, WallTime now
   Troubles troubles;
   look_at_configuration(place, troubles);
   for (const auto& one : status.providers) {
-    if (one.is_configured) look_at_session(one, place, troubles);
+    if (!one.is_configured) continue;
+    look_at_session(one, place, troubles);
+    look_at_clock(one, now, troubles);
   }
   look_at_flush(status.outbound, troubles);
   look_at_waiting(status.waiting, now, troubles);

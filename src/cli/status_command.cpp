@@ -140,7 +140,10 @@ int say_who_is_late(const StatusOptions& options, const std::vector<app::Provide
   int exit = 0;
   for (const auto& one : providers) {
     if (!app::is_older_than(one, max_age, now)) continue;
-    exit = complain(k_temporary, one.provider + ": no session has ended well for " + options.max_age);
+    exit = complain(k_temporary, one.provider + (app::is_from_the_future(one, now)
+                                                     ? ": when a session ended well is not known: in the future, by "
+                                                       "this clock"
+                                                     : ": no session has ended well for " + options.max_age));
   }
   return exit;
 }
