@@ -6,6 +6,7 @@ import threading
 
 from harness import wait, wire
 from harness.runner import check, equal
+from harness.target import write
 
 
 def register(suite):
@@ -147,6 +148,12 @@ def damaged(bench):
         result = customer.run(*command)
         equal(result.status, 73, f"exit status of {command}")
         check("damaged" in result.stderr and "next run" in result.stderr, f"stderr {result.stderr!r}")
+    report = write(bench.path("odmr.prom"), "of better days\n")
+    equal(status(customer, "-q", "--metrics", report).status, 73, "exit status with metrics")
+    with open(report, encoding="utf-8") as file:
+        text = file.read()
+    for line in ('odmr_last_good_session_timestamp_seconds{provider="isp"} 0', "odmr_troubles 1"):
+        check(line in text.splitlines(), f"{line!r} is not in\n{text}")
 
 
 def max_age(bench):
