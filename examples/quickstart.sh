@@ -294,6 +294,11 @@ if [ -n "${KEEP:-}" ]; then
 fi
 cat <<'END'
 
+With a provider of your own:
+  odmr setup                   asks six questions, writes the configuration, and tries it
+  odmr probe                   tries each step of a run but the last, and says what to change
+  odmr status                  what came in, what waits, and what is wrong now
+
 Where to go next:
   README.md                    a real configuration, for Postfix and for Dovecot
   examples/*.toml              configurations to begin with

@@ -18,6 +18,7 @@ using net::Task;
 
 // Exim looks its caller's name up before it greets, for five seconds where that takes so long.
 constexpr auto k_patience = std::chrono::seconds(6);
+constexpr std::uint16_t k_first_of_all_users = 1024;
 
 std::optional<net::Endpoint> endpoint_of(std::string_view to) {
   const bool is_lmtp = to.starts_with("lmtp://");
@@ -123,6 +124,14 @@ std::vector<LocalTarget> find_local_targets(const std::vector<std::string>& plac
     if (greetings[i] && !is_known) found.push_back({places[i], *greetings[i]});
   }
   return found;
+}
+
+std::optional<LocalTarget> target_to_take_unasked(const std::vector<LocalTarget>& targets) {
+  const auto found = std::find_if(targets.begin(), targets.end(), [](const LocalTarget& one) {
+    const auto endpoint = endpoint_of(one.to);
+    return endpoint && (!endpoint->socket_path.empty() || endpoint->port < k_first_of_all_users);
+  });
+  return found == targets.end() ? std::nullopt : std::optional(*found);
 }
 
 Result<std::string> ask_target(const std::string& to) {

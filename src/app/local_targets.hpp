@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,7 +26,10 @@ net::Task<Result<std::string>> greeting_of(std::string to, net::Network& network
 
 /// Those of `places` that greet, in their order. All are asked at the same time, for a few seconds at the most.
 std::vector<LocalTarget> find_local_targets(const std::vector<std::string>& places);
-/// The same for one, by its name or address: the greeting.
+/// The first of them that nobody has to be asked about: only root lets a program listen there. Any user may have taken
+/// another port, and would get the mail. No value where there is none.
+std::optional<LocalTarget> target_to_take_unasked(const std::vector<LocalTarget>& targets);
+/// What greets at one place, by its name or address.
 Result<std::string> ask_target(const std::string& to);
 
 }  // namespace odmr::app

@@ -282,7 +282,7 @@ void Outbound::end_for(const Error& error) {
 Scene Outbound::scene() const {
   if (outbound_.to == OutboundSettings::To::smart_host)
     return {With::smart_host, "[outbound]", outbound_.endpoint.port};
-  return {With::provider, "[provider." + outbound_.provider + "]", 0};
+  return {With::provider, "[provider." + outbound_.provider + "]", k_odmr_port};
 }
 
 std::optional<SessionReport> Outbound::report() const {

@@ -3,11 +3,26 @@
 #include <algorithm>
 #include <utility>
 
+#include "app/host_port.hpp"
 #include "app/kept_mail.hpp"
 #include "app/places.hpp"
 #include "queue/intake.hpp"
 
 namespace odmr::app {
+
+namespace {
+
+ProviderPlace place_of(const config::Table& provider) {
+  ProviderPlace place;
+  place.port = static_cast<std::uint16_t>(provider.integer("port", 366, {1, 65535}));
+  const auto hosts = provider.text_or_texts("host");
+  const auto first = hosts && !hosts->empty() ? split_host(hosts->front()) : std::nullopt;
+  if (first && first->port) place.port = *first->port;
+  if (provider.table("deliver").is_there()) place.deliver_table = "[provider." + provider.name() + ".deliver]";
+  return place;
+}
+
+}  // namespace
 
 tl::expected<QueuePlace, std::vector<std::string>> find_queue(const std::string& named) {
   const auto file = find_configuration(named);
@@ -19,7 +34,10 @@ tl::expected<QueuePlace, std::vector<std::string>> find_queue(const std::string&
   place.state_dir = root.path("state_dir").value_or(default_state_dir());
   place.log = read_log(root.table("log"));
   place.can_send = root.table("outbound").has("to");
-  for (const auto& provider : root.tables("provider")) place.providers.push_back(provider.name());
+  for (const auto& provider : root.tables("provider")) {
+    place.providers.push_back(provider.name());
+    place.places[provider.name()] = place_of(provider);
+  }
   for (const auto& fault : document->faults()) {
     if (fault.key == "state_dir") return tl::unexpected(std::vector<std::string>{fault.render()});
   }

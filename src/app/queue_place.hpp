@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -10,14 +11,21 @@
 
 namespace odmr::app {
 
+/// What advice about a provider has to name.
+struct ProviderPlace {
+  std::uint16_t port = 0;  ///< of its first host; 0: not known
+  std::string deliver_table = "[deliver]";
+};
+
 /// Where the outbound queue and the journal are: all that a list of them, and work on them by hand, needs of the
 /// configuration.
 struct QueuePlace {
   std::string state_dir;
   LogSettings log;
-  bool can_send = false;               ///< there is an [outbound] with `to`
-  std::vector<std::string> providers;  ///< by name, in the order of the file
-  std::vector<std::string> faults;     ///< as configuration_faults() gives them, where somebody has asked for them
+  bool can_send = false;                        ///< there is an [outbound] with `to`
+  std::vector<std::string> providers;           ///< by name, in the order of the file
+  std::map<std::string, ProviderPlace> places;  ///< by provider
+  std::vector<std::string> faults;  ///< as configuration_faults() gives them, where somebody has asked for them
 };
 
 /// Of the configuration only that is read, and only where the state directory is at fault it is refused: a secret that

@@ -160,16 +160,12 @@ constexpr std::array k_rows = {
         "look at the directory and its disk (dmesg); what is not damaged is used again by the next run"},
 };
 
-bool is_of_odmr_port(std::uint16_t port) {
-  return port == 366;
-}
-
 // What is said of a port that is no ODMR port, where that may be why.
 std::string port_hint(Cause cause, const Scene& scene) {
   const bool may_be_it = cause == Cause::connection_refused || cause == Cause::no_connection_in_time ||
                          cause == Cause::no_greeting || cause == Cause::greeting_refused || cause == Cause::not_smtp ||
                          cause == Cause::auth_not_offered || cause == Cause::no_odmr;
-  if (!may_be_it || scene.with != With::provider || is_of_odmr_port(scene.port)) return {};
+  if (!may_be_it || scene.with != With::provider || scene.port == k_odmr_port) return {};
   if (scene.port == 386) return "; Exim's manual has port 386 by a slip, ODMR is on 366: write port = 366";
   if (scene.port == 0) return "; ODMR is on port 366, mostly";
   return "; ODMR is on port 366, mostly, and not " + std::to_string(scene.port);

@@ -13,6 +13,9 @@ namespace odmr::app {
 /// With whom something came to nothing.
 enum class With { provider, target, smart_host, state };
 
+/// Of ODMR (RFC 2645 4): of it nothing has to be said.
+inline constexpr std::uint16_t k_odmr_port = 366;
+
 /// What a remedy may have to name.
 struct Scene {
   With with = With::provider;

@@ -28,20 +28,38 @@ Result<void> fill(int file, const std::string& text) {
   return system_files().sync(file);
 }
 
+// A device, a FIFO or a link would be gone for all who use it, and a link may be set by somebody else.
+Result<void> refuse_what_is_no_file(int dir, const std::string& name, const std::string& path) {
+  const auto there = system_files().status_at(dir, name);
+  if (!there || there->kind == FileKind::regular) return {};
+  std::string what = "no regular file";
+  if (there->kind == FileKind::symlink) what = "a symbolic link";
+  if (there->kind == FileKind::directory) what = "a directory";
+  return fail(Errc::denied, path + " is " + what + ", and is not replaced; \"-\" is the standard output");
+}
+
+// With the name that was given: who reads it knows of no other.
+tl::unexpected<Error> not_written(Error error, const std::string& path) {
+  error.text = path + ": " + error.text.substr(error.text.rfind(": ") + 2);
+  return fail(std::move(error));
+}
+
 Result<void> replace(const std::string& path, const std::string& text) {
   const std::filesystem::path whole(path);
   const auto folder = whole.parent_path();
   const auto dir = system_files().open_dir(folder.empty() ? "." : folder.string());
-  if (!dir) return fail(dir.error());
-  // Not by a name that a collector takes for one of its files.
-  const std::string name = "." + whole.filename().string() + "." + fmt::format("{:016x}", random_bits());
-  const auto file = system_files().create(dir->get(), name, 0600);
-  if (!file) return fail(file.error());
-  auto done = fill(file->get(), text);
+  if (!dir) return not_written(dir.error(), path);
   const auto to = whole.filename().string();
+  if (auto fits = refuse_what_is_no_file(dir->get(), to, path); !fits) return fits;
+  // Not by a name that a collector takes for one of its files.
+  const std::string name = "." + to + "." + fmt::format("{:016x}", random_bits());
+  const auto file = system_files().create(dir->get(), name, 0600);
+  if (!file) return not_written(file.error(), path);
+  auto done = fill(file->get(), text);
   if (done && renameat(dir->get(), name.c_str(), dir->get(), to.c_str()) != 0) done = fail(system_error(errno, path));
-  if (!done) static_cast<void>(system_files().unlink(dir->get(), name));
-  return done;
+  if (done) return {};
+  static_cast<void>(system_files().unlink(dir->get(), name));
+  return not_written(done.error(), path);
 }
 
 std::string read_all(int from) {

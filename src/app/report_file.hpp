@@ -23,7 +23,8 @@ class ReportFile {
   ReportFile& operator=(ReportFile&&) = delete;
   ~ReportFile();
 
-  /// Once. Everybody may read the file (mode 0644). Errors: those of the file system; the file is as it was then.
+  /// Once. Everybody may read the file (mode 0644). Only a regular file is replaced. Errors: denied, something else is
+  /// there; those of the file system, with the path as it was given; what is there is as it was then.
   Result<void> write(const std::string& text);
 
  private:

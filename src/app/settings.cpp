@@ -180,7 +180,9 @@ void read_domains(const Table& table, ProviderSettings& provider) {
   }
   for (const auto& one : *written) {
     const auto domain = smtp::canonical_domain(one);
-    if (!domain) {
+    if (one.starts_with('[') || net::ip_version_of(one)) {
+      table.fault("domains", "\"" + one + "\" is an address, and no domain, which ATRN wants");
+    } else if (!domain) {
       table.fault("domains", "\"" + one + "\" is no domain: " + domain.error().text);
     } else if (domain->find('.') == std::string::npos) {
       // RFC 2645 5.2.1: a domain of ATRN has two labels at least.

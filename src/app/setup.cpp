@@ -19,6 +19,8 @@ namespace {
 using client::TlsPolicy;
 using Kind = deliver::TargetOptions::Kind;
 
+constexpr std::size_t k_no_limit = std::string::npos;
+
 // --- the file
 
 // "key = value" lines of one table, their values in one column.
@@ -278,6 +280,8 @@ Result<void> take_answer(Question question, std::string_view text, SetupAnswers&
   if (!is_utf8(answer)) return fail(Errc::malformed, "it is not UTF-8");
   if (std::any_of(answer.begin(), answer.end(), is_control))
     return fail(Errc::malformed, "there are control characters in it");
+  // Marks that turn the direction of what is read, and such.
+  if (escape(answer, k_no_limit) != answer) return fail(Errc::malformed, "there are characters in it that mislead");
   auto changed = answers;
   put(question, answer, changed);
   if (answer.empty() || (question == Question::domains && changed.domains.empty()))

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
@@ -14,6 +15,7 @@
 
 #include "app/places.hpp"
 #include "base/file.hpp"
+#include "config/document.hpp"
 
 namespace odmr::app {
 
@@ -104,10 +106,27 @@ std::string free_backup_name(const std::string& path) {
   return name;
 }
 
+bool is_same_file(const std::string& a, const std::string& b) {
+  std::error_code ignored;
+  return std::filesystem::equivalent(a, b, ignored);
+}
+
+// Whether the configuration that is there has its password in that file.
+bool names_secret(const std::string& configuration, const std::string& secret) {
+  auto document = config::Document::load(configuration);
+  if (!document) return false;
+  auto tables = document->root().tables("provider");
+  tables.push_back(document->root().table("outbound"));
+  return std::any_of(tables.begin(), tables.end(), [&](const config::Table& table) {
+    const auto file = table.path("password_file");
+    return file && is_same_file(*file, secret);
+  });
+}
+
 // Puts files in their places, and, unless kept, takes all of that back.
 class Placing {
  public:
-  explicit Placing(bool may_replace) : may_replace_(may_replace) {}
+  Placing() = default;
   ~Placing() {
     if (is_kept_) return;
     for (auto step = steps_.rbegin(); step != steps_.rend(); ++step) {
@@ -120,10 +139,10 @@ class Placing {
   Placing(const Placing&) = delete;
   Placing& operator=(const Placing&) = delete;
 
-  Result<void> place(const std::string& from, const std::string& to) {
+  Result<void> place(const std::string& from, const std::string& to, bool may_replace) {
     Step step{to, {}};
     if (is_there(to)) {
-      if (!may_replace_) return fail(Errc::busy, to + " is there already");
+      if (!may_replace) return fail(Errc::busy, to + " is there already");
       step.backup = free_backup_name(to);
       // A second name first: at no time is there no configuration.
       if (::link(to.c_str(), step.backup.c_str()) != 0 && ::rename(to.c_str(), step.backup.c_str()) != 0)
@@ -153,7 +172,6 @@ class Placing {
     std::string path;
     std::string backup;
   };
-  bool may_replace_;
   bool is_kept_ = false;
   std::vector<Step> steps_;
 };
@@ -188,6 +206,15 @@ std::string secret_beside(const std::string& configuration, const SetupAnswers& 
   return std::filesystem::path(configuration).parent_path().string() + "/" + answers.name + ".secret";
 }
 
+std::optional<std::string> secret_in_the_way(const SetupAnswers& answers, const SetupPlace& place) {
+  if (!answers.password_file.empty()) return std::nullopt;
+  const auto secret = secret_beside(place.configuration, answers);
+  if (!is_there(secret)) return std::nullopt;
+  if (place.may_replace && names_secret(place.configuration, secret)) return std::nullopt;
+  return secret + " is there already, and may be another configuration's: --name gives this provider, and its file, " +
+         "another name; --password-file takes a file as it is";
+}
+
 tl::expected<SetupWritten, SetupFailure> write_setup(const SetupAnswers& answers, const Secret& password,
                                                      const SetupPlace& place) {
   const std::filesystem::path configuration(place.configuration);
@@ -214,12 +241,13 @@ tl::expected<SetupWritten, SetupFailure> write_setup(const SetupAnswers& answers
   if (const auto good = load_settings(workshop->path() + "/" + name); !good)
     return tl::unexpected(SetupFailure{true, from_final_place(good.error(), workshop->path(), directory)});
 
-  Placing placing(place.may_replace);
+  Placing placing;
   if (writes_secret) {
-    if (const auto put = placing.place(workshop->path() + "/" + secret_name, written.secret); !put)
+    if (const auto why = secret_in_the_way(answers, place)) return failed(Error{Errc::busy, *why});
+    if (const auto put = placing.place(workshop->path() + "/" + secret_name, written.secret, place.may_replace); !put)
       return failed(put.error());
   }
-  if (const auto put = placing.place(workshop->path() + "/" + name, place.configuration); !put)
+  if (const auto put = placing.place(workshop->path() + "/" + name, place.configuration, place.may_replace); !put)
     return failed(put.error());
   if (const auto synced = sync_directory(directory); !synced) return failed(synced.error());
   written.backups = placing.keep();

@@ -13,7 +13,7 @@ namespace odmr::app {
 /// Where `odmr setup` writes, and for whom.
 struct SetupPlace {
   std::string configuration;
-  bool may_replace = false;             ///< what is there is kept under another name
+  bool may_replace = false;             ///< what is there, and its secret, is kept under another name
   std::optional<confine::User> reader;  ///< who runs odmr, where that is not who we are: his group may read
 };
 
@@ -36,6 +36,10 @@ std::string place_to_write(const std::string& named);
 
 /// The secret's path beside the configuration.
 std::string secret_beside(const std::string& configuration, const SetupAnswers& answers);
+
+/// Why the secret cannot be written, in words: there is one already, which is replaced only where the configuration
+/// that is replaced names it; another one may use it. No value where nothing is in the way.
+std::optional<std::string> secret_in_the_way(const SetupAnswers& answers, const SetupPlace& place);
 
 /// Writes configuration and secret (0640 with a reader, else 0600). Both are made whole beside their places first and
 /// read as every command reads them; only what is found good takes its place, on disk, each file at once. Signals wait

@@ -1,7 +1,9 @@
 #include "app/setup_interview.hpp"
 
+#include <algorithm>
 #include <utility>
 
+#include "app/host_port.hpp"
 #include "base/ascii.hpp"
 
 namespace odmr::app {
@@ -163,8 +165,12 @@ class Interviewer {
     auto& smart_host = answers().smart_host;
     auto asked = ask(Question::smart_host, "Smart host", smart_host.empty() ? "none" : smart_host);
     if (!asked || smart_host.empty() || smart_host == "provider") return asked;
-    const auto logs_in =
-        ask_yes_or_no(terminal_, "Log in there with the same user and password?", answers().logs_in_at_smart_host);
+    // The password is the provider's, and nobody else's to see.
+    const bool is_its = is_of_provider(smart_host, answers().host);
+    if (!is_its)
+      terminal_.say("It is not in the provider's domain, and a login would show it the provider's password.");
+    const auto logs_in = ask_yes_or_no(terminal_, "Log in there with the same user and password?",
+                                       is_its && answers().logs_in_at_smart_host);
     if (!logs_in) return fail(logs_in.error());
     answers().logs_in_at_smart_host = *logs_in;
     if (!*logs_in) terminal_.say("For another login there, put user and password_file into [outbound] afterwards.");
@@ -183,6 +189,20 @@ class Interviewer {
 };
 
 }  // namespace
+
+bool is_of_provider(const std::string& smart_host, const std::string& provider) {
+  const auto scheme = smart_host.find("://");
+  const auto theirs = split_host(scheme == std::string::npos ? smart_host : smart_host.substr(scheme + 3));
+  const auto ours = split_host(provider);
+  if (!theirs || !ours) return false;
+  const auto host = lower(theirs->host);
+  auto domain = lower(ours->host);
+  if (host == domain) return true;
+  if (net::ip_version_of(domain) || net::ip_version_of(host)) return false;
+  // Of two labels there is no domain above that would be its own.
+  if (std::count(domain.begin(), domain.end(), '.') > 1) domain.erase(0, domain.find('.') + 1);
+  return host == domain || host.ends_with("." + domain);
+}
 
 Result<bool> ask_yes_or_no(Terminal& terminal, const std::string& question, bool otherwise) {
   for (;;) {

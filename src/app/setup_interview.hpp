@@ -42,6 +42,10 @@ struct Interview {
 /// be is explained, and asked for again. Errors: those of the terminal.
 Result<Interview> hold_interview(Briefing briefing, Terminal& terminal);
 
+/// Whether a smart host seems to be the provider's own: who else has its name below the same domain? Both as they stand
+/// in the answers. Addresses are compared as they are.
+bool is_of_provider(const std::string& smart_host, const std::string& provider);
+
 /// Yes or no, Enter for `otherwise`. Errors: those of the terminal.
 Result<bool> ask_yes_or_no(Terminal& terminal, const std::string& question, bool otherwise);
 

@@ -12,6 +12,8 @@ namespace {
 using journal::Day;
 using journal::ReceiptBook;
 
+constexpr auto k_clocks_differ = std::chrono::minutes(5);
+
 // Into `to`, or gives why not.
 template <class Value>
 Result<void> put(Result<Value> read, Value& to) {
@@ -122,9 +124,13 @@ Day sum_of(const std::vector<Day>& days, std::uint64_t last) {
   return sum;
 }
 
+bool is_from_the_future(const ProviderStatus& status, WallTime now) {
+  return status.last_good && status.last_good->end->time - now > k_clocks_differ;
+}
+
 bool is_older_than(const ProviderStatus& status, Duration age, WallTime now) {
   if (!status.is_configured) return false;
-  if (!status.last_good) return true;
+  if (!status.last_good || is_from_the_future(status, now)) return true;
   return now - status.last_good->end->time > std::chrono::duration_cast<WallTime::duration>(age);
 }
 

@@ -65,7 +65,12 @@ std::vector<Trouble> troubles_of(const Status& status, const QueuePlace& place, 
 /// Sums of the days that ended no longer than `days` ago.
 journal::Day sum_of(const std::vector<journal::Day>& days, std::uint64_t last);
 
-/// Whether the last good session with a provider of the configuration ended longer ago than that, or never was.
+/// Whether the last good session ended in the future, by more than clocks differ that are set right: this one was ahead
+/// then, or is behind now, and how long ago it was is not known.
+bool is_from_the_future(const ProviderStatus& status, WallTime now);
+
+/// Whether the last good session with a provider of the configuration ended longer ago than that, or never was, or
+/// nobody knows when.
 bool is_older_than(const ProviderStatus& status, Duration age, WallTime now);
 
 /// The sessions that are meant by `id`: the beginning of a session's own, or the id of one of its messages, as it

@@ -10,6 +10,7 @@
 #include "base/ascii.hpp"
 #include "base/own_program.hpp"
 #include "confine/user.hpp"
+#include "net/digest.hpp"
 
 namespace odmr::app {
 
@@ -17,6 +18,10 @@ namespace {
 
 // Of the timer that is installed.
 constexpr auto k_timer = std::chrono::minutes(5);
+
+bool is_of_a_name(char c) {
+  return is_alnum(c) || c == '-' || c == '_';
+}
 
 bool has_unit(const std::string& name) {
   constexpr std::array k_folders{"/etc/systemd/system/", "/usr/local/lib/systemd/system/", "/usr/lib/systemd/system/",
@@ -42,7 +47,7 @@ std::string by_cron(const Surroundings& around, const std::string& configuration
     const std::filesystem::path path(configuration);
     // Elsewhere the user odmr may not read; root becomes him then (run_as).
     const std::string user = path.parent_path() == "/etc/odmr" ? "odmr " : "root ";
-    const std::string file = configuration == k_system_configuration ? "odmr" : "odmr-" + path.stem().string();
+    const std::string file = configuration == k_system_configuration ? "odmr" : "odmr-" + name_for(configuration);
     return "echo " + shell_word(times + " " + user + run + " 2>&1 | logger -t odmr") + " >" +
            shell_word("/etc/cron.d/" + file);
   }
@@ -68,8 +73,23 @@ std::string instance_of(const std::string& configuration) {
   if (path.parent_path() != "/etc/odmr" || path.extension() != ".toml" || configuration == k_system_configuration)
     return {};
   const auto name = path.stem().string();
-  const bool is_plain = std::all_of(name.begin(), name.end(), [](char c) { return is_alnum(c) || c == '_'; });
+  // What systemd takes as it stands, and the unit names the files by.
+  const bool is_plain = std::all_of(name.begin(), name.end(), [](char c) { return is_of_a_name(c) || c == '.'; });
   return is_plain ? name : std::string();
+}
+
+std::string name_for(const std::string& configuration) {
+  auto name = std::filesystem::path(configuration).stem().string();
+  if (std::all_of(name.begin(), name.end(), is_of_a_name) && instance_of(configuration) == name) return name;
+  std::replace_if(
+      name.begin(), name.end(), [](char c) { return !is_of_a_name(c); }, '-');
+  return name + "-" + net::hex(net::sha256(configuration)).substr(0, 8);
+}
+
+std::string state_directory_for(const Surroundings& around, const std::string& configuration) {
+  if (configuration == around.own_configuration) return {};
+  const auto instance = instance_of(configuration);
+  return default_state_dir() + "-" + (around.is_root && !instance.empty() ? instance : name_for(configuration));
 }
 
 std::string switch_on_command(const Surroundings& around, const std::string& configuration, Duration interval) {

@@ -20,6 +20,14 @@ Surroundings look_around();
 /// "isp" of /etc/odmr/isp.toml, which odmr@isp.timer reads; empty for other files.
 std::string instance_of(const std::string& configuration);
 
+/// What belongs to a configuration is named by it: letters, digits, - and _ alone (cron reads no file with another
+/// name), and no two configurations have the same.
+std::string name_for(const std::string& configuration);
+
+/// The state directory for a new configuration: each but the one that is read without being named has its own, where
+/// odmr@.service has it. Empty: the default one.
+std::string state_directory_for(const Surroundings& around, const std::string& configuration);
+
 /// The one command that makes odmr run every `interval` with that configuration.
 std::string switch_on_command(const Surroundings& around, const std::string& configuration, Duration interval);
 

@@ -24,19 +24,34 @@ void look_at_configuration(const QueuePlace& place, Troubles& troubles) {
   troubles.push_back(std::move(trouble));
 }
 
-void look_at_session(const ProviderStatus& status, Troubles& troubles) {
+// With whom the session came to nothing. Of a port that is not known nothing is said.
+Scene scene_of(Outcome outcome, const std::string& provider, const QueuePlace& place) {
+  const auto found = place.places.find(provider);
+  const auto known = found == place.places.end() ? ProviderPlace() : found->second;
+  if (outcome == Outcome::local_down) return {With::target, known.deliver_table, 0};
+  return {With::provider, "[provider." + provider + "]", known.port == 0 ? k_odmr_port : known.port};
+}
+
+void look_at_session(const ProviderStatus& status, const QueuePlace& place, Troubles& troubles) {
   if (!status.last || !status.last->end || exit_status(status.last->end->outcome) == 0) return;
   const auto& end = *status.last->end;
-  const Scene scene{With::provider, "[provider." + status.provider + "]", 0};
   troubles.push_back({status.provider, std::string(name(end.outcome)) + ": " + end.text,
-                      remedy(end.outcome, end.cause, scene, end.text)});
+                      remedy(end.outcome, end.cause, scene_of(end.outcome, status.provider, place), end.text)});
+}
+
+// The age of what is good is what others watch: it must not stay good because a clock was wrong.
+void look_at_clock(const ProviderStatus& status, WallTime now, Troubles& troubles) {
+  if (!is_from_the_future(status, now)) return;
+  troubles.push_back({status.provider,
+                      "by this clock the last good session ended in the future: it was ahead then, or is behind now",
+                      "look whether the time is right (timedatectl); where it is, the next good session mends this"});
 }
 
 void look_at_flush(const OutboundStatus& outbound, Troubles& troubles) {
   if (!outbound.last || exit_status(outbound.last->outcome) == 0) return;
   const auto& last = *outbound.last;
-  const Scene scene =
-      last.server.empty() ? Scene{With::provider, "[provider.NAME]", 0} : Scene{With::smart_host, "[outbound]", 0};
+  const Scene scene = last.server.empty() ? Scene{With::provider, "[provider.NAME]", k_odmr_port}
+                                          : Scene{With::smart_host, "[outbound]", 0};
   const std::string text = last.text.empty() ? "some mail was put off" : last.text;
   troubles.push_back(
       {"outbound", std::string(name(last.outcome)) + ": " + text, remedy(last.outcome, last.cause, scene, last.text)});
@@ -109,7 +124,9 @@ Troubles troubles_of(const Status& status, const QueuePlace& place, WallTime now
   Troubles troubles;
   look_at_configuration(place, troubles);
   for (const auto& one : status.providers) {
-    if (one.is_configured) look_at_session(one, troubles);
+    if (!one.is_configured) continue;
+    look_at_session(one, place, troubles);
+    look_at_clock(one, now, troubles);
   }
   look_at_flush(status.outbound, troubles);
   look_at_waiting(status.waiting, now, troubles);

@@ -30,12 +30,13 @@ std::size_t utf8_sequence(std::string_view text) {
   return 0;
 }
 
-// U+0080 to U+009F are controls to a terminal, and the bidirectional overrides change what a line seems to say.
+// U+0080 to U+009F are controls to a terminal, and the bidirectional marks and overrides change what a line seems to
+// say.
 bool misleads_a_terminal(std::string_view sequence) {
   const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(sequence[i]); };
-  if (sequence.size() == 2) return byte(0) == 0xc2 && byte(1) < 0xa0;
+  if (sequence.size() == 2) return (byte(0) == 0xc2 && byte(1) < 0xa0) || (byte(0) == 0xd8 && byte(1) == 0x9c);
   if (sequence.size() != 3 || byte(0) != 0xe2) return false;
-  return (byte(1) == 0x80 && ((byte(2) >= 0xaa && byte(2) <= 0xae) || byte(2) == 0xa8 || byte(2) == 0xa9)) ||
+  return (byte(1) == 0x80 && ((byte(2) >= 0xa8 && byte(2) <= 0xae) || byte(2) == 0x8e || byte(2) == 0x8f)) ||
          (byte(1) == 0x81 && byte(2) >= 0xa6 && byte(2) <= 0xa9);
 }
 

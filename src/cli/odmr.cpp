@@ -124,14 +124,19 @@ CLI::App* add_queue(CLI::App& program, QueueOptions& options) {
   return queue;
 }
 
+// A script's variable that is not set asks for something all the same.
+std::string needs_a_value(const std::string& value) {
+  return value.empty() ? "nothing is given" : std::string();
+}
+
 CLI::App* add_status(CLI::App& program, StatusOptions& options) {
   auto* status = program.add_subcommand("status", "show how it stands with each provider, or what a session did");
   auto* session = status->add_option("--session", options.session, "what came in it: its id, or enough of it");
-  session->type_name("ID");
+  session->type_name("ID")->check(needs_a_value);
   auto* max_age = status->add_option("--max-age", options.max_age, "exit 75 when the last good session is older");
-  max_age->type_name("DURATION")->excludes(session);
+  max_age->type_name("DURATION")->excludes(session)->check(needs_a_value);
   auto* metrics = status->add_option("--metrics", options.metrics, "write it for Prometheus to FILE; \"-\" is stdout");
-  metrics->type_name("FILE")->excludes(session);
+  metrics->type_name("FILE")->excludes(session)->check(needs_a_value);
   return status;
 }
 

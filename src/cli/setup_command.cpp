@@ -9,6 +9,7 @@
 #include "app/local_targets.hpp"
 #include "app/places.hpp"
 #include "app/probe.hpp"
+#include "app/queue_place.hpp"
 #include "app/run_as.hpp"
 #include "app/setup_files.hpp"
 #include "app/setup_from_fetchmail.hpp"
@@ -156,11 +157,17 @@ class Setup {
     return path.empty() ? path : std::filesystem::absolute(path).lexically_normal().string();
   }
 
-  // Each of several configurations has a state directory of its own, as odmr@.service gives it.
+  // The one that is replaced keeps its own: mail may wait there.
   void give_state_directory() {
-    const auto instance = app::instance_of(place_.configuration);
     auto& directory = briefing_.answers.state_dir;
-    if (directory.empty() && around_.is_root && !instance.empty()) directory = "/var/lib/odmr-" + instance;
+    if (!directory.empty()) return;
+    const auto before = app::find_queue(place_.configuration);
+    if (before) {
+      if (before->state_dir != app::default_state_dir()) directory = before->state_dir;
+      return;
+    }
+    directory = app::state_directory_for(around_, place_.configuration);
+    has_chosen_state_ = !directory.empty();
   }
 
   // --- without questions
@@ -172,16 +179,15 @@ class Setup {
                                     " is there already; --force replaces it and keeps it as .bak, --config names "
                                     "another file"});
     }
+    if (const auto why = app::secret_in_the_way(answers, place_)) return refusal(EX_CANTCREAT, {*why});
     std::vector<std::string> missing;
     if (answers.host.empty()) missing.push_back("--provider is missing: the host that holds the mail");
     if (answers.domains.empty()) missing.push_back("--domain is missing: what the provider holds mail for");
     if (answers.deliver.empty()) {
       const auto targets = app::find_local_targets(app::usual_places());
-      if (!targets.empty()) answers.deliver = targets.front().to;
-      if (targets.empty())
-        missing.push_back(
-            "--deliver is missing, and no mail server of this host was found: smtp://HOST[:PORT], "
-            "lmtp://HOST:PORT, lmtp:///SOCKET or maildir:///DIR");
+      const auto taken = app::target_to_take_unasked(targets);
+      if (taken) answers.deliver = taken->to;
+      if (!taken) missing.push_back(without_target(targets));
     }
     if (!missing.empty()) return refusal(k_exit_usage, missing);
     give_state_directory();
@@ -194,6 +200,15 @@ class Setup {
     if (!password) return tl::unexpected(password.error());
     interview.password = std::move(*password);
     return interview;
+  }
+
+  static std::string without_target(const std::vector<app::LocalTarget>& targets) {
+    std::string text =
+        "--deliver is missing, and no mail server of this host was found: smtp://HOST[:PORT], "
+        "lmtp://HOST:PORT, lmtp:///SOCKET or maildir:///DIR";
+    for (const auto& one : targets)
+      text += "; " + one.to + " answers, but is a port that any user may take: give it where it is yours";
+    return text;
   }
 
   // Standard input's first line, unless a fetchmailrc has it.
@@ -227,6 +242,7 @@ class Setup {
         "Six questions, then the provider is tried. Enter takes what stands in brackets, Ctrl-C leaves "
         "everything as it is.");
     if (auto chosen = choose_place(person); !chosen) return tl::unexpected(chosen.error());
+    if (auto chosen = choose_name(person); !chosen) return tl::unexpected(chosen.error());
     give_state_directory();
     if (!briefing_.settled.contains(Question::deliver))
       briefing_.targets = app::find_local_targets(app::usual_places());
@@ -268,6 +284,25 @@ class Setup {
     return {};
   }
 
+  // Its secret has that name, and may not take another one's place.
+  Attempt<> choose_name(app::Terminal& person) {
+    auto& answers = briefing_.answers;
+    while (app::secret_in_the_way(answers, place_)) {
+      person.say("");
+      person.say(escape(app::secret_beside(place_.configuration, answers)) +
+                 " is there already, and may be another configuration's. Another name for this provider, such as " +
+                 answers.name + "2, names its file, too.");
+      const auto answer = person.ask("Name, or stop [stop]: ");
+      if (!answer) return ended(answer.error());
+      const std::string word(trim(*answer));
+      if (word.empty() || lower(word) == "stop") return refusal(k_exit_usage, {"nothing was written"});
+      const auto good = app::check_provider_name(word);
+      if (good) answers.name = word;
+      if (!good) person.say("That cannot be: " + good.error().text + ".");
+    }
+    return {};
+  }
+
   // What was right before need not be typed again.
   void propose_what_is_there() {
     if (!options_.fetchmailrc.empty()) return;
@@ -300,13 +335,16 @@ class Setup {
   }
 
   int finish(const app::SetupAnswers& answers) {
+    report_.deliver = answers.deliver;
     if (!options_.json) {
       for (const auto& line : show::in_words(report_.written)) say(line);
+      say("Received mail goes to " + escape(answers.deliver, k_long));
     }
     const auto settings = app::load_settings(report_.written.configuration);
     if (!settings) return give_up(Refusal{exit_status(Outcome::config), settings.error()});
-    // The user odmr could not make it below /var/lib; what is wrong with it the probe tells.
+    // The user odmr could not make it below /var/lib, nor a run what is above it; what is wrong the probe tells.
     if (place_.reader) (void)app::give_directory(settings->state_dir, *place_.reader);
+    if (has_chosen_state_) (void)app::make_state_dir(settings->state_dir, true);
     report_.command = app::switch_on_command(around_, report_.written.configuration, settings->watch.interval);
     if (!options_.probes_not) probe(*settings);
     if (options_.json)
@@ -350,6 +388,7 @@ class Setup {
   std::FILE* out_;
   const app::Surroundings around_;
   app::SetupPlace place_;
+  bool has_chosen_state_ = false;
   app::Briefing briefing_;
   show::SetupReport report_;
 };

@@ -140,7 +140,10 @@ int say_who_is_late(const StatusOptions& options, const std::vector<app::Provide
   int exit = 0;
   for (const auto& one : providers) {
     if (!app::is_older_than(one, max_age, now)) continue;
-    exit = complain(k_temporary, one.provider + ": no session has ended well for " + options.max_age);
+    exit = complain(k_temporary, one.provider + (app::is_from_the_future(one, now)
+                                                     ? ": when a session ended well is not known: in the future, by "
+                                                       "this clock"
+                                                     : ": no session has ended well for " + options.max_age));
   }
   return exit;
 }
@@ -153,6 +156,27 @@ int watch_age(const StatusOptions& options, Book* book, const app::QueuePlace& p
   return max_age ? say_who_is_late(options, *providers, *max_age, now) : 0;
 }
 
+Result<void> write_metrics(const StatusOptions& options, const app::Status& status, app::ReportFile* file) {
+  const auto text = show::metrics(status, ODMR_VERSION);
+  if (file != nullptr) return file->write(text);
+  if (options.metrics == "-") (void)std::fputs(text.c_str(), stdout);
+  return {};
+}
+
+// What was written last would tell of a journal that nobody can read any more as of one that is well.
+int tell_without_journal(const StatusOptions& options, const Error& why, const app::QueuePlace& place,
+                         app::ReportFile* metrics) {
+  const int exit = failure(why);
+  if (options.metrics.empty()) return exit;
+  const auto log = make_stderr_log(log_level(options, Level::warn), place.log.format);
+  WallClock clock;
+  auto status = app::status_of(nullptr, place, clock, *log);
+  if (!status) return exit;
+  status->troubles.insert(status->troubles.begin(), {"state", why.text, {}});
+  const auto written = write_metrics(options, *status, metrics);
+  return written ? exit : complain(exit, "--metrics: " + written.error().text);
+}
+
 int print_all(const StatusOptions& options, Book* book, const app::QueuePlace& place, std::optional<Duration> max_age,
               app::ReportFile* metrics) {
   const auto log = make_stderr_log(log_level(options, Level::warn), place.log.format);
@@ -160,13 +184,9 @@ int print_all(const StatusOptions& options, Book* book, const app::QueuePlace& p
   const WallTime now = clock.wall();
   const auto status = app::status_of(book, place, clock, *log);
   if (!status) return failure(status.error());
-  if (options.metrics == "-")
-    (void)std::fputs(show::metrics(*status, ODMR_VERSION).c_str(), stdout);
-  else
-    print(options, *status, now);
-  int exit = max_age ? say_who_is_late(options, status->providers, *max_age, now) : 0;
-  if (metrics == nullptr) return exit;
-  const auto written = metrics->write(show::metrics(*status, ODMR_VERSION));
+  if (options.metrics != "-") print(options, *status, now);
+  const int exit = max_age ? say_who_is_late(options, status->providers, *max_age, now) : 0;
+  const auto written = write_metrics(options, *status, metrics);
   return written ? exit : complain(exit_status(Outcome::state), "--metrics: " + written.error().text);
 }
 
@@ -195,7 +215,7 @@ int status_command(const StatusOptions& options) {
   // SQLite makes files beside the journal, also for who reads it.
   if (const auto owner = app::become_owner_of(place->state_dir); !owner) return failure(owner.error());
   auto looked = app::look_into_journal(place->state_dir);
-  if (!looked) return failure(looked.error());
+  if (!looked) return tell_without_journal(options, looked.error(), *place, metrics ? &*metrics : nullptr);
   Book* const book = *looked ? &**looked : nullptr;
   if (!options.session.empty()) return print_session(options, book, place->state_dir);
   if (options.quiet && !options.json && options.metrics.empty()) return watch_age(options, book, *place, max_age);

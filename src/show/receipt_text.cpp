@@ -98,7 +98,7 @@ std::string in_words(const SessionReceipt& session) {
 // --- JSON
 
 ordered_json as_json(const SessionReceipt& session) {
-  ordered_json out{{"session", session.id}, {"provider", escape(session.provider)}};
+  ordered_json out{{"session", escape(session.id)}, {"provider", escape(session.provider)}};
   out["outcome"] = session.end ? ordered_json(name(session.end->outcome)) : ordered_json(nullptr);
   out["exit"] = session.end ? ordered_json(exit_status(session.end->outcome)) : ordered_json(nullptr);
   out["started"] = time_text(session.started);

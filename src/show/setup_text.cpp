@@ -22,6 +22,7 @@ std::string as_json(const SetupReport& report) {
   out["faults"] = list_of(report.faults);
   out["configuration"] = text_or_null(report.faults.empty() ? report.written.configuration : std::string());
   out["secret"] = text_or_null(report.faults.empty() ? report.written.secret : std::string());
+  out["deliver"] = text_or_null(report.deliver);
   out["backups"] = list_of(report.written.backups);
   out["notes"] = list_of(report.notes);
   out["outcome"] = report.outcome ? ordered_json(name(*report.outcome)) : ordered_json(nullptr);

@@ -13,6 +13,7 @@ namespace odmr::show {
 struct SetupReport {
   std::vector<std::string> faults;  ///< why nothing was written
   app::SetupWritten written;
+  std::string deliver;             ///< where received mail goes
   std::vector<std::string> notes;  ///< what was not carried over
   std::vector<app::ProbeStep> steps;
   std::optional<Outcome> outcome;  ///< of the probe; none where there was none

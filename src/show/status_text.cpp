@@ -34,7 +34,7 @@ void add_provider(std::vector<std::string>& lines, const ProviderStatus& status,
   const WallTime when = last.end ? last.end->time : last.started;
   lines.push_back(fmt::format("{}: {}", who, in_words(last)));
   lines.push_back(fmt::format("  {}, {}", local_time_text(when), ago(when, now)));
-  lines.push_back(fmt::format("  session {}; {} kept", last.id, counted(status.sessions, "session")));
+  lines.push_back(fmt::format("  session {}; {} kept", escape(last.id), counted(status.sessions, "session")));
   if (is_good(last)) return;
   if (!status.last_good) {
     lines.emplace_back("  no good session is known");
@@ -43,7 +43,7 @@ void add_provider(std::vector<std::string>& lines, const ProviderStatus& status,
   const auto& good = *status.last_good;
   lines.push_back("  the last good one:");
   lines.push_back(fmt::format("  {}, {}", local_time_text(good.end->time), ago(good.end->time, now)));
-  lines.push_back("  session " + good.id);
+  lines.push_back("  session " + escape(good.id));
 }
 
 // Of all providers, day by day.
@@ -125,7 +125,7 @@ ordered_json as_json(const std::optional<queue::Queue::Sums>& sums) {
 
 ordered_json as_json(const std::optional<journal::FlushReceipt>& flush) {
   if (!flush) return nullptr;
-  return {{"session", flush->id},
+  return {{"session", escape(flush->id)},
           {"outcome", name(flush->outcome)},
           {"exit", exit_status(flush->outcome)},
           {"started", time_text(flush->started)},

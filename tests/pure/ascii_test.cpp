@@ -62,6 +62,8 @@ TEST_CASE("A stranger's words are made fit for a terminal") {
        "\\xc2\\x9b2J"},                                                  // CSI of eight bits
       {"\xe2\x80\xaegpj.exe", "\\xe2\\x80\\xaegpj.exe"},                 // right-to-left override
       {"\xe2\x81\xa6x\xe2\x81\xa9", "\\xe2\\x81\\xa6x\\xe2\\x81\\xa9"},  // isolates
+      {"a\xe2\x80\x8f\xe2\x80\x8e", "a\\xe2\\x80\\x8f\\xe2\\x80\\x8e"},  // right-to-left mark, and the other
+      {"a\xd8\x9c\xd8\x9b", "a\\xd8\\x9c\xd8\x9b"},                      // Arabic letter mark; a semicolon
       {"one\xe2\x80\xa8two", "one\\xe2\\x80\\xa8two"},                   // line separator
       {"", ""},
   };

@@ -183,6 +183,11 @@ TEST_CASE("A wrong answer is explained, and changes nothing", "[setup]") {
   CHECK(refusal_of(Question::domains, "org").find("single label") != std::string::npos);
   CHECK(refusal_of(Question::domains, "anna@example.org").find("is no domain") != std::string::npos);
   CHECK(refusal_of(Question::domains, "\"quoted\".example").find("is no domain") != std::string::npos);
+  CHECK(refusal_of(Question::domains, "[192.0.2.1]").find("is an address") != std::string::npos);
+  CHECK(refusal_of(Question::domains, "192.0.2.1").find("is an address") != std::string::npos);
+  CHECK(refusal_of(Question::user, "anna\xe2\x80\xae").find("mislead") != std::string::npos);
+  CHECK(refusal_of(Question::user, "anna\xc2\x9b").find("mislead") != std::string::npos);
+  CHECK(refusal_of(Question::user, std::string(500, 'a') + "\xd8\x9c").find("mislead") != std::string::npos);
   CHECK(refusal_of(Question::domains, " , ").find("has to be an answer") != std::string::npos);
   CHECK(refusal_of(Question::deliver, "pop3://localhost").find("a target is") != std::string::npos);
   CHECK(refusal_of(Question::deliver, "lmtp://localhost").find("a target is") != std::string::npos);
@@ -243,12 +248,13 @@ TEST_CASE("What is written loads, gives the same values, and nobody else may rea
 TEST_CASE("What there is, is never written over without a word, and kept when there is one", "[setup]") {
   const TemporaryDirectory folder;
   const SetupPlace place{folder / "odmr.toml", false, {}};
-  test::write_file(place.configuration, "old");
+  const std::string old = "[provider.isp]\npassword_file = \"isp.secret\"\n";
+  test::write_file(place.configuration, old);
   test::write_file(folder / "isp.secret", "old secret");
   const auto refused = write_setup(whole_answers(), Secret("new"), place);
   REQUIRE_FALSE(refused);
   CHECK(refused.error().reasons.front().find("is there already") != std::string::npos);
-  CHECK(test::read_file(place.configuration) == "old");
+  CHECK(test::read_file(place.configuration) == old);
   CHECK(test::read_file(folder / "isp.secret") == "old secret");
   CHECK(names_in(folder.path()) == Texts{"isp.secret", "odmr.toml"});
 
@@ -257,10 +263,61 @@ TEST_CASE("What there is, is never written over without a word, and kept when th
   const auto written = write_setup(whole_answers(), Secret("newer"), replaced);
   REQUIRE(written);
   CHECK(written->backups == Texts{folder / "isp.secret.bak2", folder / "odmr.toml.bak2"});
-  CHECK(test::read_file(folder / "odmr.toml.bak") == "old");
+  CHECK(test::read_file(folder / "odmr.toml.bak") == old);
   CHECK(test::read_file(folder / "isp.secret.bak") == "old secret");
   CHECK(test::read_file(folder / "isp.secret.bak2") == "new\n");
   CHECK(test::read_file(folder / "isp.secret") == "newer\n");
+}
+
+TEST_CASE("A secret is replaced with the configuration that names it, and with no other", "[setup]") {
+  const TemporaryDirectory folder;
+  test::write_file(folder / "isp.secret", "old secret");
+  test::write_file(folder / "odmr.toml", "[provider.isp]\npassword_file = \"isp.secret\"\n");
+  auto answers = whole_answers();
+  for (const char* text :
+       {"", "damage =", "[provider.isp]\npassword = \"x\"\n", "[provider.isp]\npassword_file = \"other.secret\"\n"}) {
+    CAPTURE(text);
+    const SetupPlace place{folder / "b.toml", true, {}};
+    if (*text != '\0') test::write_file(place.configuration, text);
+    CHECK(secret_in_the_way(answers, place));
+    const auto refused = write_setup(answers, Secret("new"), place);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().reasons.front().find("--name") != std::string::npos);
+    CHECK(test::read_file(folder / "isp.secret") == "old secret");
+  }
+  answers.name = "other";
+  CHECK_FALSE(secret_in_the_way(answers, {folder / "b.toml", true, {}}));
+  answers = whole_answers();
+  CHECK(secret_in_the_way(answers, {folder / "odmr.toml", false, {}}));
+  CHECK_FALSE(secret_in_the_way(answers, {folder / "odmr.toml", true, {}}));
+  answers.password_file = folder / "isp.secret";
+  CHECK_FALSE(secret_in_the_way(answers, {folder / "b.toml", false, {}}));
+}
+
+TEST_CASE("A mail server is taken unasked only where root alone lets one listen", "[setup]") {
+  CHECK_FALSE(target_to_take_unasked({}));
+  CHECK_FALSE(target_to_take_unasked({{"smtp://127.0.0.1:2525", "x"}, {"smtp://127.0.0.1:1024", "x"}}));
+  CHECK(target_to_take_unasked({{"smtp://127.0.0.1:2525", "x"}, {"lmtp://127.0.0.1:24", "x"}})->to ==
+        "lmtp://127.0.0.1:24");
+  CHECK(target_to_take_unasked({{"lmtp:///run/dovecot/lmtp", "x"}}));
+}
+
+TEST_CASE("The provider's password is offered to its own hosts", "[setup]") {
+  CHECK(is_of_provider("smtp://smtp.example.net:587", "odmr.example.net"));
+  CHECK(is_of_provider("smtp://SMTP.example.net", "odmr.EXAMPLE.net:1366"));
+  CHECK(is_of_provider("smtp://mail.isp.example", "isp.example"));
+  CHECK(is_of_provider("smtp://192.0.2.1:25", "192.0.2.1:366"));
+  CHECK_FALSE(is_of_provider("smtp://192.0.2.1", "192.0.2.2"));
+  CHECK_FALSE(is_of_provider("smtp://1.192.0.2", "192.0.2.2"));
+  CHECK_FALSE(is_of_provider("smtp://smtp.other.example:587", "odmr.example.net"));
+  CHECK_FALSE(is_of_provider("smtp://smtp.badexample.net", "odmr.example.net"));
+  CHECK_FALSE(is_of_provider("smtp://other.example", "isp.example"));
+  CHECK_FALSE(is_of_provider("smtp://smtp.other.co.uk", "odmr.isp.co.uk"));
+  Script person({"odmr.example.net", "", "", "geheim", "", "smtp.other.example", "", ""});
+  const auto interview = hold_interview(briefing(), person);
+  REQUIRE(interview);
+  CHECK_FALSE(interview->answers.logs_in_at_smart_host);
+  CHECK(person.said.find("provider's password") != std::string::npos);
 }
 
 TEST_CASE("A secret that is there stops a new configuration too, and leaves no half of it", "[setup]") {
@@ -419,7 +476,9 @@ TEST_CASE("The command that switches it on is the system's own", "[setup]") {
         "echo '0 * * * * odmr odmr run -q -c /etc/odmr/club.toml 2>&1 | logger -t odmr' >/etc/cron.d/odmr-club");
   CHECK(switch_on_command(around, "/srv/a b/x%.toml", 5min) ==
         "echo '*/5 * * * * root odmr run -q -c '\\''/srv/a b/x\\%.toml'\\'' 2>&1 | logger -t odmr' "
-        ">/etc/cron.d/odmr-x%");
+        ">/etc/cron.d/odmr-x--731a5f4b");
+  // A unit's instance may have a dot in its name, cron's files may not.
+  CHECK(switch_on_command(around, "/etc/odmr/my-isp.net.toml", 5min) == "systemctl enable --now odmr@my-isp.net.timer");
   around.has_units = false;
   CHECK(switch_on_command(around, k_system_configuration, 5min) ==
         "echo '*/5 * * * * odmr odmr run -q 2>&1 | logger -t odmr' >/etc/cron.d/odmr");
@@ -427,6 +486,35 @@ TEST_CASE("The command that switches it on is the system's own", "[setup]") {
   user.own_configuration = "/home/anna/.config/odmr/odmr.toml";
   CHECK(switch_on_command(user, user.own_configuration, 15min) ==
         "(crontab -l 2>/dev/null; echo '*/15 * * * * odmr run -q 2>&1 | logger -t odmr') | crontab -");
+}
+
+TEST_CASE("What belongs to a configuration has a name that cron reads, and no other configuration has", "[setup]") {
+  CHECK(name_for("/etc/odmr/my-isp_2.toml") == "my-isp_2");
+  std::set<std::string> names;
+  for (const char* file :
+       {"/etc/odmr/a.b.toml", "/etc/odmr/a b.toml", "/etc/odmr/a-b.toml", "/etc/odmr/a_b.toml", "/srv/a-b.toml",
+        "/srv/a/b.toml", "/srv/odmr.toml", "/etc/odmr/\xc3\xa4.toml", "/etc/odmr/.toml", "/etc/odmr/a-b"}) {
+    const auto name = name_for(file);
+    CAPTURE(file, name);
+    CHECK(names.insert(name).second);
+    CHECK(name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-_") == std::string::npos);
+  }
+}
+
+TEST_CASE("Each configuration but the one that is found by itself has a state directory of its own", "[setup]") {
+  Surroundings around;
+  around.is_root = true;
+  around.own_configuration = k_system_configuration;
+  CHECK(state_directory_for(around, k_system_configuration).empty());
+  std::set<std::string> directories{default_state_dir()};
+  for (const char* file :
+       {"/etc/odmr/club.toml", "/etc/odmr/my-isp.toml", "/etc/odmr/my.isp.toml", "/etc/odmr/my isp.toml",
+        "/etc/odmr/club", "/srv/odmr.toml", "/root/.config/odmr/odmr.toml"}) {
+    CAPTURE(file);
+    CHECK(directories.insert(state_directory_for(around, file)).second);
+  }
+  // As the unit has it.
+  CHECK(state_directory_for(around, "/etc/odmr/my.isp-2.toml") == default_state_dir() + "-my.isp-2");
 }
 
 TEST_CASE("cron's times are the chosen interval, or the next shorter one it has", "[setup]") {

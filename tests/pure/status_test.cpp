@@ -79,6 +79,41 @@ TEST_CASE("status: the configured providers in their order, then those of the jo
   CHECK_FALSE(app::is_older_than((*all)[3], 6 * hour, k_now));  // nobody waits for it any more
 }
 
+TEST_CASE("status: a good session from the future is of no known age", "[status]") {
+  app::ProviderStatus status;
+  status.provider = "isp";
+  status.is_configured = true;
+  const auto is_late = [&](WallTime when) {
+    status.last = status.last_good = ended("a1", "isp", when, Outcome::no_mail);
+    return app::is_older_than(status, std::chrono::hours(2), k_now);
+  };
+  CHECK_FALSE(is_late(k_now + std::chrono::minutes(5)));
+  CHECK(is_late(k_now + std::chrono::minutes(6)));
+  CHECK(is_late(k_now + std::chrono::hours(24 * 3650)));
+  app::Status all;
+  all.providers.push_back(status);
+  const auto troubles = app::troubles_of(all, {}, k_now);
+  REQUIRE_FALSE(troubles.empty());
+  CHECK(troubles.front().text.find("in the future") != std::string::npos);
+  all.providers.front().last_good = ended("a1", "isp", k_now + std::chrono::minutes(5), Outcome::no_mail);
+  for (const auto& one : app::troubles_of(all, {}, k_now)) CHECK(one.with != "isp");
+}
+
+TEST_CASE("status: what advice has to name is read, also of a configuration with faults", "[status]") {
+  const TemporaryDirectory directory;
+  const std::string file = directory / "odmr.toml";
+  test::write_file(file, "state_dir = \"" + directory.path() + "\"\n[provider.plain]\n[provider.key]\nport = 587\n" +
+                             "[provider.host]\nport = 587\nhost = [\"a.example.net:386\", \"b.example.net\"]\n" +
+                             "[provider.own]\nprot = 1\n[provider.own.deliver]\nto = \"smtp://127.0.0.1\"\n");
+  const auto place = app::find_queue(file);
+  REQUIRE(place);
+  CHECK(place->places.at("plain").port == 366);
+  CHECK(place->places.at("key").port == 587);
+  CHECK(place->places.at("host").port == 386);
+  CHECK(place->places.at("host").deliver_table == "[deliver]");
+  CHECK(place->places.at("own").deliver_table == "[provider.own.deliver]");
+}
+
 TEST_CASE("status: without a journal there was no session", "[status]") {
   const auto all = app::providers_in(nullptr, {"isp"}, k_now);
   REQUIRE(all);

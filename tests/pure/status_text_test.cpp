@@ -1,5 +1,9 @@
 #include "show/status_text.hpp"
 
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <map>
 #include <regex>
@@ -117,6 +121,21 @@ TEST_CASE("status: what is wrong now", "[status]") {
     status.providers.front() = provider("isp", Outcome::auth, Cause::login_refused, "535 no");
     CHECK(texts(status) == std::vector<std::string>{"isp: auth: 535 no"});
     CHECK_FALSE(troubles_of(status, {}, k_now).front().remedy.empty());
+  }
+  SECTION("what to do is about the right server, the right table and the right port") {
+    QueuePlace place;
+    const auto advice = [&](Outcome outcome, Cause cause) {
+      status.providers.front() = provider("isp", outcome, cause, "no");
+      return troubles_of(status, place, k_now).front().remedy;
+    };
+    CHECK(advice(Outcome::unavailable, Cause::connection_refused).find("ODMR is on port") == std::string::npos);
+    place.places["isp"] = {366, "[provider.isp.deliver]"};
+    CHECK(advice(Outcome::unavailable, Cause::connection_refused).find("ODMR is on port") == std::string::npos);
+    CHECK(advice(Outcome::local_down, Cause::connection_refused) ==
+          "start the local mail server, or correct \"to\" in [provider.isp.deliver]");
+    place.places["isp"] = {587, "[deliver]"};
+    CHECK(advice(Outcome::unavailable, Cause::connection_refused).find("and not 587") != std::string::npos);
+    CHECK(advice(Outcome::local_down, Cause::connection_refused).find("\"to\" in [deliver]") != std::string::npos);
   }
   SECTION("a flush that put mail off") {
     status.outbound.last.emplace();
@@ -245,6 +264,20 @@ TEST_CASE("metrics: the manual has each of them, and the examples have no other"
   }
 }
 
+TEST_CASE("status: what the journal has is not a terminal's to read", "[status]") {
+  Status status = full();
+  status.providers.front() = provider("isp", Outcome::auth, Cause::login_refused, "no \x1b[2J");
+  status.providers.front().last->id = "\x1b]0;x\x07";
+  status.providers.front().last_good = status.providers.front().last;
+  status.outbound.last->id = "\x1b[31m";
+  std::string all;
+  for (const auto& line : show::in_words(status, k_now, false)) all += line;
+  CHECK(all.find("\\x1b]0;x\\x07") != all.rfind("\\x1b]0;x\\x07"));  // of the last, and of the last good
+  all += show::as_json(status.providers.front())["session"].get<std::string>();
+  all += show::overall_json(status)["outbound"]["session"].get<std::string>();
+  CHECK(std::none_of(all.begin(), all.end(), [](char c) { return c == '\x1b' || c == '\x07'; }));
+}
+
 TEST_CASE("a report file is replaced at one stroke, for everybody to read", "[status]") {
   const TemporaryDirectory directory;
   const std::string path = directory / "odmr.prom";
@@ -267,6 +300,49 @@ TEST_CASE("a report file is replaced at one stroke, for everybody to read", "[st
   REQUIRE(over_folder);
   CHECK_FALSE(over_folder->write("x"));
   CHECK(std::distance(std::filesystem::directory_iterator(directory.path()), {}) == 2);
+}
+
+TEST_CASE("a report file takes the place of a regular file alone", "[status]") {
+  const TemporaryDirectory directory;
+  const std::string regular = directory / "regular";
+  test::write_file(regular, "as it was");
+  const auto refused = [&](const std::string& path) {
+    auto report = ReportFile::begin(path, directory.path());
+    REQUIRE(report);
+    const auto written = report->write("x");
+    INFO(path);
+    REQUIRE_FALSE(written);
+    CHECK(written.error().text.find(path + " is ") == 0);
+    CHECK(written.error().text.find("not replaced") != std::string::npos);
+    struct stat status {};
+    REQUIRE(lstat(path.c_str(), &status) == 0);
+    return status.st_mode & static_cast<mode_t>(S_IFMT);
+  };
+  REQUIRE(mkfifo((directory / "fifo").c_str(), 0600) == 0);
+  CHECK(refused(directory / "fifo") == S_IFIFO);
+  // A link may stand where others can set it: what it names is another's choice.
+  std::filesystem::create_symlink(regular, directory / "link");
+  CHECK(refused(directory / "link") == S_IFLNK);
+  std::filesystem::create_symlink("/dev/null", directory / "null");
+  CHECK(refused(directory / "null") == S_IFLNK);
+  std::filesystem::create_directory(directory / "folder");
+  CHECK(refused(directory / "folder") == S_IFDIR);
+  if (geteuid() == 0 && mknod((directory / "device").c_str(), S_IFCHR | 0600, makedev(1, 3)) == 0)
+    CHECK(refused(directory / "device") == S_IFCHR);
+  CHECK(test::read_file(regular) == "as it was");
+  const auto names = std::distance(std::filesystem::directory_iterator(directory.path()), {});
+  CHECK(names == (std::filesystem::exists(directory / "device") ? 6 : 5));
+}
+
+TEST_CASE("what keeps a report file from being written is said with its own name", "[status]") {
+  const TemporaryDirectory directory;
+  for (const std::string& path : {directory / "no/such/odmr.prom", directory / std::string(250, 'x')}) {
+    auto report = ReportFile::begin(path, directory.path());
+    REQUIRE(report);
+    const auto written = report->write("x");
+    REQUIRE_FALSE(written);
+    CHECK(written.error().text.find(path + ": ") == 0);
+  }
 }
 
 TEST_CASE("a report file is written by who we were when it was begun", "[status]") {

@@ -6,6 +6,7 @@ import threading
 
 from harness import wait, wire
 from harness.runner import check, equal
+from harness.target import write
 
 
 def register(suite):
@@ -15,6 +16,7 @@ def register(suite):
     suite.case("receipts/no-journal-yet")(no_journal)
     suite.case("receipts/damaged")(damaged)
     suite.case("receipts/max-age")(max_age)
+    suite.case("receipts/metrics")(metrics)
     suite.case("journal/clean-quit-leaves-nothing")(clean_quit)
     suite.case("journal/line-cut-after-the-dot")(line_cut)
 
@@ -146,6 +148,12 @@ def damaged(bench):
         result = customer.run(*command)
         equal(result.status, 73, f"exit status of {command}")
         check("damaged" in result.stderr and "next run" in result.stderr, f"stderr {result.stderr!r}")
+    report = write(bench.path("odmr.prom"), "of better days\n")
+    equal(status(customer, "-q", "--metrics", report).status, 73, "exit status with metrics")
+    with open(report, encoding="utf-8") as file:
+        text = file.read()
+    for line in ('odmr_last_good_session_timestamp_seconds{provider="isp"} 0', "odmr_troubles 1"):
+        check(line in text.splitlines(), f"{line!r} is not in\n{text}")
 
 
 def max_age(bench):
@@ -157,6 +165,27 @@ def max_age(bench):
     equal((result.status, result.stdout, result.stderr), (0, "", ""), "after a good session")
     wait.until(lambda: status(customer, "-q", "--max-age", "500ms").status == 75, 20, "the session grows old")
     equal(status(customer, "--max-age", "soon").status, 64, "exit status for no duration")
+
+
+def metrics(bench):
+    """A report takes the place of a report, and of nothing else that stands there."""
+    customer = bench.customer(bench.sink(), bench.provider())
+    customer.run()
+    path = bench.path("odmr.prom")
+    equal(status(customer, "-q", "--metrics", path).status, 0, "exit status")
+    with open(path, encoding="utf-8") as file:
+        check("odmr_build_info" in file.read(), "no metrics")
+    for name in ("fifo", "link"):
+        other = bench.path(name)
+        (os.mkfifo(other) if name == "fifo" else os.symlink(path, other))
+        kind = os.lstat(other).st_mode
+        refused = status(customer, "-q", "--metrics", other)
+        equal(refused.status, 73, f"exit status for a {name}")
+        check(f"--metrics: {other} is " in refused.stderr, f"stderr {refused.stderr!r}")
+        equal(os.lstat(other).st_mode, kind, f"what was a {name}")
+    for option in ("--metrics", "--max-age", "--session"):
+        equal(status(customer, option, "").status, 64, f"exit status for {option} with nothing")
+    check("odmr_build_info" in status(customer, "--metrics", "-").stdout, "not on standard output")
 
 
 def clean_quit(bench):

@@ -26,6 +26,9 @@ def register(suite):
     suite.case("setup/interrupted")(interrupted)
     suite.case("setup/password-is-not-shown")(password_is_not_shown)
     suite.case("setup/is-there-already")(is_there_already)
+    suite.case("setup/several-configurations")(several)
+    suite.case("setup/secret-of-another")(secret_of_another)
+    suite.case("setup/target-of-any-user")(target_of_any_user)
     suite.case("setup/wrong-password")(wrong_password)
     suite.case("setup/missing-answers")(missing_answers)
     suite.case("setup/refused-by-check")(refused_by_check)
@@ -267,6 +270,94 @@ def is_there_already(bench):
     equal(home.setup(*options, "--force", stdin=b"x\n").status, 0, "exit status with --force")
     with open(home.configuration + ".bak", encoding="utf-8") as file:
         equal(file.read(), "# mine\n", "what was there before")
+
+
+def several(bench):
+    """Each has a state directory of its own, whatever its file is called; one that is replaced keeps its own."""
+    home = Home(bench)
+    options = ["--provider", "odmr.example.net", "--domain", "customer.example", "--deliver", "maildir:///tmp/x",
+               "--no-probe", "--non-interactive"]
+    environment = {**home.customer.environment(), "XDG_STATE_HOME": home.folder}
+    directories = set()
+    for number, file in enumerate(("club.toml", "my-isp.toml", "my.isp.toml", "my isp.toml")):
+        path = os.path.join(home.folder, file)
+        done = subprocess.run([binary("odmr"), "setup", "-c", path, "--name", f"isp{number}", *options], input=b"x\n",
+                              env=environment, capture_output=True, timeout=60, check=False)
+        equal(done.returncode, 0, f"exit status: {done.stderr!r}")
+        with open(path, "rb") as written:
+            directories.add(tomllib.load(written)["state_dir"])
+        self_made = re.search(r"/etc/cron\.d/(\S+)", done.stdout.decode())
+        check(not self_made or re.fullmatch(r"[A-Za-z0-9_-]+", self_made.group(1)), f"what cron reads: {done.stdout!r}")
+    equal(len(directories), 4, f"state directories {directories}")
+    for directory in directories:
+        check(os.path.isdir(directory), f"{directory} was not made")
+        os.rmdir(directory)  # root's are below /var/lib
+    write(os.path.join(home.folder, "old.toml"), 'state_dir = "/srv/mail"\n', mode=0o600)
+    home.configuration = os.path.join(home.folder, "old.toml")
+    done = subprocess.run([binary("odmr"), "setup", "-c", home.configuration, "--name", "old", "--force", *options],
+                          input=b"x\n", env=environment, capture_output=True, timeout=60, check=False)
+    equal((done.returncode, home.written()["state_dir"]), (0, "/srv/mail"), "exit status, state directory")
+
+
+def secret_of_another(bench):
+    """What another configuration uses is not replaced, with --force neither; a person hears of it before the questions."""
+    home = Home(bench)
+    options = ["--provider", "odmr.example.net", "--domain", "customer.example", "--deliver", "maildir:///tmp/x",
+               "--no-probe"]
+    equal(home.setup(*options, stdin=b"first\n").status, 0, "exit status of the first")
+    home.configuration = os.path.join(home.folder, "b.toml")
+    refused = home.setup(*options, "--force", stdin=b"second\n")
+    equal(refused.status, 73, "exit status with --force")
+    check("--name" in refused.stderr, f"what is said: {refused.stderr!r}")
+    equal(home.password(), b"first\n", "secret")
+    person = Person(home, "--no-probe")
+    person.expect("isp.secret is there already")
+    person.answer("Name, or stop [stop]: ", "a/b")
+    person.expect("That cannot be")
+    person.answer("Name, or stop [stop]: ", "second")
+    for question, words in (("Provider: ", "odmr.example.net"), ("Domains", "customer.example"), ("User", ""),
+                            ("Password", "second"), ("Target", "maildir:///tmp/x"), ("Smart host", "smtp.other.example"),
+                            ("same user and password? [no]: ", ""), ("Every", ""), ("[yes]: ", "")):
+        person.answer(question, words)
+    equal(person.finish(), 0, "exit status")
+    equal((home.password(), home.password("second.secret")), (b"first\n", b"second\n"), "secrets")
+    check("auth_as" not in home.written()["outbound"], "the provider's password goes to another's smart host")
+    person = Person(home, "--name", "isp", "--force")
+    person.answer("Name, or stop [stop]: ", "")
+    equal(person.finish(), 64, "exit status of stop")
+
+
+def target_of_any_user(bench):
+    """A program at a port that any user may take is no mail server that setup chooses by itself."""
+    home = Home(bench)
+    script = "ip link set lo up && exec python3 - \"$@\""
+    program = """
+import socket, subprocess, sys, threading
+def serve(port):
+    listener = socket.create_server(("127.0.0.1", port))
+    while True:
+        line, _ = listener.accept()
+        line.sendall(b"220 here.example ESMTP\\r\\n")
+        line.close()
+for port in map(int, sys.argv[1].split(",")):
+    threading.Thread(target=serve, args=(port,), daemon=True).start()
+    while socket.socket().connect_ex(("127.0.0.1", port)):
+        pass
+sys.exit(subprocess.run(sys.argv[2:], input=b"x\\n").returncode)
+"""
+    def setup(ports):
+        return subprocess.run(
+            ["unshare", "--net", "sh", "-c", script, "sh", ports, binary("odmr"), "setup", "-c", home.configuration,
+             "--state-dir", home.state, "--non-interactive", "--no-probe", "--provider", "odmr.example.net", "--domain",
+             "customer.example"],
+            input=program.encode(), env=home.customer.environment(), capture_output=True, timeout=60, check=False)
+    refused = setup("2525")
+    equal(refused.returncode, 64, f"exit status: {refused.stderr!r}")
+    check(b"smtp://127.0.0.1:2525 answers" in refused.stderr, f"what is said: {refused.stderr!r}")
+    equal(home.names(), [], "what is there")
+    taken = setup("2525,25")
+    equal(taken.returncode, 0, f"exit status: {taken.stderr!r}")
+    check(b"Received mail goes to smtp://127.0.0.1:25\n" in taken.stdout, f"what is said: {taken.stdout!r}")
 
 
 def wrong_password(bench):
