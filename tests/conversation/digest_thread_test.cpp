@@ -27,7 +27,7 @@ TEST_CASE("digest thread: pieces of any size come to the digest of the whole, on
   for (int message = 0; message < 100; ++message) {
     LongSha256 digest(thread);
     std::string whole;
-    for (unsigned pieces = random() % 20; pieces > 0; --pieces) {
+    for (auto pieces = random() % 20; pieces > 0; --pieces) {
       std::string piece = random_piece(random);
       whole += piece;
       digest.update(piece);
