@@ -61,6 +61,9 @@ const std::set<Cause>& causes_of_this_host() {
                                          Cause::state_of_another_user,
                                          Cause::state_denied,
                                          Cause::state_unusable,
+                                         Cause::watched,
+                                         Cause::state_of_root,
+                                         Cause::state_of_newer_version,
                                          Cause::configuration};
   return causes;
 }
