@@ -61,6 +61,7 @@ class Fetch {
   struct Connection {
     bool turned = false;
     bool brought_mail = false;  // some message got a final answer
+    bool is_emptied = false;    // the provider has said that there is nothing more
   };
 
   // That this session was, also where it is cut off in the middle. Without a sync; the log tells where it fails.
@@ -91,7 +92,7 @@ class Fetch {
       if (is_budget_used_up_) co_return false;
       // Asked again, the provider would send it once more, all of it, and it costs.
       if (history_.has_read_in_vain) co_return !stop_.requested();
-      if (!connection.brought_mail) co_return !stop_.requested();
+      if (!connection.brought_mail || connection.is_emptied) co_return !stop_.requested();
     }
   }
 
@@ -245,15 +246,19 @@ class Fetch {
     if (!flushed) {
       end(Outcome::state, cause_of_state(flushed.error()), "the journal cannot be written: " + flushed.error().text);
     }
-    co_return Connection{true, reception.counter().final_answers() > 0};
+    const bool is_emptied = turned.is_emptied && ended.how == SessionEnd::How::quit;
+    co_return Connection{true, reception.counter().final_answers() > 0, is_emptied};
   }
 
   server::MailSessionOptions mail_session_options() const {
     server::MailSessionOptions options;
     options.hostname = plan_.hostname;
     const auto& able = target_->abilities();
-    options.offer =
-        server::Offer{able.size, able.smtputf8, able.dsn, plan_.target.kind == deliver::TargetOptions::Kind::lmtp};
+    options.offer.size = able.size;
+    options.offer.smtputf8 = able.smtputf8;
+    options.offer.dsn = able.dsn;
+    options.offer.prdr = plan_.target.kind == deliver::TargetOptions::Kind::lmtp;
+    options.offer.chunking = options.offer.once = true;
     const auto own = plan_.limits.message_size;
     if (own != 0 && (able.size == 0 || own < able.size)) options.offer.size = own;
     options.mend_stray_newlines = plan_.mend_stray_newlines;

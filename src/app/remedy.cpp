@@ -150,6 +150,9 @@ constexpr std::array k_rows = {
     Row{Outcome::refused, Cause::atrn_forbidden,
         "compare domains in {table} with those that the provider has for this login, and show its words to the "
         "provider"},
+    Row{Outcome::unavailable, Cause::line_not_up,
+        "run the command of up in [line] by hand, as the user that odmr runs as: what it and the dialler's log say is "
+        "the reason"},
     Row{Outcome::config, Cause::configuration, "\"odmr check\" prints every fault with its file, line and key"},
     Row{Outcome::state, Cause::disk_full,
         "make room on that file system (df -h); the provider keeps its mail until then"},

@@ -290,7 +290,7 @@ class Run {
   Task<> not_up(const std::string& why) {
     for (const auto& plan : plans_) {
       if (!is_asked(*plan)) continue;
-      auto report = report_without_connection(plan->provider, Outcome::unavailable, Cause::unknown, why);
+      auto report = report_without_connection(plan->provider, Outcome::unavailable, Cause::line_not_up, why);
       report.session = plan->session_id;
       journal_->note(receipt_of_end(report, report.started));
       ended(report);
@@ -299,7 +299,7 @@ class Run {
       const auto kept = co_await journal_->flush();
       static_cast<void>(kept);  // the log tells where it fails
     }
-    if (can_send_) co_await outbound_->not_reached(Outcome::unavailable, Cause::unknown, why);
+    if (can_send_) co_await outbound_->not_reached(Outcome::unavailable, Cause::line_not_up, why);
     if (!runs_command()) co_return;
     log_.error("[outbound] command: not run", {{"why", why}});
     worst_ = worst(worst_, Outcome::unavailable);

@@ -53,6 +53,7 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(k_last_cause) + 
     "mail-put-off",
     "mail-kept-here",
     "target-refuses-all",
+    "line-not-up",
     "locked",
     "disk-full",
     "state-of-another-user",

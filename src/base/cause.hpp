@@ -66,6 +66,7 @@ enum class Cause {
   target_refuses_all,
 
   // This host.
+  line_not_up,  ///< [line] up failed
   locked,
   disk_full,
   state_of_another_user,

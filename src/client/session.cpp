@@ -45,6 +45,15 @@ net::Task<Result<void>> Session::send(std::string_view line, Visibility visibili
   co_return co_await stream_.write(line, silence_);
 }
 
+net::Task<Result<void>> Session::send_with_content(const std::string& lines, std::string_view content) {
+  if (log_.wants(Level::trace)) {
+    log_.trace(">", {{"peer", stream_.peer()}, {"line", shown(lines, Visibility::open)}});
+    log_.trace(">", {{"peer", stream_.peer()}, {"content", std::to_string(content.size()) + " bytes"}});
+  }
+  const std::string all = lines + std::string(content);
+  co_return co_await stream_.write(all, silence_);
+}
+
 net::Task<Result<smtp::Reply>> Session::ask(std::string_view line, Duration patience, Visibility visibility) {
   // What has come already answers nothing: the conversation is out of step, or somebody put a reply in. It is looked
   // for, since it need not have come in one segment with the reply before. That the line is gone shows below.

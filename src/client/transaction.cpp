@@ -23,6 +23,56 @@ class Transaction {
     delivery_.accepted.resize(envelope.recipients.size());
   }
 
+  // The whole transaction, to be said at once: RSET, unless it is the first, MAIL, RCPT, BDAT, and the message. A peer
+  // that has refused a chunk wants RSET before it takes anything else (RFC 3030 2), and whether it has is not known
+  // yet.
+  Task<Result<void>> say_all(bool is_first) {
+    auto lines = commands();
+    if (!lines) {
+      settle(lines.error());
+      co_return Result<void>();
+    }
+    const auto content = read_all();
+    if (!content) {
+      settle(smtp::Reply(451, "4.3.0 the message cannot be read: " + content.error().text));
+      co_return Result<void>();
+    }
+    lines->back() = "BDAT " + std::to_string(content->size()) + " LAST\r\n";
+    std::string group = is_first ? "" : "RSET\r\n";
+    for (const auto& line : *lines) group += line;
+    is_reset_heard_ = is_first;
+    replies_due_ = lines->size() + (is_first ? 0 : 1);
+    const auto sent = co_await session_.send_with_content(group, *content);
+    // What has not gone out whole is not taken (RFC 3030 2: a chunk is its octets).
+    delivery_.in_doubt = sent.has_value();
+    co_return sent;
+  }
+
+  // The answers to say_all().
+  Task<Delivery> hear_all() {
+    while (replies_due_ > 0 && !delivery_.broken) {
+      const bool is_last = replies_due_ == 1;
+      const auto reply = co_await session_.read_reply(is_last ? patience_.final : patience_.command);
+      if (!reply) {
+        broken(reply.error());
+        break;
+      }
+      const auto taken = hear(*reply);
+      if (!taken) broken(taken.error());
+      --replies_due_;
+    }
+    if (!delivery_.broken) delivery_.in_doubt = false;
+    co_return std::move(delivery_);
+  }
+
+  // No answer will come any more.
+  Delivery cut_off(const Error& error) {
+    broken(error);
+    return std::move(delivery_);
+  }
+
+  std::size_t replies_due() const { return replies_due_; }
+
   Task<Delivery> run() {
     const auto lines = commands();
     if (!lines) {
@@ -107,6 +157,31 @@ class Transaction {
       if (i == 0 && !mail_taken_) break;
     }
     co_return Result<void>();
+  }
+
+  Result<std::string> read_all() {
+    std::string all;
+    for (;;) {
+      const std::size_t had = all.size();
+      all.resize(had + k_piece);
+      const auto count = content_.read(all.data() + had, k_piece);
+      all.resize(had + count.value_or(0));
+      if (!count) return fail(count.error());
+      if (*count == 0) return all;
+    }
+  }
+
+  Result<void> hear(const smtp::Reply& reply) {
+    if (!std::exchange(is_reset_heard_, true)) {
+      if (reply.is_positive()) return {};
+      return fail(reply.code == 421 ? closing(reply) : out_of_step(reply));
+    }
+    if (heard_ <= envelope_.recipients.size()) return take(heard_++, reply);
+    if (reply.code == 421) return fail(closing(reply));
+    const bool is_verdict = reply.is_positive() || reply.is_transient() || reply.is_permanent();
+    if (!is_verdict || (reply.is_positive() && accepted_.empty())) return fail(out_of_step(reply));
+    for (const auto recipient : accepted_) delivery_.recipients[recipient] = reply;
+    return {};
   }
 
   // Files the reply to command `i`. 421 ends the conversation wherever it comes (RFC 5321 3.8), and so does a reply of
@@ -269,6 +344,9 @@ class Transaction {
   std::optional<smtp::Reply> data_reply_;
   bool mail_taken_ = false;
   bool needs_reset_ = false;
+  std::size_t heard_ = 0;        // of the replies to MAIL and RCPT, where all was said at once
+  std::size_t replies_due_ = 0;  // likewise
+  bool is_reset_heard_ = true;   // likewise
 };
 
 }  // namespace
@@ -277,6 +355,64 @@ Task<Delivery> transact(Session& session, const Envelope& envelope, Content& con
                         const TransactionPatience& patience, DotGate* gate) {
   Transaction transaction(session, envelope, content, patience, gate);
   co_return co_await transaction.run();
+}
+
+// --- several at once
+
+class Pipeline::Entry {
+ public:
+  Entry(Session& session, const Envelope& envelope, Content& content, const TransactionPatience& patience)
+      : envelope_(envelope), transaction_(session, envelope_, content, patience, nullptr) {}
+  Transaction& transaction() { return transaction_; }
+  bool is_said = false;  // or at least begun to be
+
+ private:
+  const Envelope envelope_;
+  Transaction transaction_;
+};
+
+Pipeline::Pipeline(Session& session, const TransactionPatience& patience) : session_(session), patience_(patience) {}
+Pipeline::~Pipeline() = default;
+
+bool Pipeline::is_possible(const Session& session) {
+  return session.dialect() == Dialect::smtp && session.can_pipeline() && session.capabilities().has("CHUNKING");
+}
+
+Task<> Pipeline::begin(const Envelope& envelope, Content& content) {
+  entries_.push_back(std::make_unique<Entry>(session_, envelope, content, patience_));
+  if (silent_) co_return;
+  entries_.back()->is_said = true;
+  const bool is_first = !std::exchange(has_begun_, true);
+  const auto said = co_await entries_.back()->transaction().say_all(is_first);
+  // What the peer has said before may still be there to be read.
+  if (!said) silent_ = said.error();
+}
+
+Task<Delivery> Pipeline::finish() {
+  const auto entry = std::move(entries_.front());
+  entries_.pop_front();
+  if (deaf_) co_return entry->transaction().cut_off(*deaf_);
+  if (!entry->is_said) co_return entry->transaction().cut_off(*silent_);
+  auto delivery = co_await entry->transaction().hear_all();
+  deaf_ = delivery.broken;
+  if (deaf_ && !silent_) silent_ = deaf_;
+  co_return delivery;
+}
+
+std::size_t Pipeline::under_way() const {
+  return entries_.size();
+}
+
+std::size_t Pipeline::replies_due() const {
+  std::size_t due = 0;
+  for (const auto& entry : entries_) due += entry->transaction().replies_due();
+  return due;
+}
+
+Task<bool> Pipeline::has_heard() {
+  // That the line is gone shows when it is read.
+  static_cast<void>(co_await session_.stream().look_ahead());
+  co_return !session_.stream().buffered().empty();
 }
 
 }  // namespace odmr::client

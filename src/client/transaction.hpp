@@ -1,5 +1,7 @@
 #pragma once
 
+#include <deque>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -63,5 +65,40 @@ struct Delivery {
 /// one write, behind the gate; a null `gate` is always open.
 net::Task<Delivery> transact(Session& session, const Envelope& envelope, Content& content,
                              const TransactionPatience& patience, DotGate* gate = nullptr);
+
+/// Several transactions under way on one connection, whose peer takes PIPELINING and CHUNKING (RFC 2920, RFC 3030):
+/// each is written whole, message included, without waiting for the answers to those before it. What the answers are is
+/// told in the same order. Small messages are meant: each is held in memory while it is written.
+class Pipeline {
+ public:
+  /// Both must outlive it. Nothing else may be said on the connection while a transaction is under way.
+  Pipeline(Session& session, const TransactionPatience& patience);
+  ~Pipeline();
+  Pipeline(const Pipeline&) = delete;
+  Pipeline& operator=(const Pipeline&) = delete;
+
+  static bool is_possible(const Session& session);
+
+  /// Writes a transaction. Whatever comes of it is told by finish(), also when its content cannot be read, and when
+  /// there is no line any more to write it on.
+  net::Task<> begin(const Envelope& envelope, Content& content);
+  /// What came of the oldest one under way, as of transact().
+  net::Task<Delivery> finish();
+
+  std::size_t under_way() const;
+  /// Replies that are still to come, for all of them.
+  std::size_t replies_due() const;
+  /// Whether some word of the peer's has come already, so that finish() may not have to wait.
+  net::Task<bool> has_heard();
+
+ private:
+  class Entry;
+  Session& session_;
+  const TransactionPatience& patience_;
+  std::deque<std::unique_ptr<Entry>> entries_;
+  std::optional<Error> silent_;  // why nothing more is said
+  std::optional<Error> deaf_;    // why nothing more is heard
+  bool has_begun_ = false;
+};
 
 }  // namespace odmr::client

@@ -167,7 +167,8 @@ Task<std::optional<Reply>> SmtpTarget::data(const Handover& handover) {
   if (reply->code != 354) co_return heard(std::move(*reply));
   state_ = State::content;
   encoder_ = smtp::DotEncoder();
-  co_await content(handover.trace);
+  held_.clear();
+  encoder_.encode(handover.trace, held_);
   co_return std::nullopt;
 }
 
@@ -179,9 +180,15 @@ Task<> SmtpTarget::learn_why() {
 
 Task<bool> SmtpTarget::content(std::string_view piece) {
   if (trouble_) co_return false;
-  encoded_.clear();
-  encoder_.encode(piece, encoded_);
-  const auto sent = co_await session_->send_content(encoded_);
+  std::string_view encoded;
+  if (held_.empty()) {
+    encoded = encoder_.encode_in_place(piece, encoded_);
+  } else {
+    encoder_.encode(piece, held_);
+    encoded = held_;
+  }
+  const auto sent = co_await session_->send_content(encoded);
+  held_.clear();
   if (sent) co_return true;
   trouble_ = Reply(451, "4.4.2 " + who() + " stopped taking the message");
   log_.warn(is_smart_host() ? "smart host lost in mid-message" : "local target lost in mid-message",
@@ -207,9 +214,8 @@ Task<> SmtpTarget::look_for_early_reply() {
 Task<std::vector<Reply>> SmtpTarget::finish() {
   if (!trouble_) co_await look_for_early_reply();
   if (!trouble_) {
-    encoded_.clear();
-    encoder_.finish(encoded_);
-    const auto sent = co_await session_->send_content(encoded_);
+    encoder_.finish(held_);
+    const auto sent = co_await session_->send_content(held_);
     if (!sent) lost(sent.error());
   }
   std::vector<Reply> replies;

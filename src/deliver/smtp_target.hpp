@@ -53,6 +53,7 @@ class SmtpTarget final : public Target {
   std::size_t accepted_ = 0;
   smtp::DotEncoder encoder_;
   std::string encoded_;
+  std::string held_;                    // encoded, and goes out with what follows
   std::optional<smtp::Reply> trouble_;  // why the transaction in hand has failed
 };
 

@@ -41,6 +41,9 @@ db::Schema schema() {
 // connection that it was told so on lives, it has not lost that answer: the same bytes again are another message.
 constexpr const char* k_open =
     " provider = ?1 AND recipient = ?2 AND reverse_path = ?3 AND (answer = 2 OR answer = 1 AND connection <> ?4) ";
+constexpr const char* k_all_open =
+    "SELECT reverse_path, recipient FROM entry "
+    "WHERE provider = ?1 AND (answer = 2 OR answer = 1 AND connection <> ?2) LIMIT ?3";
 
 Result<void> done(const Result<std::uint64_t>& run) {
   if (!run) return fail(run.error());
@@ -50,7 +53,8 @@ Result<void> done(const Result<std::uint64_t>& run) {
 }  // namespace
 
 struct Book::Statements {
-  db::Statement may_be_had, find, put, settle, forget, forget_answered, date_now, forget_older, forget_provider;
+  db::Statement may_be_had, each_open, find, put, settle, forget, forget_answered, date_now, forget_older,
+      forget_provider;
   db::Statement kept, kept_is_there, forget_kept, forget_all, check, in_doubt, entries, entry, take_over;
   std::optional<ReceiptBook> receipts;
 
@@ -62,6 +66,7 @@ Result<void> Book::Statements::prepare(db::Database& database) {
       "SELECT id, provider, reverse_path, recipient, digest, size, connection, answer, fate, kept, time FROM entry ";
   auto prepared = database.prepare_all({
       {&may_be_had, "SELECT EXISTS(SELECT 1 FROM entry WHERE" + std::string(k_open) + ")"},
+      {&each_open, k_all_open},
       {&find, "SELECT id FROM entry WHERE" + std::string(k_open) + "AND digest = CAST(?5 AS BLOB) ORDER BY id"},
       {&put, R"(INSERT INTO entry(provider, reverse_path, recipient, digest, size, connection, answer, fate, time)
                 VALUES (?1, ?2, ?3, CAST(?4 AS BLOB), ?5, ?6, 0, 0, ?7) RETURNING id)"},
@@ -129,6 +134,18 @@ Result<bool> Book::may_be_had(const Address& address, const std::string& connect
   const auto is_there = rows->next();
   if (!is_there) return fail(is_there.error());
   return rows->number(0) != 0;
+}
+
+Result<void> Book::each_open(const std::string& provider, const std::string& connection, std::uint64_t most,
+                             const std::function<void(const Address&)>& see) {
+  auto rows = statements_->each_open.rows({provider, connection, static_cast<std::int64_t>(most)});
+  if (!rows) return fail(rows.error());
+  for (;;) {
+    const auto is_there = rows->next();
+    if (!is_there) return fail(is_there.error());
+    if (!*is_there) return {};
+    see({provider, rows->text(0), rows->text(1)});
+  }
 }
 
 Result<std::optional<EntryId>> Book::find(const Address& address, std::string_view digest,

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -30,6 +31,9 @@ class Book {
   /// Whether a message for this address might be one that the recipient has: an entry from another connection, or one
   /// answered 4xx.
   Result<bool> may_be_had(const Address& address, const std::string& connection);
+  /// All such addresses of a provider, at most `most`.
+  Result<void> each_open(const std::string& provider, const std::string& connection, std::uint64_t most,
+                         const std::function<void(const Address&)>& see);
   /// The oldest such entry for these very bytes; none of `except`.
   Result<std::optional<EntryId>> find(const Address& address, std::string_view digest, const std::string& connection,
                                       const std::vector<EntryId>& except);

@@ -185,7 +185,24 @@ Result<void> Journal::settle_kept(const std::function<Result<bool>(const std::st
 // --- reading
 
 Result<bool> Journal::may_be_had(const Address& address, const std::string& connection) {
+  auto* known = open_.view(address.provider, connection);
+  // What is being written now may be missed, or not: whoever asks next learns it.
+  const bool is_at_rest = !is_writing_ && waiting_.empty();
+  if (known == nullptr && is_at_rest) {
+    auto learned = learn_open(address, connection);
+    if (!learned) return fail(learned.error());
+    known = *learned;
+  }
+  if (known != nullptr && !known->may_have(address)) return false;
   return reader().may_be_had(address, connection);
+}
+
+Result<OpenAddresses::View*> Journal::learn_open(const Address& address, const std::string& connection) {
+  OpenAddresses::View view(address.provider, connection);
+  const auto read = reader().each_open(std::string(address.provider), connection, OpenAddresses::k_most + 1,
+                                       [&view](const Address& one) { view.add(one); });
+  if (!read) return fail(read.error());
+  return &open_.put(std::move(view));
 }
 
 Result<std::optional<EntryId>> Journal::find(const Address& address, std::string_view digest,
@@ -204,6 +221,7 @@ Task<Result<std::vector<EntryId>>> Journal::intend(const Intent& intent) {
 }
 
 Task<Result<void>> Journal::settle(const Verdict& verdict) {
+  open_.note(verdict);
   Job job;
   job.verdict = &verdict;
   co_return co_await write(job);

@@ -8,6 +8,7 @@
 
 #include "base/log.hpp"
 #include "journal/book.hpp"
+#include "journal/open_addresses.hpp"
 #include "net/wakeup.hpp"
 #include "net/worker.hpp"
 
@@ -73,6 +74,7 @@ class Journal {
   static Result<std::unique_ptr<Journal>> begin_anew(const JournalOptions& options, const Error& why,
                                                      const asio::any_io_executor& loop, net::Worker& disk, Clock& clock,
                                                      Log& log);
+  Result<OpenAddresses::View*> learn_open(const Address& address, const std::string& connection);
   Result<void> tidy();
   Result<void> tidy_receipts();
   WallTime oldest_receipt() const;
@@ -90,6 +92,7 @@ class Journal {
   net::Worker& disk_;
   Clock& clock_;
   Log& log_;
+  OpenAddresses open_;
   std::vector<Job*> waiting_;
   std::vector<std::string> read_;  // connections
   std::vector<Receipt> noted_;

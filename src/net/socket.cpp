@@ -7,6 +7,7 @@
 #include <asio/buffer.hpp>
 #include <asio/experimental/as_tuple.hpp>
 #include <asio/ip/tcp.hpp>
+#include <asio/post.hpp>
 #include <asio/use_awaitable.hpp>
 #include <asio/write.hpp>
 #include <utility>
@@ -18,6 +19,8 @@ namespace odmr::net {
 namespace {
 
 constexpr auto k_as_tuple = asio::experimental::as_tuple(asio::use_awaitable);
+// Reads that need not wait, before others have their turn: signals, timers, other connections.
+constexpr int k_reads_in_a_row = 64;
 
 void keep_alive(int fd) {
   const auto set = [fd](int level, int option, int value) { setsockopt(fd, level, option, &value, sizeof value); };
@@ -43,6 +46,14 @@ class SocketTransport final : public Transport {
   Task<Result<std::size_t>> read_some(std::span<char> into, TimePoint deadline) override {
     if (deadline <= clock_.now()) co_return read_what_is_there(into);
     interrupted_ = false;
+    if (++reads_in_a_row_ >= k_reads_in_a_row) co_await give_way();
+    if (interrupted_) co_return fail(Errc::interrupted, "interrupted");
+    // An answer on this machine is mostly there already: no trip through the event loop then.
+    std::error_code state;
+    const std::size_t there = read_now(into, state);
+    if (!state) co_return there;
+    if (state != asio::error::would_block) co_return ended(state);
+    reads_in_a_row_ = 0;
     reading_.begin(deadline);
     waiting_ = true;
     const auto [error, count] = co_await socket_.async_read_some(asio::buffer(into.data(), into.size()), k_as_tuple);
@@ -57,20 +68,21 @@ class SocketTransport final : public Transport {
   }
 
   Task<Result<void>> write(std::string_view bytes, Duration patience) override {
-    while (!bytes.empty()) {
+    for (;;) {
       std::error_code error;
       // Most of the time the kernel has room: no trip through the event loop then.
-      std::size_t count = socket_.write_some(asio::buffer(bytes.data(), bytes.size()), error);
-      if (error == asio::error::would_block) {
+      const std::size_t count = socket_.write_some(asio::buffer(bytes.data(), bytes.size()), error);
+      bytes.remove_prefix(count);
+      if (!error && bytes.empty()) co_return Result<void>();
+      // What it did not take all of has filled it.
+      if (!error || error == asio::error::would_block) {
         error = co_await writable(patience);
         // A read was interrupted, or ran out of patience, and took the wait with it.
         if (error == asio::error::operation_aborted && !closed_ && !writing_.expired()) continue;
         if (writing_.expired()) co_return fail(Errc::timed_out, peer_ + ": takes no bytes");
       }
       if (error) co_return lost(error);
-      bytes.remove_prefix(count);
     }
-    co_return Result<void>();
   }
 
   Task<void> finish(TimePoint /*deadline*/) override {
@@ -94,12 +106,24 @@ class SocketTransport final : public Transport {
   std::string peer() const override { return peer_; }
 
  private:
+  std::size_t read_now(std::span<char> into, std::error_code& error) {
+    return socket_.read_some(asio::buffer(into.data(), into.size()), error);
+  }
+
   Result<std::size_t> read_what_is_there(std::span<char> into) {
     std::error_code error;
-    const std::size_t count = socket_.read_some(asio::buffer(into.data(), into.size()), error);
+    const std::size_t count = read_now(into, error);
     if (!error) return count;
     if (error == asio::error::would_block) return fail(Errc::timed_out, peer_ + ": nothing has come");
     return ended(error);
+  }
+
+  // Who interrupts meanwhile means the read that is about to begin.
+  Task<> give_way() {
+    reads_in_a_row_ = 0;
+    waiting_ = true;
+    co_await asio::post(socket_.get_executor(), asio::use_awaitable);
+    waiting_ = false;
   }
 
   void cancel() {
@@ -128,6 +152,7 @@ class SocketTransport final : public Transport {
   Clock& clock_;
   Patience reading_;
   Patience writing_;
+  int reads_in_a_row_ = 0;
   bool waiting_ = false;
   bool interrupted_ = false;
   bool closed_ = false;

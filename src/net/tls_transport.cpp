@@ -19,7 +19,8 @@ namespace odmr::net {
 
 namespace {
 
-constexpr std::size_t k_raw_buffer = 32 * 1024;
+constexpr std::size_t k_first_raw_buffer = 32 * 1024;
+constexpr std::size_t k_largest_raw_buffer = 256 * 1024;
 constexpr std::size_t k_write_piece = 64 * 1024;
 constexpr std::size_t k_undecodable = 64;
 constexpr auto k_rest_of_line = std::chrono::seconds(1);
@@ -68,7 +69,7 @@ TlsTransport::TlsTransport(std::unique_ptr<Transport> below, std::shared_ptr<Tls
       ssl_(SSL_new(context_->impl().get())),
       in_(BIO_new(BIO_s_mem())),
       out_(BIO_new(BIO_s_mem())),
-      raw_(k_raw_buffer) {
+      raw_(k_first_raw_buffer) {
   if (ssl_ == nullptr || in_ == nullptr || out_ == nullptr) throw std::bad_alloc();
   BIO_set_mem_eof_return(in_, -1);
   SSL_set_bio(ssl_, in_, out_);
@@ -99,10 +100,19 @@ void TlsTransport::note_header(int write_p, int /*version*/, int content_type, c
   static_cast<TlsTransport*>(self)->last_header_.assign(static_cast<const char*>(bytes), size);
 }
 
+// OpenSSL asks for more only when it has taken all of the last lot.
 Task<Result<void>> TlsTransport::feed(TimePoint deadline) {
+  if (is_raw_too_small_) raw_.resize(raw_.size() * 2);
+  is_raw_too_small_ = false;
   const auto count = co_await below_->read_some(raw_, deadline);
   if (!count) co_return fail(count.error());
-  BIO_write(in_, raw_.data(), static_cast<int>(*count));
+  // There is more where that came from, and larger reads are cheaper.
+  is_raw_too_small_ = *count == raw_.size() && raw_.size() < k_largest_raw_buffer;
+  fed_ = *count;
+  in_ = BIO_new_mem_buf(raw_.data(), static_cast<int>(*count));
+  if (in_ == nullptr) throw std::bad_alloc();
+  BIO_set_mem_eof_return(in_, -1);
+  SSL_set0_rbio(ssl_, in_);
   co_return Result<void>();
 }
 
@@ -184,16 +194,11 @@ TlsFacts TlsTransport::facts() const {
 
 Task<Result<std::size_t>> TlsTransport::read_some(std::span<char> into, TimePoint deadline) {
   for (;;) {
-    ERR_clear_error();
-    std::size_t count = 0;
-    const int done = SSL_read_ex(ssl_, into.data(), into.size(), &count);
-    if (done == 1) co_return count;
-    const int error = SSL_get_error(ssl_, done);
-    if (error == SSL_ERROR_ZERO_RETURN) co_return fail(Errc::closed, peer() + ": connection closed");
-    if (error != SSL_ERROR_WANT_READ) {
-      const Error problem = failure(peer());
-      co_await read_undecodable();
-      co_return fail(problem);
+    const std::size_t count = broken_ ? 0 : decrypt(into);
+    if (count > 0) co_return count;
+    if (broken_) {
+      if (broken_->code != Errc::closed && undecodable_.empty()) co_await read_undecodable();
+      co_return fail(*broken_);
     }
     // A key update, or an alert, may have to go out before more comes in.
     const auto flushed = co_await flush(std::max(deadline - clock_.now(), Duration::zero()));
@@ -204,6 +209,38 @@ Task<Result<std::size_t>> TlsTransport::read_some(std::span<char> into, TimePoin
     }
     if (!fed) co_return fail(fed.error());
   }
+}
+
+// All that is there in whole records, so that whoever passes it on does so in one: a single one has 16 KiB at most. Of
+// what else is behind them OpenSSL must not know yet: once it has seen something wrong, it does not write either, and
+// what was read before may have to be answered.
+std::size_t TlsTransport::decrypt(std::span<char> into) {
+  std::size_t filled = 0;
+  do {
+    ERR_clear_error();
+    std::size_t count = 0;
+    const int done = SSL_read_ex(ssl_, into.data() + filled, into.size() - filled, &count);
+    if (done != 1) {
+      const int error = SSL_get_error(ssl_, done);
+      if (error == SSL_ERROR_ZERO_RETURN)
+        broken_ = Error{Errc::closed, peer() + ": connection closed"};
+      else if (error != SSL_ERROR_WANT_READ)
+        broken_ = failure(peer());
+      break;
+    }
+    filled += count;
+  } while (filled < into.size() && has_whole_record());
+  return filled;
+}
+
+// RFC 8446 5.1: type, version and length, before the record itself.
+bool TlsTransport::has_whole_record() const {
+  constexpr std::size_t k_header = 5;
+  const std::size_t left = BIO_ctrl_pending(in_);
+  if (left < k_header || left > fed_) return false;
+  const char* const header = raw_.data() + fed_ - left;
+  const auto octet = [header](int i) { return static_cast<std::size_t>(static_cast<unsigned char>(header[i])); };
+  return octet(0) == SSL3_RT_APPLICATION_DATA && left >= k_header + (octet(3) << 8U) + octet(4);
 }
 
 // What stands where a record should begin may be a line in clear text, and the rest of it still be on its way.

@@ -42,6 +42,8 @@ class TlsTransport final : public Transport {
  private:
   static void note_header(int write_p, int version, int content_type, const void* bytes, std::size_t size, ssl_st* ssl,
                           void* self);
+  std::size_t decrypt(std::span<char> into);
+  bool has_whole_record() const;
   Task<Result<void>> feed(TimePoint deadline);
   Task<Result<void>> flush(Duration patience);
   Task<> read_undecodable();
@@ -55,7 +57,10 @@ class TlsTransport final : public Transport {
   ssl_st* ssl_ = nullptr;
   bio_st* in_ = nullptr;   // owned by ssl_
   bio_st* out_ = nullptr;  // owned by ssl_
-  std::vector<char> raw_;
+  std::vector<char> raw_;  // what in_ reads
+  std::size_t fed_ = 0;    // of it, when it was read last
+  bool is_raw_too_small_ = false;
+  std::optional<Error> broken_;
   std::optional<Certificate> shown_;  // by the server
   std::string last_header_;
   std::string undecodable_;

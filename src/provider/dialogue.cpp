@@ -146,7 +146,7 @@ class Dialogue {
     }
     is_extended_ = command.verb == Verb::ehlo;
     if (!is_extended_) return channel_.reply(Reply(250, options_.hostname));
-    std::vector<std::string> lines{options_.hostname, "ATRN", "ENHANCEDSTATUSCODES"};
+    std::vector<std::string> lines{options_.hostname, "ATRN", "ENHANCEDSTATUSCODES", "XEMPTIES"};
     if (wants_starttls()) lines.emplace_back("STARTTLS");
     if (const auto mechanisms = announced_mechanisms(); !mechanisms.empty()) lines.push_back("AUTH" + mechanisms);
     channel_.reply(Reply(250, std::move(lines)));

@@ -1,6 +1,7 @@
 #include "provider/hand_over.hpp"
 
 #include <algorithm>
+#include <deque>
 #include <utility>
 
 #include "client/transaction.hpp"
@@ -14,6 +15,12 @@ namespace {
 using net::Task;
 
 constexpr auto k_farewell = std::chrono::seconds(10);
+// Of mail under way at once. A peer that reads no more before its replies are read could hold as many of them as fit
+// into the buffers between us.
+constexpr std::size_t k_most_under_way = 256;
+constexpr std::size_t k_most_replies_due = 1000;
+constexpr std::uint64_t k_most_octets_under_way = std::uint64_t{4} * 1024 * 1024;
+constexpr std::uint64_t k_small = std::uint64_t{256} * 1024;
 
 // What one transaction came to, by recipient.
 struct Verdict {
@@ -99,6 +106,10 @@ class HandOver {
     co_return false;
   }
 
+  // A message that is sent whole before its first reply is read has been taken, perhaps, when the line breaks. Who does
+  // not know it when it comes again would have it twice: there it is DATA, which leaves the least time for that.
+  bool takes_several() const { return client::Pipeline::is_possible(session_) && session_.capabilities().has("XONCE"); }
+
   bool understood(const Result<smtp::Reply>& reply) {
     if (!reply && reply.error().code == Errc::interrupted)
       end("stopped by a signal");
@@ -116,13 +127,70 @@ class HandOver {
   Task<> send_all() {
     std::string last;
     while (!is_broken_ && !is_stuck_) {
-      if (stop_.requested()) co_return end("stopped by a signal");
+      if (stop_.requested()) {
+        end("stopped by a signal");
+        break;
+      }
       const auto due = next_after(last);
+      if (!due && !under_way_.empty()) {
+        co_await finish_one();
+        continue;
+      }
       if (!due) co_return end("all sent");
       last = due->id;
       co_await send(*due);
     }
+    while (!under_way_.empty()) co_await finish_one();
   }
+
+  // --- one behind the other
+
+  struct UnderWay {
+    std::string id;
+    spool::MessageReader message;
+    std::vector<std::size_t> recipients;
+  };
+
+  bool is_for_pipeline(const Due& due, std::uint64_t size) const {
+    return takes_several() && size <= k_small && due.recipients.size() <= options_.most_recipients;
+  }
+
+  bool is_full(std::uint64_t size) const {
+    return under_way_.size() >= k_most_under_way || pipeline_.replies_due() >= k_most_replies_due ||
+           octets_under_way_ + size > k_most_octets_under_way;
+  }
+
+  Task<> send_behind(const Due& due, spool::MessageReader message) {
+    const auto size = message.size();
+    while (!under_way_.empty() && is_full(size)) co_await finish_one();
+    if (is_broken_ || is_stuck_ || stop_.requested()) co_return;
+    const auto envelope = send::envelope_for(message.envelope(), due.recipients, size, session_.capabilities());
+    if (!envelope) co_return held_.set_aside(due.id, envelope.error().text);
+    under_way_.push_back({due.id, std::move(message), due.recipients});
+    octets_under_way_ += size;
+    in_transaction_ = true;
+    send::StoredContent content(under_way_.back().message);
+    co_await pipeline_.begin(*envelope, content);
+    for (;;) {
+      const bool has_heard = co_await pipeline_.has_heard();
+      if (!has_heard || under_way_.empty()) break;
+      co_await finish_one();
+    }
+  }
+
+  Task<> finish_one() {
+    const auto delivery = co_await pipeline_.finish();
+    UnderWay one = std::move(under_way_.front());
+    under_way_.pop_front();
+    octets_under_way_ -= one.message.size();
+    in_transaction_ = !under_way_.empty();
+    if (book(one.id, one.message, delivery, one.recipients)) {
+      ++sum_.messages;
+      sum_.bytes += one.message.size();
+    }
+  }
+
+  // --- one after the other
 
   std::optional<Due> next_after(const std::string& last) {
     auto due = held_.next_for(domains_, last);
@@ -139,6 +207,8 @@ class HandOver {
       }
       co_return;
     }
+    if (is_for_pipeline(due, message->size())) co_return co_await send_behind(due, std::move(*message));
+    while (!under_way_.empty()) co_await finish_one();
     bool is_counted = false;
     for (std::size_t begin = 0; begin < due.recipients.size() && !is_broken_ && !is_stuck_;) {
       const std::size_t count = std::min(options_.most_recipients, due.recipients.size() - begin);
@@ -164,11 +234,17 @@ class HandOver {
     in_transaction_ = true;
     const auto delivery = co_await client::transact(session_, *envelope, content, patience_);
     in_transaction_ = false;
+    co_return book(id, message, delivery, group);
+  }
+
+  // Gives whether anybody has taken the message.
+  bool book(const std::string& id, spool::MessageReader& message, const client::Delivery& delivery,
+            const std::vector<std::size_t>& group) {
     const auto verdict = verdict_of(delivery, group);
     log_message(id, message, delivery, verdict);
     record(id, message, verdict);
     if (delivery.broken) broken(*delivery.broken);
-    co_return !verdict.taken.empty();
+    return !verdict.taken.empty();
   }
 
   void record(const std::string& id, spool::MessageReader& message, const Verdict& verdict) {
@@ -214,6 +290,9 @@ class HandOver {
   Log& log_;
   Stop& stop_;
   client::TransactionPatience patience_;
+  client::Pipeline pipeline_{session_, patience_};
+  std::deque<UnderWay> under_way_;  // as pipeline_ has them
+  std::uint64_t octets_under_way_ = 0;
   HandedOver sum_;
   bool in_transaction_ = false;
   bool is_broken_ = false;

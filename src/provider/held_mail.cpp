@@ -105,7 +105,7 @@ Result<void> HeldMail::refresh() {
   const auto listing = held_.list();
   if (!listing) return fail(listing.error());
   say_skipped(listing->skipped);
-  forget_what_is_gone(listing->ids);
+  forget_what_is_gone(*listing);
   for (const auto& [id, recipients] : std::exchange(unrecorded_, {})) static_cast<void>(record(id, recipients));
   for (const auto& id : listing->ids) {
     if (!waiting_.contains(id)) learn(id);
@@ -113,10 +113,14 @@ Result<void> HeldMail::refresh() {
   return {};
 }
 
-void HeldMail::forget_what_is_gone(const std::vector<std::string>& ids) {
+void HeldMail::forget_what_is_gone(const spool::Store::Listing& listing) {
   std::vector<std::string> gone;
   for (const auto& [id, waiting] : waiting_) {
-    if (!std::binary_search(ids.begin(), ids.end(), id)) gone.push_back(id);
+    // What cannot be looked at now may be under way, and its customer's word is still to be noted.
+    const bool is_there =
+        std::binary_search(listing.ids.begin(), listing.ids.end(), id) ||
+        std::any_of(listing.skipped.begin(), listing.skipped.end(), [&](const auto& one) { return one.name == id; });
+    if (!is_there) gone.push_back(id);
   }
   for (const auto& id : gone) forget(id);
 }

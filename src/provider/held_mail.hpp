@@ -101,7 +101,7 @@ class HeldMail {
 
   HeldMail(spool::Store held, spool::Store bounces, spool::Store failed, Log& log);
   Result<void> recover();
-  void forget_what_is_gone(const std::vector<std::string>& ids);
+  void forget_what_is_gone(const spool::Store::Listing& listing);
   void forget(const std::string& id);
   void learn(const std::string& id);
   void say_skipped(const std::vector<spool::Store::Skipped>& skipped);

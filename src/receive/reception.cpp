@@ -63,7 +63,7 @@ struct Reception::Message {
   } refused;
   std::string trace;
   mail::HeaderWatch header;
-  net::Sha256 hash;
+  net::LongSha256 hash;
   std::string digest;  // of the whole content
   std::uint64_t bytes = 0;
   bool is_bounce_kept = false;
@@ -74,7 +74,7 @@ struct Reception::Message {
   std::optional<Reply> hopeless;  // why nothing of the rest is looked at
   journal::MessageReceipt receipt;
 
-  explicit Message(std::size_t header_kept) : header(header_kept) {}
+  Message(std::size_t header_kept, net::DigestThread& digester) : header(header_kept), hash(digester) {}
 
   template <class Is>
   bool has(Is is) const {
@@ -146,7 +146,7 @@ Reply Reception::soft(Reply reply) const {
 
 Task<Reply> Reception::on_mail(const smtp::MailCommand& mail, const server::Hello& hello) {
   co_await journal_.relieve();
-  message_ = std::make_unique<Message>(options_.header_looked_at);
+  message_ = std::make_unique<Message>(options_.header_looked_at, digester_);
   message_->mail = mail;
   message_->reverse_path = mail.reverse_path.is_null ? "<>" : comparable(mail.reverse_path.mailbox);
   message_->hello = hello;
@@ -333,12 +333,15 @@ Task<> Reception::on_content(std::string_view piece) {
   message.bytes += piece.size();
   message.hash.update(piece);
   history_.bytes += piece.size();
-  if (!message.header.is_over()) message.header.see(piece);
+  // The limit that comes first in the message is the one that is told, however its bytes come.
+  const bool is_too_large = options_.max_size != 0 && message.bytes > options_.max_size;
+  const auto beyond = is_too_large ? std::min<std::uint64_t>(message.bytes - options_.max_size, piece.size()) : 0;
+  if (!message.header.is_over()) message.header.see(piece.substr(0, piece.size() - beyond));
   if (options_.on_progress) options_.on_progress(counter_.tally(), message.bytes);
   if (message.hopeless) co_return;
   if (message.header.hops() > options_.max_hops)
     message.hopeless = Reply(554, "5.4.6 too many hops: this message goes round in a loop");
-  else if (options_.max_size != 0 && message.bytes > options_.max_size)
+  else if (is_too_large)
     message.hopeless = Reply(552, "5.3.4 at most " + std::to_string(options_.max_size) + " octets are taken here");
   else if (auto larger = too_large(message.bytes)) {
     message.hopeless = std::move(larger);

@@ -9,6 +9,7 @@
 
 #include "deliver/target.hpp"
 #include "journal/journal.hpp"
+#include "net/digest_thread.hpp"
 #include "receive/guard.hpp"
 #include "receive/shelf.hpp"
 #include "receive/tally.hpp"
@@ -146,6 +147,7 @@ class Reception final : public server::MailHandler {
   FileOps& files_;
   Clock& clock_;
   Log& log_;
+  net::DigestThread digester_;
   std::unique_ptr<Message> message_;
   Counter counter_;
   std::uint64_t sequence_ = 0;

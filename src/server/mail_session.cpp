@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/ascii.hpp"
+#include "smtp/chunk.hpp"
 #include "smtp/dot.hpp"
 
 namespace odmr::server {
@@ -224,6 +225,8 @@ class MailSession final : public Peer {
         return rcpt(command);
       case Verb::data:
         return data(command);
+      case Verb::bdat:
+        return options_.offer.chunking ? bdat(command) : other(command);
       case Verb::rset:
         return reset();
       case Verb::quit:
@@ -249,6 +252,8 @@ class MailSession final : public Peer {
     if (options_.offer.smtputf8) lines.emplace_back("SMTPUTF8");
     if (options_.offer.dsn) lines.emplace_back("DSN");
     if (options_.offer.prdr) lines.emplace_back("PRDR");
+    if (options_.offer.chunking) lines.emplace_back("CHUNKING");
+    if (options_.offer.once) lines.emplace_back("XONCE");
     return Reply(250, std::move(lines));
   }
 
@@ -292,6 +297,7 @@ class MailSession final : public Peer {
 
   Task<> rcpt(const smtp::Command& command) {
     if (!in_transaction_) co_return refuse(Reply(503, "5.5.1 MAIL first"));
+    if (chunks_) co_return refuse(Reply(503, "5.5.1 the message has begun"));
     const auto parsed = smtp::parse_rcpt(command.argument, options_.bare_names);
     std::optional<Reply> objected;
     if (!parsed) {
@@ -318,6 +324,7 @@ class MailSession final : public Peer {
   Task<> data(const smtp::Command& command) {
     if (!command.argument.empty()) co_return refuse(Reply(501, "5.5.4 DATA takes no argument"));
     if (!in_transaction_) co_return refuse(Reply(503, "5.5.1 MAIL first"));
+    if (chunks_) co_return refuse(Reply(503, "5.5.1 the message has begun with BDAT"));  // RFC 3030 2
     if (recipients_ == 0) {
       // With nobody to go to the transaction is over: who says MAIL next, without RSET, means another message.
       refuse(Reply(554, "5.5.1 no valid recipients"));
@@ -341,7 +348,7 @@ class MailSession final : public Peer {
     smtp::NewlineMender mender;
     Pace pace(options_, channel_.stream());
     ContentEnd end;
-    std::string piece;
+    std::string room;
     std::string mended;
     for (bool ended = false; !ended;) {
       if (channel_.stream().buffered().empty()) {
@@ -353,30 +360,122 @@ class MailSession final : public Peer {
       }
       // What waits for our 354 (RFC 5321 4.1.1.4) has read what was written before it.
       if (std::exchange(is_answers_read_due_, false)) handler_.on_answers_read();
-      piece.clear();
-      const auto progress = decoder.decode(channel_.stream().buffered(), piece);
-      channel_.stream().consume(progress.consumed);
-      ended = progress.ended;
-      end.size += piece.size();
+      const auto decoded = decoder.decode_in_place(channel_.stream().buffered(), room);
+      ended = decoded.ended;
+      end.size += decoded.content.size();
+      std::string_view piece = decoded.content;
       if (options_.mend_stray_newlines) {
         mended.clear();
         mender.mend(piece, mended);
-        piece.swap(mended);
+        piece = mended;
       } else if (decoder.has_stray_newline()) {
         // From the first lone CR or LF on, nothing more goes to anybody: what a next hop would take it for is unknown
         // (SMTP smuggling, CVE-2023-51764 and its kin).
-        continue;
+        piece = {};
       }
       if (!piece.empty()) co_await handler_.on_content(piece);
+      channel_.stream().consume(decoded.consumed);  // now that nobody needs the piece, which is in there
     }
     end.has_stray_newline = decoder.has_stray_newline() && !options_.mend_stray_newlines;
+    co_await end_message(end);
+  }
+
+  Task<> end_message(const ContentEnd& end) {
     const Reply reply = co_await handler_.on_end(end, *this);
     if (gone_) co_return end_by(*gone_);
     in_transaction_ = false;
+    chunks_.reset();
     channel_.reply(reply);
     // A command that is on its way already (RFC 2920 lets QUIT follow the dot) does not tell that this was read.
     co_await channel_.stream().look_ahead();  // a broken line shows when we read
     answered_at_ = channel_.stream().received();
+  }
+
+  // RFC 3030 2: whatever the answer is, the octets announced are read, or a message would be taken for commands.
+  Task<> bdat(const smtp::Command& command) {
+    const auto chunk = smtp::parse_bdat(command.argument);
+    if (!chunk) {
+      // Nobody knows how much of what comes now is a message.
+      refuse(Reply(chunk.error().code, chunk.error().text));
+      co_await abandon();
+      co_return close_politely("cannot tell where the message ends");
+    }
+    auto objected = co_await object_to_chunk();
+    const bool came = co_await read_chunk(chunk->size, objected.has_value());
+    if (!came) co_return;
+    if (objected) {
+      channel_.reply(*objected);
+      co_return co_await abandon();
+    }
+    if (chunk->last) co_return co_await end_chunks();
+    channel_.reply(Reply(250, "2.0.0 " + std::to_string(chunk->size) + " octets taken"));
+  }
+
+  Task<std::optional<Reply>> object_to_chunk() {
+    if (!in_transaction_) co_return Reply(503, "5.5.1 MAIL first");
+    if (recipients_ == 0) co_return Reply(554, "5.5.1 no valid recipients");
+    if (chunks_) co_return std::nullopt;
+    auto refused = co_await handler_.on_data();
+    if (!refused) chunks_.emplace(options_, channel_.stream());
+    co_return refused;
+  }
+
+  // Gives whether all of it has come.
+  Task<bool> read_chunk(std::uint64_t left, bool is_thrown_away) {
+    Pace pace(options_, channel_.stream());
+    Pace& pace_of_message = chunks_ ? chunks_->pace : pace;
+    net::Stream& stream = channel_.stream();
+    while (left > 0) {
+      if (stream.buffered().empty()) {
+        // Who waits for the replies to MAIL and RCPT would send nothing. A failed write shows when we read.
+        co_await channel_.flush();
+        const TimePoint since = channel_.clock().now();
+        const auto filled = co_await stream.fill(pace_of_message.deadline());
+        pace_of_message.has_waited(channel_.clock().now() - since);
+        if (!filled && filled.error().code == Errc::interrupted) continue;
+        if (!filled) {
+          end_by(filled.error());
+          co_return false;
+        }
+      }
+      const auto piece = stream.buffered().substr(0, std::min<std::uint64_t>(left, stream.buffered().size()));
+      if (!is_thrown_away) co_await take_chunk(piece);
+      left -= piece.size();
+      stream.consume(piece.size());
+    }
+    co_return true;
+  }
+
+  Task<> take_chunk(std::string_view piece) {
+    Chunks& chunks = *chunks_;
+    chunks.end.size += piece.size();
+    if (options_.mend_stray_newlines) {
+      chunks.mended.clear();
+      chunks.mender.mend(piece, chunks.mended);
+      piece = chunks.mended;
+    }
+    chunks.watch.see(piece);
+    // As in content(): behind the first lone CR or LF nothing goes to anybody.
+    if (!chunks.watch.has_stray_newline() && !piece.empty()) co_await handler_.on_content(piece);
+  }
+
+  // Our next hop hears DATA, by which no message can go whose last line has no end.
+  Task<> end_chunks() {
+    Chunks& chunks = *chunks_;
+    if (options_.mend_stray_newlines) {
+      chunks.mended.clear();
+      chunks.mender.finish(chunks.mended);
+      chunks.watch.see(chunks.mended);
+      if (!chunks.mended.empty()) co_await handler_.on_content(chunks.mended);
+    }
+    const auto missing = chunks.watch.finish();
+    chunks.end.size += missing.size();
+    chunks.end.has_stray_newline = chunks.watch.has_stray_newline();
+    if (!missing.empty() && !chunks.end.has_stray_newline) co_await handler_.on_content(missing);
+    const ContentEnd end = chunks.end;
+    co_await end_message(end);
+    // The next message may be here already, and take its time; who waits for this answer should not.
+    if (!end_) co_await channel_.flush();
   }
 
   // MAIL, RCPT and RSET may be sent before the answer to the dot is read; these two the next command of a client that
@@ -388,6 +487,7 @@ class MailSession final : public Peer {
   std::uint64_t received_up_to_here() { return channel_.stream().received() - channel_.stream().buffered().size(); }
 
   Task<> abandon() {
+    chunks_.reset();
     if (std::exchange(in_transaction_, false)) co_await handler_.on_abandon();
   }
 
@@ -417,7 +517,7 @@ class MailSession final : public Peer {
         channel_.reply(Reply(252, "2.1.5 send some mail, and see"));
         break;
       case Verb::help:
-        channel_.reply(Reply(214, "2.0.0 EHLO HELO MAIL RCPT DATA RSET NOOP VRFY HELP QUIT"));
+        channel_.reply(Reply(214, "2.0.0 EHLO HELO MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT"));
         break;
       case Verb::unknown:
         refuse(Reply(500, "5.5.2 no such command"));
@@ -428,6 +528,16 @@ class MailSession final : public Peer {
     co_return;
   }
 
+  // A message that comes by BDAT.
+  struct Chunks {
+    Chunks(const MailSessionOptions& options, const net::Stream& stream) : pace(options, stream) {}
+    Pace pace;
+    smtp::ChunkWatch watch;
+    smtp::NewlineMender mender;
+    std::string mended;
+    ContentEnd end;
+  };
+
   Channel channel_;
   MailHandler& handler_;
   const MailSessionOptions& options_;
@@ -436,6 +546,7 @@ class MailSession final : public Peer {
   std::optional<Reply> last_words_;  // 421, where it was us who ended it
   std::optional<Error> gone_;        // seen while a message was dealt with
   std::optional<Hello> hello_;
+  std::optional<Chunks> chunks_;
   bool is_first_ = true;
   bool in_transaction_ = false;
   bool smtputf8_ = false;

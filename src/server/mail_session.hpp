@@ -17,7 +17,9 @@ struct Offer {
   std::uint64_t size = 0;  ///< SIZE; 0: no fixed limit
   bool smtputf8 = false;
   bool dsn = false;
-  bool prdr = false;  ///< draft-hall-prdr
+  bool prdr = false;      ///< draft-hall-prdr
+  bool chunking = false;  ///< RFC 3030, without BINARYMIME
+  bool once = false;      ///< XONCE, our own: a message that is offered again after a line broke is not taken twice
 };
 
 /// The peer, as far as a Received line tells of it.
@@ -57,11 +59,11 @@ class MailHandler {
   /// as of a refusal by the handler. `argument` is what followed the verb.
   virtual void on_mail_refused(std::string_view argument, const smtp::Reply& reply) = 0;
   virtual void on_rcpt_refused(std::string_view argument, const smtp::Reply& reply) = 0;
-  /// DATA, with at least one recipient accepted. No value: 354, and content follows; a reply refuses.
+  /// DATA, or the first BDAT, with at least one recipient accepted. No value: content follows; a reply refuses.
   virtual net::Task<std::optional<smtp::Reply>> on_data() = 0;
   /// A next piece of the message.
   virtual net::Task<> on_content(std::string_view piece) = 0;
-  /// All of it has come: the reply to the final dot.
+  /// All of it has come: the reply to the final dot, or to BDAT LAST.
   virtual net::Task<smtp::Reply> on_end(const ContentEnd& end, Peer& peer) = 0;
   /// The peer has certainly read every answer to on_end() so far: it has sent what it could not have sent before.
   virtual void on_answers_read() {}

@@ -1,12 +1,58 @@
 #include "smtp/dot.hpp"
 
-#include <algorithm>
+#include <utility>
+
+#include "smtp/pairs.hpp"
 
 namespace odmr::smtp {
 
-// Everything between a CRLF "." and the next one is copied in one piece: `kept` is where the piece begins that is
-// certain and not yet copied. Only bytes after a newline are looked at one by one.
+namespace {
+
+// In most messages there is neither.
+constexpr auto is_remarkable = [](char before, char c) {
+  return static_cast<bool>(static_cast<int>(is_half_newline(before, c)) |
+                           static_cast<int>(is_dot_behind_newline(before, c)));
+};
+
+// What is left of a text: a single run of it stays where it is, several are put together.
+class Runs {
+ public:
+  explicit Runs(std::string& room) : room_(room) { room_.clear(); }
+
+  void add(std::string_view run) {
+    if (run.empty()) return;
+    if (only_.empty() && room_.empty()) {
+      only_ = run;
+      return;
+    }
+    room_.append(std::exchange(only_, {}));
+    room_.append(run);
+  }
+  std::string_view all() const { return room_.empty() ? only_ : std::string_view(room_); }
+
+ private:
+  std::string& room_;
+  std::string_view only_;  // while there is no other
+};
+
+}  // namespace
+
+// --- off the wire
+
 DotDecoder::Progress DotDecoder::decode(std::string_view bytes, std::string& out) {
+  return each_run(bytes, [&out](std::string_view run) { out.append(run); });
+}
+
+DotDecoder::View DotDecoder::decode_in_place(std::string_view bytes, std::string& room) {
+  Runs runs(room);
+  const Progress progress = each_run(bytes, [&runs](std::string_view run) { runs.add(run); });
+  return {progress, runs.all()};
+}
+
+// Everything between a CRLF "." and the next one is taken in one piece: `kept` is where the piece begins that is
+// certain and not yet taken. Only bytes after a newline are looked at one by one.
+template <class Take>
+DotDecoder::Progress DotDecoder::each_run(std::string_view bytes, Take take) {
   std::size_t at = 0;
   std::size_t kept = 0;
   while (at < bytes.size()) {
@@ -14,25 +60,16 @@ DotDecoder::Progress DotDecoder::decode(std::string_view bytes, std::string& out
     switch (state_) {
       case State::line_start:
         if (c == '.') {
-          out.append(bytes, kept, at - kept);
+          take(bytes.substr(kept, at - kept));
           kept = ++at;
           state_ = State::dot;
         } else {
           state_ = State::text;
         }
         break;
-      case State::text: {
-        const std::size_t cr = std::min(bytes.find('\r', at), bytes.size());
-        const std::string_view run = bytes.substr(at, cr - at);
-        // A lone LF is text like any other: only CRLF ends a line (RFC 5321 2.3.8).
-        stray_ = stray_ || run.find('\n') != std::string_view::npos;
-        at = cr;
-        if (at < bytes.size()) {
-          ++at;
-          state_ = State::cr;
-        }
+      case State::text:
+        at = pass_text(bytes, at);
         break;
-      }
       case State::cr:
         if (c == '\n') {
           ++at;
@@ -54,15 +91,38 @@ DotDecoder::Progress DotDecoder::decode(std::string_view bytes, std::string& out
         if (c == '\n') return {at + 1, true};
         // Not the end: the dot was there to be removed (4.5.2), and the CR is text. It is in `bytes`, and kept,
         // unless it came with an earlier piece.
-        if (at == 0) out += '\r';
+        if (at == 0) take(std::string_view("\r"));
         state_ = State::cr;
         break;
     }
   }
   // A CR that may yet prove to belong to the end of the message waits for what follows it.
   const std::size_t waiting = state_ == State::dot_cr ? 1 : 0;
-  if (at > kept + waiting) out.append(bytes, kept, at - kept - waiting);
+  if (at > kept + waiting) take(bytes.substr(kept, at - kept - waiting));
   return {at, false};
+}
+
+// To a dot that begins a line, or to the end. Here the byte before `at` is no CR of an earlier piece: State::cr has
+// dealt with that.
+std::size_t DotDecoder::pass_text(std::string_view bytes, std::size_t at) {
+  // A lone LF is text like any other: only CRLF ends a line (RFC 5321 2.3.8).
+  if (at == 0) {
+    stray_ = stray_ || bytes.front() == '\n';
+    ++at;
+  }
+  for (at = find_pair(bytes, at, is_remarkable); at < bytes.size(); at = find_pair(bytes, at + 1, is_remarkable)) {
+    if (!is_dot_behind_newline(bytes[at - 1], bytes[at])) {
+      stray_ = true;
+    } else if (ends_newline(bytes, at, false)) {
+      state_ = State::line_start;
+      return at;
+    }
+  }
+  if (bytes.back() == '\r')
+    state_ = State::cr;
+  else if (ends_newline(bytes, at, false))
+    state_ = State::line_start;
+  return at;
 }
 
 void NewlineMender::mend(std::string_view bytes, std::string& out) {
@@ -74,23 +134,36 @@ void NewlineMender::mend(std::string_view bytes, std::string& out) {
   }
 }
 
+void NewlineMender::finish(std::string& out) {
+  if (std::exchange(after_cr_, false)) out += ' ';
+}
+
+// --- onto the wire
+
 void DotEncoder::encode(std::string_view bytes, std::string& out) {
+  each_run(bytes, [&out](std::string_view run) { out.append(run); });
+}
+
+std::string_view DotEncoder::encode_in_place(std::string_view bytes, std::string& room) {
+  Runs runs(room);
+  each_run(bytes, [&runs](std::string_view run) { runs.add(run); });
+  return runs.all();
+}
+
+// Each run but the first begins with a dot, with which the one before ends: so it is there twice.
+template <class Take>
+void DotEncoder::each_run(std::string_view bytes, Take take) {
   if (bytes.empty()) return;
-  if (at_line_start_ && bytes.front() == '.') out += '.';
-  std::size_t kept = 0;
-  bool ends_in_newline = false;
-  for (std::size_t lf = bytes.find('\n'); lf != std::string_view::npos; lf = bytes.find('\n', lf + 1)) {
-    const bool newline = lf > 0 ? bytes[lf - 1] == '\r' : after_cr_;
-    if (!newline) continue;
-    ends_in_newline = lf + 1 == bytes.size();
-    if (!ends_in_newline && bytes[lf + 1] == '.') {
-      out.append(bytes, kept, lf + 1 - kept);
-      out += '.';
-      kept = lf + 1;
-    }
+  if (at_line_start_ && bytes.front() == '.') take(bytes.substr(0, 1));
+  std::size_t begin = 0;
+  for (std::size_t dot = find_pair(bytes, 1, is_dot_behind_newline); dot < bytes.size();
+       dot = find_pair(bytes, dot + 1, is_dot_behind_newline)) {
+    if (!ends_newline(bytes, dot, after_cr_)) continue;
+    take(bytes.substr(begin, dot + 1 - begin));
+    begin = dot;
   }
-  out.append(bytes, kept);
-  at_line_start_ = ends_in_newline;
+  take(bytes.substr(begin));
+  at_line_start_ = ends_newline(bytes, bytes.size(), after_cr_);
   after_cr_ = bytes.back() == '\r';
 }
 

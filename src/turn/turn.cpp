@@ -94,7 +94,8 @@ Task<tl::expected<Turned, NotTurned>> turn_round(client::Session session, std::v
       co_await session.quit(std::chrono::seconds(2));
     co_return Failed(std::move(not_turned));
   }
-  co_return Turned{std::move(session).release(), std::move(**reply)};
+  const bool is_emptied = session.capabilities().has("XEMPTIES");
+  co_return Turned{std::move(session).release(), std::move(**reply), is_emptied};
 }
 
 }  // namespace odmr::turn

@@ -14,6 +14,8 @@ namespace odmr::turn {
 struct Turned {
   net::Stream stream;
   smtp::Reply reply;
+  /// The provider has said (XEMPTIES, odmrd's own) that its QUIT comes when nothing more is held for us.
+  bool is_emptied = false;
 };
 
 /// A line that did not turn.

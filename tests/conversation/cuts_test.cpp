@@ -123,6 +123,7 @@ std::vector<Trial> ways(bool tls) {
   std::vector<Trial> all{trial_of(Manner::lockstep, false, 1, false), trial_of(Manner::pipelined, true, 3, true),
                          trial_of(Manner::hurried, false, 2, false), trial_of(Manner::hurried, false, 1, false)};
   all.back().per_connection = 1;
+  all.push_back(trial_of(Manner::chunked, false, 2, false));
   for (auto& one : all) one.tls = tls;
   return all;
 }
@@ -194,7 +195,10 @@ TEST_CASE("the target dies, stalls, puts off and refuses at each of its steps", 
   for (const bool lmtp : {false, true}) {
     for (const bool is_mixed : {false, true}) {
       for (const std::size_t recipients : k_recipients) {
-        Trial trial = trial_of(recipients % 2 == 0 ? Manner::pipelined : Manner::lockstep, lmtp, recipients, is_mixed);
+        const Manner manner = recipients % 2 == 0 ? Manner::pipelined
+                              : recipients == 3   ? Manner::chunked
+                                                  : Manner::lockstep;
+        Trial trial = trial_of(manner, lmtp, recipients, is_mixed);
         trial.messages = recipients < 10 ? 3 : 2;
         fail_everywhere(trial, choice, sums);
       }

@@ -57,6 +57,7 @@ const std::set<Cause>& causes_of_this_host() {
                                          Cause::host_unreachable,
                                          Cause::socket_missing,
                                          Cause::socket_denied,
+                                         Cause::line_not_up,
                                          Cause::locked,
                                          Cause::state_of_another_user,
                                          Cause::state_denied,

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/ascii.hpp"
+#include "smtp/command.hpp"
 
 namespace odmr::conversation {
 
@@ -96,16 +97,74 @@ void Ledger::ProviderEnd::said(std::string_view bytes) {
     return;
   }
   unread_ += bytes;
-  each_line(unread_, [this](const std::string& line) {
+  if (left_ > 0) chunk_content();
+  if (left_ > 0) return;
+  bool is_chunk = false;
+  each_line(unread_, [&](const std::string& line) {
     if (!turned_) {
       before_the_turn(line);
-    } else {
-      quit_waited_ = commands_.empty();
-      commands_.push_back(line);
-      if (verb_of(line) == "QUIT") ++ledger_.quits;
+      return true;
     }
-    return true;
+    quit_waited_ = commands_.empty();
+    commands_.push_back(line);
+    if (verb_of(line) == "QUIT") ++ledger_.quits;
+    if (verb_of(line) == "RSET") spoken_.reset();
+    if (verb_of(line) == "MAIL" && !(spoken_ && !ledger_.spoken[*spoken_].content.empty())) {
+      spoken_ = ledger_.spoken.size();
+      ledger_.spoken.emplace_back().reverse_path = path_of(argument_of(line));
+    }
+    is_chunk = verb_of(line) == "BDAT" && chunk(line);
+    return !is_chunk;
   });
+  if (is_chunk) said({});
+}
+
+// Gives whether octets follow that are no command.
+bool Ledger::ProviderEnd::chunk(const std::string& command) {
+  const auto parsed = smtp::parse_bdat(argument_of(command));
+  if (!parsed) return false;
+  if (!spoken_) {
+    spoken_ = ledger_.spoken.size();
+    ledger_.spoken.emplace_back();
+  }
+  chunks_.push_back({*spoken_, parsed->last});
+  left_ = parsed->size;
+  if (left_ == 0) chunk_content();
+  return true;
+}
+
+void Ledger::ProviderEnd::chunk_content() {
+  const std::string piece = unread_.substr(0, left_);
+  unread_.erase(0, piece.size());
+  left_ -= piece.size();
+  auto& message = ledger_.spoken[chunks_.back().spoken];
+  message.content += piece;
+  if (left_ > 0 || !chunks_.back().last) return;
+  if (!message.content.empty() && !message.content.ends_with("\r\n")) message.content += "\r\n";
+  if (ledger_.mends_stray_newlines) message.content = mended(std::move(message.content));
+  message.finished = true;
+  spoken_.reset();
+}
+
+void Ledger::ProviderEnd::heard_chunk_reply(int code) {
+  const Chunk chunk = chunks_.front();
+  chunks_.pop_front();
+  is_chunked_ = true;
+  if (!is_positive(code)) {
+    // The message is refused, and with it what is said of it later.
+    if (current_ != nullptr) current_->reply = code;
+    verdict_ = chunk.last;
+    current_ = nullptr;
+  } else if (chunk.last && current_ != nullptr) {
+    current_->content = ledger_.spoken[chunk.spoken].content;
+    current_->finished = true;
+    verdict_ = true;
+    current_->reply = code;
+    ledger_.check_acceptance(*current_, number_);
+    current_ = nullptr;
+  } else if (current_ == nullptr) {
+    ledger_.violations.push_back("a chunk is taken outside a transaction");
+  }
 }
 
 void Ledger::ProviderEnd::content(std::string_view bytes) {
@@ -147,13 +206,17 @@ void Ledger::ProviderEnd::heard_reply(int code) {
     ledger_.transactions.emplace_back();
     current_ = &ledger_.transactions.back();
     current_->reverse_path = path_of(argument_of(command));
+    is_chunked_ = false;
   } else if (verb == "RCPT" && is_positive(code) && current_ != nullptr) {
     current_->recipients.push_back(path_of(argument_of(command)));
   } else if (verb == "DATA" && code == 354) {
     in_content_ = current_ != nullptr;
     unread_.clear();
-  } else if (verb == "DATA" && argument_of(command).empty() && current_ != nullptr && !current_->recipients.empty()) {
+  } else if (verb == "DATA" && !is_chunked_ && argument_of(command).empty() && current_ != nullptr &&
+             !current_->recipients.empty()) {
     current_ = nullptr;  // refused, and with it the message
+  } else if (verb == "BDAT" && !chunks_.empty()) {
+    heard_chunk_reply(code);
   } else if (command == "." && current_ != nullptr) {
     verdict_ = true;
     current_->reply = code;
@@ -234,9 +297,11 @@ void Ledger::check_dot(const Delivery& delivery) {
     violations.push_back("a message of " + delivery.reverse_path + " reached the target without our Received");
     return;
   }
-  const bool is_whole = std::any_of(transactions.begin(), transactions.end(), [&](const Transaction& one) {
+  const auto is_it = [&](const Transaction& one) {
     return one.finished && one.content == *content && one.reverse_path == delivery.reverse_path;
-  });
+  };
+  const bool is_whole =
+      std::any_of(transactions.begin(), transactions.end(), is_it) || std::any_of(spoken.begin(), spoken.end(), is_it);
   if (!is_whole) {
     violations.push_back("the target saw the final dot of a message that the provider had not sent so: " +
                          content->substr(0, 200));

@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -68,11 +69,22 @@ class Ledger {
    private:
     void before_the_turn(std::string_view line);
     void content(std::string_view bytes);
+    bool chunk(const std::string& command);
+    void chunk_content();
+    void heard_chunk_reply(int code);
     void heard_reply(int code);
 
+    struct Chunk {
+      std::size_t spoken;  // of the ledger's
+      bool last;
+    };
     Ledger& ledger_;
-    std::size_t number_;  // of the connection
-    std::string unread_;  // of what was said: not yet a whole line
+    std::size_t number_;                 // of the connection
+    std::deque<Chunk> chunks_;           // BDAT said, and not answered
+    std::optional<std::size_t> spoken_;  // the message of MAIL, while it is being said
+    bool is_chunked_ = false;            // the transaction in hand
+    std::uint64_t left_ = 0;             // octets of the chunk that is being said
+    std::string unread_;                 // of what was said: not yet a whole line
     std::deque<std::string> commands_;
     Transaction* current_ = nullptr;
     bool asked_ = false;
@@ -114,6 +126,8 @@ class Ledger {
 
   std::deque<Transaction> transactions;
   std::deque<Delivery> deliveries;
+  /// What the provider has said by BDAT, whatever it heard to that: with pipelining that comes later.
+  std::deque<Transaction> spoken;
 
   std::size_t quits = 0;  ///< turned lines that the provider ended by QUIT
 

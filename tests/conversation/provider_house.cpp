@@ -260,6 +260,8 @@ net::Task<> fetch_over(net::Stream stream, MailServer& server, std::string domai
   server::MailSessionOptions options;
   options.hostname = "gw.example.org";
   options.offer.smtputf8 = server.smtputf8;
+  options.offer.chunking = MailServer::manner != Manner::data;
+  options.offer.once = MailServer::manner == Manner::pipeline;
   Stop stop;
   fetched.end = co_await server::serve_mail(std::move(session).release(), server, options, silent_log(), stop);
 }

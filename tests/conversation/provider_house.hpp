@@ -66,6 +66,10 @@ struct Account {
 std::vector<std::string> converse(House& house, const provider::Door& door, const std::vector<std::string>& chunks,
                                   const Account& account = {}, std::shared_ptr<net::TlsContext> tls = nullptr);
 
+/// What a customer's server offers: nothing beyond DATA; CHUNKING, which is not used, since it would have twice what is
+/// under way when the line breaks; CHUNKING and XONCE, and several messages are under way at once.
+enum class Manner { data, chunks, pipeline };
+
 /// The customer's own server.
 class MailServer final : public server::MailHandler {
  public:
@@ -80,7 +84,8 @@ class MailServer final : public server::MailHandler {
   std::map<std::string, smtp::Reply> subjects;    ///< at the final dot; others are taken
   std::function<void(const Message&)> on_taken;   ///< before the 250
   std::vector<Message> taken;
-  std::vector<std::string> offered;  ///< subjects of whatever came as far as its dot
+  std::vector<std::string> offered;            ///< subjects of whatever came as far as its dot
+  static inline Manner manner = Manner::data;  ///< of all of them, while a test runs
   bool smtputf8 = false;
   Duration thinking{};   ///< before the reply to the final dot
   std::string greeting;  ///< in place of all else: said, and then the line is closed

@@ -59,15 +59,16 @@ class RefusingFiles final : public WatchedFiles {
 TEST_CASE("provider: EHLO in clear offers only what never says the password", "[provider]") {
   House house;
   CHECK(converse(house, house.clear, {"EHLO gw.example.org", "QUIT", "HEAR"}) ==
-        Replies{k_greeting, "250 odmr.example.net ATRN ENHANCEDSTATUSCODES AUTH SCRAM-SHA-256 SCRAM-SHA-1 CRAM-MD5",
+        Replies{k_greeting,
+                "250 odmr.example.net ATRN ENHANCEDSTATUSCODES XEMPTIES AUTH SCRAM-SHA-256 SCRAM-SHA-1 CRAM-MD5",
                 "221 2.0.0 odmr.example.net closes", "closed"});
 }
 
 TEST_CASE("provider: where STARTTLS is demanded, AUTH is neither offered nor taken before it", "[provider]") {
   House house;
   CHECK(converse(house, starttls_door(), {"EHLO gw.example.org", "AUTH CRAM-MD5", "ATRN", "QUIT"}) ==
-        Replies{k_greeting, "250 odmr.example.net ATRN ENHANCEDSTATUSCODES STARTTLS", "530 5.7.0 STARTTLS first",
-                "530 5.7.0 log in first", "221 2.0.0 odmr.example.net closes"});
+        Replies{k_greeting, "250 odmr.example.net ATRN ENHANCEDSTATUSCODES XEMPTIES STARTTLS",
+                "530 5.7.0 STARTTLS first", "530 5.7.0 log in first", "221 2.0.0 odmr.example.net closes"});
 }
 
 TEST_CASE("provider: HELO is answered, and opens nothing", "[provider]") {
@@ -81,7 +82,8 @@ TEST_CASE("provider: commands of SMTP are none here; NOOP and RSET do no harm", 
   House house;
   CHECK(converse(house, house.clear,
                  {"EHLO x", "MAIL FROM:<a@b.example>", "VRFY a", "HELP", "FOO", "NOOP", "RSET", "NO\nOP\r\n"}) ==
-        Replies{k_greeting, "250 odmr.example.net ATRN ENHANCEDSTATUSCODES AUTH SCRAM-SHA-256 SCRAM-SHA-1 CRAM-MD5",
+        Replies{k_greeting,
+                "250 odmr.example.net ATRN ENHANCEDSTATUSCODES XEMPTIES AUTH SCRAM-SHA-256 SCRAM-SHA-1 CRAM-MD5",
                 "502 5.5.1 no such command here", "502 5.5.1 no such command here", "502 5.5.1 no such command here",
                 "502 5.5.1 no such command here", "250 2.0.0 OK", "250 2.0.0 OK",
                 "500 5.5.2 lines end in CRLF, and hold no other CR or LF"});
@@ -130,11 +132,12 @@ TEST_CASE("provider: three failed logins, each answered later than the one befor
   const TimePoint start = house.simulation.now();
   const auto heard = converse(house, house.clear, {"EHLO x", "LOGIN", "LOGIN", "LOGIN", "HEAR", "HEAR"},
                               Account{"example.org", "wrong", {}});
-  CHECK(heard == Replies{k_greeting,
-                         "250 odmr.example.net ATRN ENHANCEDSTATUSCODES AUTH SCRAM-SHA-256 SCRAM-SHA-1 CRAM-MD5",
-                         "535 5.7.8 the login is not accepted", "535 5.7.8 the login is not accepted",
-                         "535 5.7.8 the login is not accepted",
-                         "421 4.7.0 odmr.example.net has seen too many failed logins", "closed"});
+  CHECK(heard ==
+        Replies{k_greeting,
+                "250 odmr.example.net ATRN ENHANCEDSTATUSCODES XEMPTIES AUTH SCRAM-SHA-256 SCRAM-SHA-1 CRAM-MD5",
+                "535 5.7.8 the login is not accepted", "535 5.7.8 the login is not accepted",
+                "535 5.7.8 the login is not accepted", "421 4.7.0 odmr.example.net has seen too many failed logins",
+                "closed"});
   CHECK(house.simulation.now() - start >= std::chrono::seconds(7));
   CHECK(logged(house, "login result=refused customer=- mechanism=SCRAM-SHA-256 tls=none"));
   CHECK_FALSE(logged(house, "wrong"));
@@ -164,7 +167,7 @@ TEST_CASE("provider: a mechanism that is not on offer is refused and guesses not
 TEST_CASE("provider: bytes behind STARTTLS end the session and are never answered", "[provider]") {
   House house;
   CHECK(converse(house, starttls_door(), {"EHLO x", "STARTTLS\r\nEHLO evil\r\nNOOP\r\n", "HEAR", "HEAR"}) ==
-        Replies{k_greeting, "250 odmr.example.net ATRN ENHANCEDSTATUSCODES STARTTLS",
+        Replies{k_greeting, "250 odmr.example.net ATRN ENHANCEDSTATUSCODES XEMPTIES STARTTLS",
                 "554 5.5.1 nothing may follow STARTTLS in clear text", "closed"});
 }
 
@@ -175,15 +178,16 @@ TEST_CASE("provider: TLS forgets what was said before it, and lets PLAIN in", "[
                {"EHLO x", "STARTTLS", "TLS", "AUTH PLAIN AA==", "STARTTLS", "EHLO x", "LOGIN",
                 "AUTH PLAIN AA==", "EHLO x", "ATRN"},
                Account{"example.org", "secret", {sasl::Mechanism::plain}}, conversation::client_context());
-  CHECK(Replies(heard.begin() + 2, heard.end()) ==
-        Replies{
-            "220 2.0.0 ready", "503 5.5.1 EHLO first", "503 5.5.1 TLS has begun already",
-            "250 odmr.example.net ATRN ENHANCEDSTATUSCODES AUTH SCRAM-SHA-256-PLUS SCRAM-SHA-256 SCRAM-SHA-1 CRAM-MD5 "
-            "PLAIN LOGIN",
-            "235 PLAIN", "503 5.5.1 you are logged in",
-            "250 odmr.example.net ATRN ENHANCEDSTATUSCODES AUTH SCRAM-SHA-256-PLUS SCRAM-SHA-256 SCRAM-SHA-1 CRAM-MD5 "
-            "PLAIN LOGIN",
-            "453 4.0.0 you have no mail"});
+  CHECK(Replies(heard.begin() + 2, heard.end()) == Replies{"220 2.0.0 ready", "503 5.5.1 EHLO first",
+                                                           "503 5.5.1 TLS has begun already",
+                                                           "250 odmr.example.net ATRN ENHANCEDSTATUSCODES XEMPTIES "
+                                                           "AUTH SCRAM-SHA-256-PLUS SCRAM-SHA-256 SCRAM-SHA-1 CRAM-MD5 "
+                                                           "PLAIN LOGIN",
+                                                           "235 PLAIN", "503 5.5.1 you are logged in",
+                                                           "250 odmr.example.net ATRN ENHANCEDSTATUSCODES XEMPTIES "
+                                                           "AUTH SCRAM-SHA-256-PLUS SCRAM-SHA-256 SCRAM-SHA-1 CRAM-MD5 "
+                                                           "PLAIN LOGIN",
+                                                           "453 4.0.0 you have no mail"});
   CHECK(logged(house, "login result=accepted customer=example mechanism=PLAIN tls=TLSv1.3"));
 }
 
@@ -200,7 +204,7 @@ TEST_CASE("provider: TLS from the first byte", "[provider]") {
   const auto heard =
       converse(house, door, {"EHLO x", "STARTTLS", "LOGIN", "ATRN"}, Account{}, conversation::client_context());
   CHECK(heard == Replies{k_greeting,
-                         "250 odmr.example.net ATRN ENHANCEDSTATUSCODES AUTH SCRAM-SHA-256-PLUS SCRAM-SHA-256 "
+                         "250 odmr.example.net ATRN ENHANCEDSTATUSCODES XEMPTIES AUTH SCRAM-SHA-256-PLUS SCRAM-SHA-256 "
                          "SCRAM-SHA-1 CRAM-MD5 PLAIN LOGIN",
                          "503 5.5.1 TLS has begun already", "235 SCRAM-SHA-256-PLUS", "453 4.0.0 you have no mail"});
 }
@@ -263,7 +267,7 @@ TEST_CASE("provider: ATRN before the login is refused, with and without mail", "
   house.put("a@sender.example", {"x@example.org"}, "held");
   CHECK(converse(house, house.clear, {"ATRN example.org", "EHLO x", "ATRN"}) ==
         Replies{k_greeting, "530 5.7.0 log in first",
-                "250 odmr.example.net ATRN ENHANCEDSTATUSCODES AUTH SCRAM-SHA-256 SCRAM-SHA-1 CRAM-MD5",
+                "250 odmr.example.net ATRN ENHANCEDSTATUSCODES XEMPTIES AUTH SCRAM-SHA-256 SCRAM-SHA-1 CRAM-MD5",
                 "530 5.7.0 log in first"});
 }
 
@@ -319,7 +323,21 @@ TEST_CASE("provider: one ATRN a domain at a time", "[provider]") {
 
 // --- the turned line
 
+namespace {
+
+// While it lives, customers' servers take mail so.
+class InManner {
+ public:
+  explicit InManner(Manner manner) { MailServer::manner = manner; }
+  ~InManner() { MailServer::manner = Manner::data; }
+  InManner(const InManner&) = delete;
+  InManner& operator=(const InManner&) = delete;
+};
+
+}  // namespace
+
 TEST_CASE("provider: mail goes out in the order of arrival, byte for byte, and is gone after its 250", "[provider]") {
+  const InManner manner(GENERATE(Manner::data, Manner::chunks, Manner::pipeline));
   House house;
   house.put("a@sender.example", {"x@example.org", "y@example.com"}, "one");
   house.put("", {"x@example.org"}, "two");
@@ -338,6 +356,7 @@ TEST_CASE("provider: mail goes out in the order of arrival, byte for byte, and i
 }
 
 TEST_CASE("provider: only recipients in the named domains are sent", "[provider]") {
+  const InManner manner(GENERATE(Manner::data, Manner::chunks, Manner::pipeline));
   House house;
   const auto id = house.put("a@sender.example", {"x@example.org", "y@example.com", "z@EXAMPLE.COM"}, "one");
   MailServer server(house);
@@ -354,6 +373,7 @@ TEST_CASE("provider: only recipients in the named domains are sent", "[provider]
 }
 
 TEST_CASE("provider: each recipient's reply counts for itself", "[provider]") {
+  const InManner manner(GENERATE(Manner::data, Manner::chunks, Manner::pipeline));
   House house;
   const auto id = house.put("a@sender.example", {"good@example.org", "later@example.org", "never@example.org"}, "one");
   MailServer server(house);
@@ -387,6 +407,7 @@ TEST_CASE("provider: each recipient's reply counts for itself", "[provider]") {
 }
 
 TEST_CASE("provider: mail without a sender makes no bounce, and does not vanish", "[provider]") {
+  const InManner manner(GENERATE(Manner::data, Manner::chunks, Manner::pipeline));
   House house;
   house.put("", {"never@example.org"}, "one");
   MailServer server(house);
@@ -398,6 +419,7 @@ TEST_CASE("provider: mail without a sender makes no bounce, and does not vanish"
 }
 
 TEST_CASE("provider: a message that is put off does not hold up those behind it", "[provider]") {
+  const InManner manner(GENERATE(Manner::data, Manner::chunks, Manner::pipeline));
   House house;
   house.put("a@sender.example", {"x@example.org"}, "one");
   house.put("a@sender.example", {"x@example.org"}, "two");
@@ -413,6 +435,7 @@ TEST_CASE("provider: a message that is put off does not hold up those behind it"
 }
 
 TEST_CASE("provider: mail that comes in during a session goes with it", "[provider]") {
+  const InManner manner(GENERATE(Manner::data, Manner::chunks, Manner::pipeline));
   House house;
   house.put("a@sender.example", {"x@example.org"}, "one");
   MailServer server(house);
@@ -425,6 +448,7 @@ TEST_CASE("provider: mail that comes in during a session goes with it", "[provid
 }
 
 TEST_CASE("provider: what a customer says instead of a greeting bounces nothing", "[provider]") {
+  const InManner manner(GENERATE(Manner::data, Manner::chunks, Manner::pipeline));
   for (const std::string greeting : {"554 no\r\n", "421 not now\r\n", "nonsense\r\n"}) {
     INFO(greeting);
     House house;
@@ -438,6 +462,7 @@ TEST_CASE("provider: what a customer says instead of a greeting bounces nothing"
 }
 
 TEST_CASE("provider: a customer that never greets is left, and its mail stays", "[provider]") {
+  const InManner manner(GENERATE(Manner::data, Manner::chunks, Manner::pipeline));
   House house;
   house.put("a@sender.example", {"x@example.org"}, "one");
   CHECK(after_login(house, {"ATRN", "5m", "HEAR"}) == Replies{"250 2.0.0 turning the line round", "closed"});
@@ -448,6 +473,7 @@ TEST_CASE("provider: a customer that never greets is left, and its mail stays", 
 }
 
 TEST_CASE("provider: an address beyond ASCII needs SMTPUTF8, a raw header goes without it", "[provider]") {
+  const InManner manner(GENERATE(Manner::data, Manner::chunks, Manner::pipeline));
   House house;
   house.put("a@sender.example", {"x@example.org"}, "header", {{provider::k_smtputf8, "header"}});
   house.put("a@sender.example", {"\xc3\xa9@example.org"}, "envelope", {{provider::k_smtputf8, "envelope"}});
@@ -465,6 +491,7 @@ TEST_CASE("provider: an address beyond ASCII needs SMTPUTF8, a raw header goes w
 }
 
 TEST_CASE("provider: many recipients go in transactions of a hundred", "[provider]") {
+  const InManner manner(GENERATE(Manner::data, Manner::chunks, Manner::pipeline));
   House house;
   std::vector<std::string> recipients;
   for (int i = 0; i < 250; ++i) recipients.push_back("r" + std::to_string(i) + "@example.org");
@@ -481,6 +508,7 @@ TEST_CASE("provider: many recipients go in transactions of a hundred", "[provide
 // --- the disk
 
 TEST_CASE("provider: a damaged message is set aside, and everything else goes on", "[provider]") {
+  const InManner manner(GENERATE(Manner::data, Manner::chunks, Manner::pipeline));
   House house;
   const auto broken_body = house.put("a@sender.example", {"x@example.org"}, "one");
   const auto broken_head = house.put("a@sender.example", {"x@example.org"}, "two");
@@ -504,6 +532,7 @@ TEST_CASE("provider: a damaged message is set aside, and everything else goes on
 
 TEST_CASE("provider: where the disk does not note what was taken, nothing more is sent, and nothing twice",
           "[provider]") {
+  const InManner manner(GENERATE(Manner::data, Manner::chunks));
   RefusingFiles files;
   House house(files);
   house.put("a@sender.example", {"x@example.org"}, "one");
@@ -523,6 +552,7 @@ TEST_CASE("provider: where the disk does not note what was taken, nothing more i
 }
 
 TEST_CASE("provider: where no bounce can be written, the recipient waits", "[provider]") {
+  const InManner manner(GENERATE(Manner::data, Manner::chunks, Manner::pipeline));
   RefusingFiles files;
   House house(files);
   house.put("a@sender.example", {"x@example.org"}, "one");
@@ -575,6 +605,7 @@ bool fail_once(House& house, FailingFiles& files, DiskFailures& failures) {
   } catch (const std::runtime_error&) {
     // it did not even start
   }
+  CAPTURE(house.log.text);
   for (const auto& [what, times] : before) CHECK(times == 1);
 
   house.files = &unsynced();
@@ -611,6 +642,7 @@ void fail_each(FailingFiles::How how, const std::string& what) {
 }  // namespace
 
 TEST_CASE("provider: whichever call to the disk fails, no mail is lost", "[provider][cut]") {
+  const InManner manner(GENERATE(Manner::data, Manner::chunks, Manner::pipeline));
   fail_each(FailingFiles::How::refuse, "refused");
   fail_each(FailingFiles::How::deny, "done and denied");
   fail_each(FailingFiles::How::die, "the last before a crash");
@@ -619,6 +651,7 @@ TEST_CASE("provider: whichever call to the disk fails, no mail is lost", "[provi
 // --- stopping
 
 TEST_CASE("provider: a signal lets the transaction in hand finish, and begins no other", "[provider]") {
+  const InManner manner(GENERATE(Manner::data, Manner::chunks));
   House house;
   house.put("a@sender.example", {"x@example.org"}, "one");
   house.put("a@sender.example", {"x@example.org"}, "two");
@@ -691,17 +724,19 @@ void print(const std::string& what, const Cuts& cuts) {
 }  // namespace
 
 TEST_CASE("provider: the customer's line cut after every byte we read", "[provider][cut]") {
+  const InManner manner(GENERATE(Manner::data, Manner::chunks, Manner::pipeline));
   House house(unsynced());
   Cuts cuts;
   net::Faults faults;
   for (faults.cut_after_read = 1; cut_once(house, faults, cuts); ++faults.cut_after_read) {
   }
   print("read", cuts);
-  CHECK(cuts.runs > 500);
+  CHECK(cuts.runs > 480);
   CHECK(cuts.twice > 0);
 }
 
 TEST_CASE("provider: the customer's line cut after every byte we write", "[provider][cut]") {
+  const InManner manner(GENERATE(Manner::data, Manner::chunks, Manner::pipeline));
   House house(unsynced());
   Cuts cuts;
   net::Faults faults;
@@ -712,6 +747,7 @@ TEST_CASE("provider: the customer's line cut after every byte we write", "[provi
 }
 
 TEST_CASE("provider: a dialogue reads the same however its bytes are cut up", "[provider][cut]") {
+  const InManner manner(GENERATE(Manner::data, Manner::chunks, Manner::pipeline));
   for (std::size_t largest : {std::size_t{1}, std::size_t{2}, std::size_t{7}}) {
     House house(unsynced());
     house.put("a@sender.example", {"x@example.org"}, "one");

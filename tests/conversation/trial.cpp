@@ -205,12 +205,53 @@ class Provider final : public Speaker {
     if (greeting != 220) co_return;
     const int hello = co_await ask("EHLO provider\r\n");
     if (hello != 250) co_return;
+    if (world_.trial.manner == Manner::chunked) co_return co_await hand_over_in_chunks();
     for (std::size_t i = 0; i < due_.size(); ++i) {
       const bool goes_on = co_await hand_over_one(i);
       if (!goes_on) co_return;
     }
     if (!is_said_) co_await say("QUIT\r\n");
     co_await hear_reply();
+  }
+
+  Task<> hand_over_in_chunks() {
+    std::string all;
+    for (auto* one : due_) {
+      if (!all.empty()) all += "RSET\r\n";
+      all += k_mail;
+      for (const auto* addressee : waiting_of(*one)) all += rcpt_line(*addressee);
+      all += "BDAT " + std::to_string(one->content.size()) + " LAST\r\n" + one->content;
+    }
+    co_await say(all);
+    for (std::size_t i = 0; i < due_.size(); ++i) {
+      const bool goes_on = co_await hear_of_chunks(*due_[i], i > 0);
+      if (!goes_on) co_return;
+    }
+    co_await ask("QUIT\r\n");
+  }
+
+  // False: the session is over.
+  Task<bool> hear_of_chunks(Held& held, bool is_reset) {
+    const auto addressees = waiting_of(held);
+    int reset = 250;
+    if (is_reset) reset = co_await hear_reply();
+    if (reset != 250) co_return false;
+    const int mail = co_await hear_reply();
+    if (mail == 0 || mail == 421) co_return false;
+    if (mail != 250) settle(addressees, mail);
+    std::vector<Addressee*> accepted;
+    for (auto* one : addressees) {
+      const int rcpt = co_await hear_reply();
+      if (rcpt == 0 || rcpt == 421) co_return false;
+      if (rcpt == 250)
+        accepted.push_back(one);
+      else if (mail == 250)
+        settle(*one, rcpt);
+    }
+    const int verdict = co_await hear_reply();
+    if (verdict == 0) co_return false;
+    settle(accepted, verdict);
+    co_return verdict != 421;
   }
 
   static std::vector<Addressee*> waiting_of(Held& held) {
@@ -650,7 +691,7 @@ std::string Trial::text() const {
   const auto number = [](const char* what, std::size_t value) {
     return value == k_never ? std::string() : std::string(" ") + what + " " + std::to_string(value);
   };
-  const char* manners[] = {"lockstep", "pipelined", "hurried"};
+  const char* manners[] = {"lockstep", "pipelined", "hurried", "chunked"};
   const char* cuts[] = {"reset", "closed", "silent"};
   std::string out = manners[static_cast<int>(manner)];
   out += tls ? ", TLS" : ", clear text";

@@ -15,6 +15,7 @@ enum class Manner {
   lockstep,   ///< one command, one reply
   pipelined,  ///< MAIL, RCPT and DATA in one write; then waits
   hurried,    ///< and behind the final dot, in the same write, the next group or QUIT
+  chunked,    ///< all messages in one write, by BDAT; QUIT when all replies are read, as odmrd has it
 };
 
 /// What the target does at one of its moments, in place of what it should.

@@ -28,6 +28,21 @@ Decoded decode(std::string_view bytes, std::size_t piece) {
   return out;
 }
 
+Decoded decode_in_place(std::string_view bytes, std::size_t piece) {
+  Decoded out;
+  smtp::DotDecoder decoder;
+  std::string room;
+  while (!bytes.empty() && !out.ended) {
+    const auto view = decoder.decode_in_place(bytes.substr(0, piece), room);
+    out.message += view.content;
+    out.consumed += view.consumed;
+    out.ended = view.ended;
+    bytes.remove_prefix(view.consumed);
+  }
+  out.stray = decoder.has_stray_newline();
+  return out;
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -35,7 +50,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto whole = decode(bytes, bytes.size() + 1);
   for (const std::size_t piece : {1U, 2U, 5U}) {
     fuzz::require(decode(bytes, piece) == whole, "segments make no difference");
+    fuzz::require(decode_in_place(bytes, piece) == whole, "nor does where it is put");
   }
+  fuzz::require(decode_in_place(bytes, bytes.size() + 1) == whole, "nor does where it is put");
   std::string wire;
   smtp::DotEncoder encoder;
   encoder.encode(bytes.substr(0, size / 2), wire);

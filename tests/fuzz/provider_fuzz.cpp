@@ -69,12 +69,26 @@ class Visit {
   fuzz::Script script_;
 };
 
+// What follows ATRN in one piece with it ends the session, and what comes later is the customer's greeting: there the
+// pieces make the difference that they should.
+bool says_more_than_atrn(const fuzz::Script& script) {
+  for (const auto& step : script) {
+    const std::string text = upper(step.bytes);
+    for (auto at = text.find("ATRN"); at != std::string::npos; at = text.find("ATRN", at + 1)) {
+      const auto end = text.find('\n', at);
+      if (end != std::string::npos && end + 1 < text.size()) return true;
+    }
+  }
+  return false;
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const auto input = fuzz::read_input(fuzz::text(data, size), true);
   if (input.scripts.empty()) return 0;
   const auto whole = Visit(input).play(net::Faults::k_never);
+  if (says_more_than_atrn(input.scripts.front())) return 0;
   fuzz::require_same(whole, Visit(input).play(input.segment));
   return 0;
 }

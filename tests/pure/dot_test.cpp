@@ -1,8 +1,10 @@
 #include "smtp/dot.hpp"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <iostream>
 #include <random>
+#include <vector>
 
 #include "pieces.hpp"
 
@@ -46,25 +48,52 @@ Decoded reference(std::string_view wire) {
   return out;
 }
 
+bool is_within(std::string_view part, std::string_view whole) {
+  return part.empty() || (part.data() >= whole.data() && part.data() + part.size() <= whole.data() + whole.size());
+}
+
+// By both ways, which must agree; with a copy of each piece that ends where its memory does, so that AddressSanitizer
+// sees who reads on.
 Decoded decode(std::initializer_list<std::string_view> pieces) {
   Decoded out;
   DotDecoder decoder;
+  Decoded in_place;
+  DotDecoder other;
+  std::string room = "of before";
   for (const std::string_view piece : pieces) {
     if (out.ended) break;
-    const auto progress = decoder.decode(piece, out.content);
+    const std::vector<char> alone(piece.begin(), piece.end());
+    const std::string_view bytes(alone.data(), alone.size());
+    const auto progress = decoder.decode(bytes, out.content);
     out.consumed += progress.consumed;
     out.ended = progress.ended;
+    const auto view = other.decode_in_place(bytes, room);
+    if (!is_within(view.content, bytes) && !is_within(view.content, room)) in_place.content += "(from elsewhere)";
+    in_place.content += view.content;
+    in_place.consumed += view.consumed;
+    in_place.ended = view.ended;
   }
   out.stray = decoder.has_stray_newline();
+  in_place.stray = other.has_stray_newline();
+  if (!(out == in_place)) out.content += "(not so in place: " + in_place.content + ")";
   return out;
 }
 
 std::string encode(std::initializer_list<std::string_view> pieces) {
   std::string out;
   DotEncoder encoder;
-  for (const std::string_view piece : pieces) encoder.encode(piece, out);
+  std::string in_place;
+  DotEncoder other;
+  std::string room = "of before";
+  for (const std::string_view piece : pieces) {
+    const std::vector<char> alone(piece.begin(), piece.end());
+    const std::string_view bytes(alone.data(), alone.size());
+    encoder.encode(bytes, out);
+    in_place += other.encode_in_place(bytes, room);
+  }
   encoder.finish(out);
-  return out;
+  other.finish(in_place);
+  return out == in_place ? out : out + "(not so in place: " + in_place + ")";
 }
 
 std::string with_last_newline(const std::string& message) {
@@ -79,10 +108,14 @@ void each_text(std::string_view alphabet, std::size_t longest, TryIt try_it, con
   for (const char letter : alphabet) each_text(alphabet, longest, try_it, begun + letter);
 }
 
+// Long enough, every now and then, for what looks at many bytes at once.
 std::string random_text(std::mt19937& random, std::size_t longest) {
   static constexpr std::string_view letters = "\r\n\0.\r\n.ab"sv;
   std::string out(std::uniform_int_distribution<std::size_t>(0, longest)(random), ' ');
   for (char& c : out) c = letters[std::uniform_int_distribution<std::size_t>(0, letters.size() - 1)(random)];
+  for (unsigned lines = random() % 8; lines > 5; --lines) {
+    out.insert(random() % (out.size() + 1), std::string(random() % 150, 'x'));
+  }
   return out;
 }
 
@@ -154,6 +187,48 @@ TEST_CASE("No smuggling sequence ends a message, at any split, and each but the 
     });
   }
   std::cout << "dot codec: " << std::size(rows) << " smuggling sequences, " << cases << " splits\n";
+}
+
+// What looks at many bytes at once must find them wherever they are among those.
+TEST_CASE("No smuggling sequence hides in a long text, at any place of it and at any split") {
+  int cases = 0;
+  for (const std::string& sequence :
+       {"\n.\n"s, "\n.\r\n"s, "\r\n.\n"s, "\r.\r"s, "\r\n.\r"s, "\r.\r\n"s, "\r\n\0.\r\n"s, "\r\n.\r\r\n"s,
+        "\r\r\n.\r\r\n"s, "\n"s, "\r"s, "\r\n..\r\n"s, "\r\n.x"s, "\r\n.\r\n"s}) {
+    for (std::size_t before = 0; before <= 140; before += before < 62 ? 31 : 1) {
+      for (const std::size_t after : {0U, 1U, 70U}) {
+        const std::string wire = std::string(before, 'x') + sequence + std::string(after, '.') + "\r\n.\r\nQUIT\r\n";
+        const Decoded expected = reference(wire);
+        std::size_t wrong = 0;
+        for (std::size_t split = before - std::min<std::size_t>(before, 3); split < before + sequence.size() + 3;
+             ++split) {
+          ++cases;
+          const auto view = std::string_view(wire);
+          if (!(decode({view.substr(0, split), view.substr(split)}) == expected)) ++wrong;
+        }
+        CAPTURE(before, sequence, after);
+        CHECK(wrong == 0);
+        const std::string message = std::string(before, 'x') + sequence + std::string(after, '.');
+        const Decoded back = decode({encode({message}), "Q"});
+        CHECK(back.content == with_last_newline(message));
+      }
+    }
+  }
+  std::cout << "dot codec: " << cases << " cases of sequences in long texts\n";
+}
+
+TEST_CASE("What has no dot at the beginning of a line is not copied") {
+  const std::string message = "a.b\r\n" + std::string(200, 'c') + "\r\n";
+  std::string room;
+  DotDecoder decoder;
+  const std::string wire = message + ".\r\n";
+  const auto decoded = decoder.decode_in_place(wire, room);
+  CHECK(decoded.ended);
+  CHECK(decoded.content.data() == wire.data());
+  CHECK(decoded.content == message);
+  DotEncoder encoder;
+  CHECK(encoder.encode_in_place(message, room).data() == message.data());
+  CHECK(encoder.encode_in_place(".", room) == "..");
 }
 
 TEST_CASE("A dot and a CR that something other than LF follows are text") {

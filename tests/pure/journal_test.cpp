@@ -1,9 +1,11 @@
+#include <array>
 #include <asio/co_spawn.hpp>
 #include <asio/detached.hpp>
 #include <asio/io_context.hpp>
 #include <catch2/catch.hpp>
 #include <filesystem>
 #include <fstream>
+#include <random>
 
 #include "journal/journal.hpp"
 #include "queue_stage.hpp"
@@ -309,4 +311,111 @@ TEST_CASE("journal: receipts that nothing leads to be written do not fill the me
   CHECK(kept < 20'000);
   CHECK(kept > 1000);
   CHECK(log.count("warn receipts are lost") == 1);
+}
+
+TEST_CASE("journal: for what no open entry is about, the book is not asked", "[journal]") {
+  OpenAddresses open;
+  CHECK(open.view("isp", "s-2") == nullptr);
+  OpenAddresses::View learned("isp", "s-2");
+  learned.add(k_bob);
+  learned.add({"isp", "<>", "dora@customer.example"});
+  OpenAddresses::View& view = open.put(std::move(learned));
+  REQUIRE(open.view("isp", "s-2") == &view);
+  CHECK(open.view("isp", "s-3") == nullptr);
+  CHECK(open.view("other", "s-2") == nullptr);
+  CHECK(view.may_have(k_bob));
+  CHECK(view.may_have({"isp", "<>", "dora@customer.example"}));
+  const Address carol{"isp", "<a@example.org>", "carol@customer.example"};
+  CHECK_FALSE(view.may_have(carol));
+  CHECK_FALSE(view.may_have({"isp", "<a@example.org", ">bob@customer.example"}));
+
+  SECTION("its own answers of 250 change nothing") {
+    open.note({"s-2", Answer::accepted, {{1, Fate::delivered}}, {}, {}});
+    open.note({"s-2", Answer::put_off, {}, {}, {2}});
+    CHECK_FALSE(view.may_have(carol));
+  }
+  SECTION("what it put off may be anybody's") {
+    open.note({"s-2", Answer::put_off, {{1, Fate::delivered}}, {}, {}});
+    CHECK(view.may_have(carol));
+  }
+  SECTION("so may what another connection was answered, unless it is another provider's") {
+    open.put(OpenAddresses::View("other", "t-1"));
+    open.note({"t-1", Answer::accepted, {{1, Fate::delivered}}, {}, {}});
+    CHECK_FALSE(view.may_have(carol));
+    open.put(OpenAddresses::View("isp", "s-3"));
+    open.note({"s-3", Answer::accepted, {{1, Fate::delivered}}, {}, {}});
+    CHECK(view.may_have(carol));
+    CHECK_FALSE(open.view("isp", "s-3")->may_have(carol));
+  }
+  SECTION("of a connection of which nothing is known, it may be any provider's") {
+    open.note({"u-1", Answer::accepted, {{1, Fate::delivered}}, {}, {}});
+    CHECK(view.may_have(carol));
+  }
+  SECTION("of many connections the oldest is forgotten") {
+    for (std::size_t i = 0; i < OpenAddresses::k_most_connections; ++i) {
+      open.put(OpenAddresses::View("isp", "v-" + std::to_string(i)));
+    }
+    CHECK(open.view("isp", "s-2") == nullptr);
+    CHECK(open.view("isp", "v-0") != nullptr);
+  }
+}
+
+TEST_CASE("journal: more open entries than are kept in memory may be about anybody", "[journal]") {
+  OpenAddresses::View view("isp", "s-1");
+  for (std::size_t i = 0; i < OpenAddresses::k_most; ++i) view.add(k_bob);
+  CHECK_FALSE(view.may_have({"isp", "<>", "carol@customer.example"}));
+  view.add(k_bob);
+  CHECK(view.may_have({"isp", "<>", "carol@customer.example"}));
+}
+
+// Whatever happens on several connections at once, each may be asked at any time and has to hear what the book says.
+TEST_CASE("journal: what is had is the same with and without the book", "[journal]") {
+  const TemporaryDirectory directory;
+  JournalOptions options;
+  options.path = directory.path() + "/journal.db";
+  asio::io_context loop;
+  const auto disk = net::make_inline_worker();
+  test::WallClock clock;
+  test::KeptLog log;
+  auto journal = Journal::open(options, loop.get_executor(), *disk, clock, log);
+  REQUIRE(journal);
+  auto book = Book::open(options.path);
+  REQUIRE(book);
+  std::mt19937 random(20261122);
+  const auto one_of = [&random](auto... each) {
+    const std::array<std::string, sizeof...(each)> all{each...};
+    return all[random() % all.size()];
+  };
+  int had = 0;
+  int not_had = 0;
+  for (int round = 0; round < 1500; ++round) {
+    const std::string provider = one_of("isp", "isp", "other");
+    const std::string connection = provider + "-" + std::to_string(round / 50 + static_cast<int>(random() % 2));
+    const std::string sender = one_of("<>", "<a@example.org>", "<b@example.org>");
+    const std::vector<std::string> recipients{one_of("bob", "carol", "dora", "eve"), one_of("bob", "carol")};
+    for (const auto& recipient : recipients) {
+      const Address address{provider, sender, recipient};
+      const auto said = (*journal)->may_be_had(address, connection);
+      REQUIRE(said);
+      REQUIRE(*said == may_be_had(*book, address, connection));
+      ++(*said ? had : not_had);
+    }
+    const Intent intent{provider, sender, recipients, k_digest, 100, connection};
+    const auto choice = random() % 8;
+    const auto tell = [](Journal& to, Intent what, unsigned long how) -> net::Task<> {
+      const auto ids = co_await to.intend(what);
+      Verdict verdict;
+      verdict.connection = what.connection;
+      verdict.answer = how == 0 ? Answer::put_off : Answer::accepted;
+      verdict.had.push_back({ids->front(), Fate::delivered});
+      verdict.not_had.push_back(ids->back());
+      static_cast<void>(co_await to.settle(verdict));
+    };
+    if (choice < 4) asio::co_spawn(loop, tell(**journal, intent, choice), asio::detached);
+    if (choice > 3) (*journal)->answers_read(connection);
+    loop.restart();
+    loop.run();
+  }
+  CHECK(had > 100);
+  CHECK(not_had > 100);
 }

@@ -13,8 +13,9 @@ class Fetched:
     output: str
 
 
-def fetch(folder, provider_port, user, password, domains, target_port, seconds=60):
-    """One run: logs in with CRAM-MD5 in clear text, sends ATRN, joins the line to the target's port."""
+def command(folder, provider_port, user, password, domains, target_port, *options):
+    """(arguments, environment) of one run: logs in with CRAM-MD5 in clear text, sends ATRN, joins the line to the
+    target's port."""
     os.makedirs(folder, exist_ok=True)
     control = write(os.path.join(folder, "fetchmailrc"), f"""
 poll 127.0.0.1 proto odmr port {provider_port}
@@ -24,8 +25,14 @@ poll 127.0.0.1 proto odmr port {provider_port}
 """, mode=0o600)
     environment = {"PATH": "/usr/bin:/bin", "HOME": folder, "FETCHMAILHOME": folder, "LC_ALL": "C"}
     # fetchmail looks its host's own name up, which need not resolve on a bare machine.
-    command = ["unshare", "--uts", "sh", "-ec", 'hostname localhost; exec fetchmail -f "$1" --nodetach --nosyslog -vv',
-               "fetchmail", control]
-    done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL,
+    script = 'hostname localhost; exec fetchmail -f "$@"'
+    return ["unshare", "--uts", "sh", "-ec", script, "fetchmail", control, "--nodetach", "--nosyslog",
+            *options], environment
+
+
+def fetch(folder, provider_port, user, password, domains, target_port, seconds=60):
+    """One run, with all that was said."""
+    arguments, environment = command(folder, provider_port, user, password, domains, target_port, "-vv")
+    done = subprocess.run(arguments, env=environment, stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=seconds)
     return Fetched(done.returncode, done.stdout.decode("utf-8", "replace"))

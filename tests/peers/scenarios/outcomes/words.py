@@ -190,7 +190,14 @@ def no_password(bench):
     return customer, customer.run("run")
 
 
+def no_line(bench):
+    _, _, customer = scripted(bench, {})
+    customer.tables["line"] = {"up": ["/bin/false"]}
+    return customer, customer.run("run")
+
+
 CAUSES = {
+    "line-not-up": no_line,
     "connection-refused": nothing_listens,
     "name-server-silent": no_such_host,
     "host-unreachable": no_way,
