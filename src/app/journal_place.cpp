@@ -1,5 +1,7 @@
 #include "app/journal_place.hpp"
 
+#include <utility>
+
 namespace odmr::app {
 
 std::string journal_in(const std::string& state_dir) {
@@ -17,8 +19,12 @@ Result<std::optional<journal::Book>> look_into_journal(const std::string& state_
       return fail(Errc::malformed,
                   path + " is damaged (" + book.error().text + "); the next run puts it aside and begins a new one");
     default:
-      return fail(book.error().code, "the journal cannot be read: " + book.error().text);
+      break;
   }
+  auto error = book.error();
+  if (!error.text.starts_with(path)) error.text = path + ": " + error.text;
+  error.text = "the journal cannot be read: " + error.text;
+  return fail(std::move(error));
 }
 
 }  // namespace odmr::app

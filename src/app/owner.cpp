@@ -1,6 +1,7 @@
 #include "app/owner.hpp"
 
 #include <grp.h>
+#include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,6 +18,15 @@ Result<std::optional<Owner>> other_owner_of(const std::string& directory) {
   }
   if (status.st_uid == 0) return std::nullopt;
   return Owner{status.st_uid, status.st_gid};
+}
+
+std::string user_text(uid_t user) {
+  const passwd* entry = getpwuid(user);
+  return entry == nullptr ? "user " + std::to_string(user) : std::string(entry->pw_name);
+}
+
+Cause cause_of_owner(uid_t user) {
+  return user == 0 ? Cause::state_of_root : Cause::state_of_another_user;
 }
 
 Result<void> become_owner_of(const std::string& directory) {

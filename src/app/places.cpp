@@ -26,12 +26,17 @@ std::string home() {
   return entry == nullptr ? std::string() : std::string(entry->pw_dir);
 }
 
+constexpr const char* k_systems_user = "odmr";
 constexpr const char* k_system_state_dir = "/var/lib/odmr";
 
-// The user whom a package or an administrator has made for odmr, by hand now: the same place as with the unit.
+// The user whom a package or an administrator has made for odmr, by hand now: the same place as with the unit. Where
+// root has made that, it has to be given to him, and another place would only hide it.
 bool is_systems_user() {
+  if (geteuid() == 0) return true;
   struct stat status {};
-  return geteuid() == 0 || (stat(k_system_state_dir, &status) == 0 && status.st_uid == geteuid());
+  if (stat(k_system_state_dir, &status) != 0) return false;
+  const passwd* user = getpwnam(k_systems_user);
+  return status.st_uid == geteuid() || (user != nullptr && user->pw_uid == geteuid());
 }
 
 // What cannot be made shows when the directory itself is.
@@ -88,7 +93,7 @@ Result<std::string> find_configuration(const std::string& named) {
     if (access(path.c_str(), F_OK) == 0) return path;
   }
   return fail(Errc::not_found, "no configuration: neither " + own + " nor " + system +
-                                   " is there; name one with --config or $ODMR_CONFIG");
+                                   " is there; \"odmr setup\" writes one, --config or $ODMR_CONFIG names another");
 }
 
 }  // namespace odmr::app

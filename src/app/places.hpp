@@ -18,7 +18,8 @@ Result<std::string> find_configuration(const std::string& named);
 /// $XDG_CONFIG_HOME/odmr/odmr.toml (~/.config), there or not.
 std::string own_configuration();
 
-/// $STATE_DIRECTORY, for root and the owner of /var/lib/odmr that one, else $XDG_STATE_HOME/odmr (~/.local/state/odmr).
+/// $STATE_DIRECTORY; /var/lib/odmr for root, for its owner, and where it is there for the user odmr; else
+/// $XDG_STATE_HOME/odmr (~/.local/state/odmr).
 std::string default_state_dir();
 /// This host's name.
 std::string default_hostname();

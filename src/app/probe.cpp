@@ -19,6 +19,8 @@ namespace {
 
 using net::Task;
 
+constexpr Duration k_patience = std::chrono::seconds(30);
+
 // A local target, and the domains for which mail may come to it.
 struct Target {
   const DeliverSettings* settings = nullptr;
@@ -74,19 +76,29 @@ class Probe {
     for (const auto& provider : settings_.providers) {
       if (!is_named(provider.name)) continue;
       plans_.emplace_back(&provider, plan_fetch(settings_, provider, keyring_));
+      if (auto& planned = plans_.back().second; planned) be_impatient(planned->server.patience);
       add_target(provider.deliver, provider.domains);
     }
     // Bounces go there.
     if (targets_.empty()) add_target(settings_.deliver, {});
     if (settings_.outbound && settings_.outbound->to == OutboundSettings::To::smart_host)
       flush_ = plan_flush(settings_, keyring_);
+    if (flush_ && *flush_) be_impatient((*flush_)->server.patience);
+  }
+
+  // Somebody waits for the answer.
+  static void be_impatient(client::Patience& patience) {
+    patience.command = std::min(patience.command, k_patience);
+    patience.silence = std::min(patience.silence, k_patience);
   }
 
   void add_target(const DeliverSettings& deliver, const std::vector<std::string>& domains) {
     auto found = std::find_if(targets_.begin(), targets_.end(),
                               [&](const Target& one) { return one.settings->table == deliver.table; });
-    if (found == targets_.end())
+    if (found == targets_.end()) {
       found = targets_.insert(targets_.end(), Target{&deliver, {}, plan_target(settings_, deliver, keyring_)});
+      if (found->options) be_impatient(found->options->server.patience);
+    }
     for (const auto& domain : domains) {
       auto& all = found->domains;
       if (std::find(all.begin(), all.end(), domain) == all.end()) all.push_back(domain);

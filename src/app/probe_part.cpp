@@ -61,6 +61,7 @@ void ProbePart::tell(ProbeStep step) {
   // EHLO comes twice, before TLS and inside it: the first is followed by others that are still to come.
   pass_over(step.step);
   const TimePoint now = clock_.now();
+  if (outcome_ == Outcome::no_mail && !to_come_.empty()) step.next = to_come_.front();
   step.seconds = std::chrono::duration<double>(now - std::exchange(begun_, now)).count();
   on_step_(step);
 }

@@ -24,6 +24,7 @@ struct ProbeStep {
   Outcome outcome = Outcome::no_mail;
   Cause cause = Cause::unknown;
   std::string remedy;  ///< of the first failure of a part, and of warnings
+  std::string next;    ///< the step that is waited for now; empty where none is
 };
 using OnProbeStep = std::function<void(const ProbeStep&)>;
 

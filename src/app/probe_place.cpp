@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <pwd.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -24,11 +23,6 @@ namespace odmr::app {
 namespace {
 
 constexpr std::uint64_t k_mebibyte = std::uint64_t{1024} * 1024;
-
-std::string user_text(uid_t id) {
-  const passwd* user = getpwuid(id);
-  return user == nullptr ? "user " + std::to_string(id) : std::string(user->pw_name);
-}
 
 bool may_write(const std::string& path) {
   return faccessat(AT_FDCWD, path.c_str(), W_OK | X_OK, AT_EACCESS) == 0;
@@ -76,7 +70,7 @@ Look look_at(const std::string& path, bool makes_parents) {
     const bool is_ours = status.st_uid == geteuid();
     look.error =
         Error{Errc::denied, fmt::format("{} cannot be written by {}: it is {}", path, user_text(geteuid()), look.text),
-              is_ours ? Cause::state_denied : Cause::state_of_another_user};
+              is_ours ? Cause::state_denied : cause_of_owner(status.st_uid)};
   }
   return look;
 }
@@ -157,7 +151,7 @@ std::optional<long> holder_of_lock(const std::string& state_dir) {
 }
 
 Outcome probe_state(const Settings& settings, std::optional<long> holder, Clock& clock, const OnProbeStep& on_step) {
-  ProbePart part(head_of(With::state, settings.state_dir), Scene{With::state, {}, 0},
+  ProbePart part(head_of(With::state, settings.state_dir), scene_of_state(settings),
                  {"directory", "space", "lock", "journal"}, clock, on_step);
   if (tell_directory(settings, part) && part.outcome() == Outcome::no_mail) {
     tell_space(part, settings.state_dir, k_least_space, Outcome::state);

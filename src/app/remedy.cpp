@@ -8,8 +8,8 @@ namespace odmr::app {
 
 namespace {
 
-// {table} is the configuration's. A null `for_target`: the same words. What only the provider's port can be wrong
-// about is said in port_hint().
+// {table} is the configuration's, {state_dir} and {user} are the scene's. A null `for_target`: the same words. What
+// only the provider's port can be wrong about is said in port_hint().
 struct Row {
   Outcome outcome;
   Cause cause;
@@ -20,7 +20,8 @@ struct Row {
 // In the order of the outcomes (base/outcome.hpp), so that odmr(1) can have it as it stands.
 constexpr std::array k_rows = {
     Row{Outcome::deferred, Cause::mail_put_off,
-        "look at the local target's log for why; where that passes (greylisting, a full disk) nothing has to be done"},
+        "\"odmr status --session ID\" shows the local target's answers (\"odmr status\" names the session); where what "
+        "they say passes (greylisting, a full disk) nothing has to be done"},
     Row{Outcome::deferred, Cause::mail_kept_here,
         "\"odmr queue --kept\" shows what waits and why; each run hands it to the local target again"},
     Row{Outcome::unavailable, Cause::name_not_found,
@@ -29,7 +30,8 @@ constexpr std::array k_rows = {
     Row{Outcome::unavailable, Cause::name_server_silent,
         "the line or its name server is down: look whether the line is up and what /etc/resolv.conf names"},
     Row{Outcome::unavailable, Cause::connection_refused,
-        "nothing listens there, or a firewall says no: check host and port in {table}",
+        "nothing listens there, or a firewall says no: check host and port in {table}; where it worked before, the "
+        "server may be down: the next run tries again",
         "start the local mail server, or correct \"to\" in {table}"},
     Row{Outcome::unavailable, Cause::host_unreachable, "there is no way to it: look whether the line is up (ip route)",
         "start the local mail server, or correct \"to\" in {table}"},
@@ -60,7 +62,10 @@ constexpr std::array k_rows = {
         "the server cannot check logins now: the next run tries again; change no password for it"},
     Row{Outcome::unavailable, Cause::stopped, "nothing: the provider keeps its mail for the next run"},
     Row{Outcome::locked, Cause::locked,
-        "wait for that run; where it does not end, \"fuser -v STATE_DIR/lock\" names it"},
+        "wait for that run; where it does not end, \"fuser -v {state_dir}/lock\" names it"},
+    Row{Outcome::locked, Cause::watched,
+        "\"odmr watch\" is running, and one is enough: \"fuser -v {state_dir}/watch.lock\" names it; end it first "
+        "(systemctl stop odmr-watch) where this one is to take its place"},
     Row{Outcome::local_down, Cause::socket_missing,
         "start the delivery agent that makes this socket, or correct \"to\" in {table}"},
     Row{Outcome::local_down, Cause::socket_denied,
@@ -152,12 +157,17 @@ constexpr std::array k_rows = {
     Row{Outcome::state, Cause::disk_full,
         "make room on that file system (df -h); the provider keeps its mail until then"},
     Row{Outcome::state, Cause::state_of_another_user,
-        "run odmr as that user, or name him in run_as; where single files are another's, \"chown -R USER: STATE_DIR\" "
+        "run odmr as that user, or name him in run_as; where single files are another's, \"chown -R {user}: "
+        "{state_dir}\" "
         "gives them back"},
+    Row{Outcome::state, Cause::state_of_root,
+        "give it to the user that runs odmr, as root: chown -R {user}: {state_dir}"},
     Row{Outcome::state, Cause::state_denied,
         "let the user that runs odmr write there, or name another directory in state_dir"},
     Row{Outcome::state, Cause::state_unusable,
         "look at the directory and its disk (dmesg); what is not damaged is used again by the next run"},
+    Row{Outcome::state, Cause::state_of_newer_version,
+        "install the version of odmr that was here last, or a newer one; nothing is wrong with the state directory"},
 };
 
 // What is said of a port that is no ODMR port, where that may be why.
@@ -228,6 +238,8 @@ std::string remedy(Outcome outcome, Cause cause, const Scene& scene, const std::
   if (row != nullptr) text = scene.with == With::target && row->for_target != nullptr ? row->for_target : row->text;
   text += port_hint(cause, scene);
   replace(text, "{table}", scene.table);
+  replace(text, "{state_dir}", scene.state_dir);
+  replace(text, "{user}", scene.user);
   replace(text, "{pin}", pin_in(said));
   return text;
 }

@@ -16,11 +16,13 @@ enum class With { provider, target, smart_host, state };
 /// Of ODMR (RFC 2645 4): of it nothing has to be said.
 inline constexpr std::uint16_t k_odmr_port = 366;
 
-/// What a remedy may have to name.
+/// What a remedy may have to name; a word in capitals where it is not known.
 struct Scene {
   With with = With::provider;
   std::string table = "[provider.NAME]";  ///< of the configuration: whose keys are meant
   std::uint16_t port = 0;                 ///< that was tried; 0: not known
+  std::string state_dir = "STATE_DIR";
+  std::string user = "USER";  ///< that runs odmr
 };
 
 /// What can be done about a failure: which key, which file, which command. One line without a final dot; empty where

@@ -35,19 +35,6 @@ bool is_named(const std::vector<std::string>& names, const std::string& name) {
   return names.empty() || std::find(names.begin(), names.end(), name) != names.end();
 }
 
-SessionReport report_without_connection(const std::optional<std::string>& provider, Outcome outcome, Cause cause,
-                                        const std::string& text) {
-  SessionReport report;
-  report.session = net::hex(net::random_octets(6));
-  report.provider = provider;
-  report.outcome = outcome;
-  report.started = std::chrono::system_clock::now();
-  report.text = text;
-  report.cause = cause;
-  report.remedy = remedy(outcome, cause, Scene{With::state, "[provider." + provider.value_or("NAME") + "]", 0}, text);
-  return report;
-}
-
 class Run {
  public:
   Run(const Settings& settings, const RunOptions& options, const Result<confine::Helper>& helper,
@@ -92,6 +79,21 @@ class Run {
   void beat() {
     observer_.on_life();
     pulse_->set(network_.clock().now() + k_pulse);
+  }
+
+  SessionReport report_without_connection(const std::optional<std::string>& provider, Outcome outcome, Cause cause,
+                                          const std::string& text) const {
+    SessionReport report;
+    report.session = net::hex(net::random_octets(6));
+    report.provider = provider;
+    report.outcome = outcome;
+    report.started = std::chrono::system_clock::now();
+    report.text = text;
+    report.cause = cause;
+    auto scene = scene_of_state(settings_);
+    scene.table = "[provider." + provider.value_or("NAME") + "]";
+    report.remedy = remedy(outcome, cause, scene, text);
+    return report;
   }
 
   // --- before the line is used

@@ -46,10 +46,8 @@ Result<void> give_directory(const std::string& directory, const confine::User& u
   if (!status) return fail(status.error());
   if (status->owner == user.id) return {};
   if (!is_new || status->owner != 0) {
-    return fail(Errc::denied,
-                directory + " belongs to user " + std::to_string(status->owner) + ", and run_as is " + user.name +
-                    "; chown -R " + user.name + ": " + directory,
-                Cause::state_of_another_user);
+    return fail(Errc::denied, directory + " belongs to " + user_text(status->owner) + ", and run_as is " + user.name,
+                cause_of_owner(status->owner));
   }
   if (::fchown(opened->get(), user.id, user.group) != 0) return fail(system_error(errno, "chown " + directory));
   return {};

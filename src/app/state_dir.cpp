@@ -16,10 +16,10 @@ Result<void> refuse_root(const std::string& state_dir) {
   const auto other = other_owner_of(state_dir);
   if (!other) return fail(other.error());
   if (!*other) return {};
-  const std::string user = std::to_string((*other)->user);
+  const std::string user = user_text((*other)->user);
   return fail(Errc::denied,
-              state_dir + " belongs to user " + user +
-                  "; name that user in run_as, or run this as that user: sudo -u '#" + user + "' odmr run",
+              state_dir + " belongs to " + user + "; name that user in run_as, or run this as that user: runuser -u " +
+                  user + " -- odmr run",
               Cause::state_of_another_user);
 }
 
@@ -27,9 +27,8 @@ Result<void> refuse_root(const std::string& state_dir) {
 Error whose(const std::string& state_dir, Error error) {
   struct stat status {};
   if (stat(state_dir.c_str(), &status) != 0 || status.st_uid == geteuid()) return error;
-  error.text += "; " + state_dir + " belongs to user " + std::to_string(status.st_uid) + ", and this is user " +
-                std::to_string(geteuid());
-  error.cause = Cause::state_of_another_user;
+  error.text += "; " + state_dir + " belongs to " + user_text(status.st_uid) + ", and this is " + user_text(geteuid());
+  error.cause = cause_of_owner(status.st_uid);
   return error;
 }
 
@@ -46,6 +45,17 @@ Result<spool::DirectoryLock> take(const std::string& state_dir) {
 }
 
 }  // namespace
+
+Scene scene_of_state(const Settings& settings) {
+  Scene scene;
+  scene.with = With::state;
+  scene.state_dir = settings.state_dir;
+  // Root without run_as is not who is to run it where the directory is another's.
+  const auto owner = other_owner_of(settings.state_dir);
+  scene.user = user_text(owner && *owner ? (*owner)->user : geteuid());
+  if (settings.run_as) scene.user = settings.run_as->name;
+  return scene;
+}
 
 Result<spool::DirectoryLock> take_state_dir(const Settings& settings) {
   const auto user = to_become(settings.run_as);

@@ -3,10 +3,14 @@
 #include <cstdint>
 
 #include "app/places.hpp"
+#include "app/remedy.hpp"
 #include "app/settings.hpp"
 #include "spool/lock.hpp"
 
 namespace odmr::app {
+
+/// What a remedy has to name where the state directory is at fault.
+Scene scene_of_state(const Settings& settings);
 
 /// Free space without which nothing is begun: what a bounce record may need (receive::BounceRecord), and more.
 inline constexpr std::uint64_t k_least_space = std::uint64_t{128} * 1024;

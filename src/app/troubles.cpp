@@ -29,7 +29,9 @@ Scene scene_of(Outcome outcome, const std::string& provider, const QueuePlace& p
   const auto found = place.places.find(provider);
   const auto known = found == place.places.end() ? ProviderPlace() : found->second;
   if (outcome == Outcome::local_down) return {With::target, known.deliver_table, 0};
-  return {With::provider, "[provider." + provider + "]", known.port == 0 ? k_odmr_port : known.port};
+  Scene scene{With::provider, "[provider." + provider + "]", known.port == 0 ? k_odmr_port : known.port};
+  scene.state_dir = place.state_dir;
+  return scene;
 }
 
 void look_at_session(const ProviderStatus& status, const QueuePlace& place, Troubles& troubles) {

@@ -59,6 +59,9 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(k_last_cause) + 
     "state-of-another-user",
     "state-denied",
     "state-unusable",
+    "watched",
+    "state-of-root",
+    "state-of-newer-version",
     "configuration",
 };
 static_assert(!k_words.back().empty());

@@ -72,6 +72,9 @@ enum class Cause {
   state_of_another_user,
   state_denied,
   state_unusable,
+  watched,        ///< another `odmr watch` is at work
+  state_of_root,  ///< who is to use it is somebody else
+  state_of_newer_version,
   configuration,
 };
 inline constexpr Cause k_last_cause = Cause::configuration;

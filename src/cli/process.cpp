@@ -8,10 +8,12 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <system_error>
 
 #include "base/ascii.hpp"
 #include "base/outcome.hpp"
@@ -41,12 +43,23 @@ void prepare_process() {
   prctl(PR_SET_DUMPABLE, 0);
 }
 
+int tell_fault(const std::string& program, const std::exception& problem) {
+  // Asio's codes have a category of their own: by their number.
+  const auto* of_system = dynamic_cast<const std::system_error*>(&problem);
+  if (of_system != nullptr && (of_system->code().value() == EMFILE || of_system->code().value() == ENFILE)) {
+    show::print_line(stderr, program + ": too few file descriptors: let it have more (ulimit -n, LimitNOFILE=); some " +
+                                 "hundred are plenty");
+    return EX_CANTCREAT;
+  }
+  show::print_line(stderr, program + ": a fault of its own, please report it: " + escape(problem.what()));
+  return exit_status(Outcome::bug);
+}
+
 int guarded(const std::string& program, int (*own_main)(int, char**), int argc, char** argv) {
   try {
     return own_main(argc, argv);
   } catch (const std::exception& problem) {
-    show::print_line(stderr, program + ": a fault of its own, please report it: " + escape(problem.what()));
-    return exit_status(Outcome::bug);
+    return tell_fault(program, problem);
   }
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <exception>
 #include <string>
 
 namespace odmr::cli {
@@ -8,7 +9,11 @@ namespace odmr::cli {
 /// broken pipe is an error and no death, files are ours alone, and no core dump holds a password.
 void prepare_process();
 
-/// Runs a program's own main; what it throws is a fault of ours, said on stderr, and exit status 70.
+/// Says on stderr what was thrown, and gives the exit status: a fault of ours, 70; but 73 where the system allows us
+/// too few file descriptors.
+int tell_fault(const std::string& program, const std::exception& problem);
+
+/// Runs a program's own main; what it throws is told by tell_fault().
 int guarded(const std::string& program, int (*own_main)(int, char**), int argc, char** argv);
 
 /// For a command whose whole work is what it prints: where that could not be written (a full disk), says so, and an

@@ -366,6 +366,7 @@ class Setup {
     };
     say("");
     report_.outcome = app::probe(settings, {}, on_step, *log);
+    printer.end();
   }
 
   void say_what_to_do(const app::SetupAnswers& answers) {

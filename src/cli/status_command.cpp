@@ -7,6 +7,7 @@
 #include "app/journal_place.hpp"
 #include "app/owner.hpp"
 #include "app/queue_place.hpp"
+#include "app/remedy.hpp"
 #include "app/report_file.hpp"
 #include "app/status.hpp"
 #include "base/ascii.hpp"
@@ -35,7 +36,9 @@ int complain(int exit, const std::string& text) {
 }
 
 int failure(const Error& error) {
-  return complain(exit_status(Outcome::state), error.text);
+  std::string text = error.text;
+  if (error.cause != Cause::unknown) text += ". What to do: " + app::remedy(Outcome::state, error.cause, app::Scene());
+  return complain(exit_status(Outcome::state), text);
 }
 
 // --- a session

@@ -3,7 +3,9 @@
 #include <exception>
 
 #include "app/remedy.hpp"
+#include "app/state_dir.hpp"
 #include "base/ascii.hpp"
+#include "cli/process.hpp"
 #include "cli/shown_run.hpp"
 #include "net/digest.hpp"
 #include "show/print.hpp"
@@ -40,8 +42,7 @@ class Front final : public app::WatchFront {
       Reporter reporter(tell);
       return run_shown(options_, settings, run, &reporter);
     } catch (const std::exception& problem) {
-      show::print_line(stderr, "odmr: a fault of its own, please report it: " + escape(problem.what()));
-      return exit_status(Outcome::bug);
+      return tell_fault("odmr", problem);
     }
   }
   void show(const app::SessionReport& report) override { show_report(options_, report); }
@@ -53,15 +54,14 @@ class Front final : public app::WatchFront {
   const CommonOptions& options_;
 };
 
-int cannot_watch(const CommonOptions& options, const Error& why) {
+int cannot_watch(const CommonOptions& options, const app::Scene& scene, const Error& why) {
   app::SessionReport report;
   report.session = net::hex(net::random_octets(6));
   report.outcome = why.code == Errc::busy ? Outcome::locked : Outcome::state;
   report.started = std::chrono::system_clock::now();
   report.text = why.text;
-  report.cause = why.code == Errc::busy ? Cause::locked : app::cause_of_state(why);
-  report.remedy =
-      app::remedy(report.outcome, report.cause, app::Scene{app::With::state, "[provider.NAME]", 0}, why.text);
+  report.cause = why.code == Errc::busy ? Cause::watched : app::cause_of_state(why);
+  report.remedy = app::remedy(report.outcome, report.cause, scene, why.text);
   show_report(options, report);
   return exit_status(report.outcome);
 }
@@ -76,8 +76,9 @@ int watch_command(const WatchCommandOptions& options) {
   watch.config = options.config;
   const auto log = make_stderr_log(log_level(options, settings->log.level.value_or(Level::info)), settings->log.format);
   Front front(options);
+  const auto scene = app::scene_of_state(*settings);
   const auto watched = app::watch(std::move(*settings), watch, front, *log);
-  return watched ? 0 : cannot_watch(options, watched.error());
+  return watched ? 0 : cannot_watch(options, scene, watched.error());
 }
 
 }  // namespace odmr::cli

@@ -1,6 +1,7 @@
 #include "db/database.hpp"
 
 #include <sqlite3.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -60,6 +61,14 @@ tl::unexpected<Error> failed(sqlite3* database) {
 int note_log_pages(void* pages, sqlite3* /*database*/, const char* /*name*/, int count) {
   *static_cast<int*>(pages) = count;
   return SQLITE_OK;
+}
+
+// What SQLite would open, and wait at, or make behind a link.
+Result<void> refuse_what_is_no_file(const std::string& path) {
+  struct stat status {};
+  if (::lstat(path.c_str(), &status) != 0 || S_ISREG(status.st_mode)) return {};
+  const bool is_link = S_ISLNK(status.st_mode);
+  return fail(Errc::io, std::string(is_link ? "it is a symbolic link" : "it is no regular file") + ": move it away");
 }
 
 Result<void> remove_file(const std::string& path) {
@@ -153,6 +162,7 @@ void Database::Close::operator()(sqlite3* database) const {
 }
 
 Result<Database> Database::connect(const std::string& path, int flags) {
+  if (auto fits = refuse_what_is_no_file(path); !fits) return fail(fits.error());
   sqlite3* opened = nullptr;
   if ((flags & SQLITE_OPEN_READONLY) == 0) flags |= SQLITE_OPEN_READWRITE;
   const int result = sqlite3_open_v2(path.c_str(), &opened, flags | SQLITE_OPEN_NOMUTEX, nullptr);
@@ -200,6 +210,7 @@ std::string immutable_uri(const std::string& path) {
 }  // namespace
 
 Result<Database> Database::open_to_read(const std::string& path, const Schema& schema) {
+  if (auto fits = refuse_what_is_no_file(path); !fits) return fail(fits.error());
   if (::access(path.c_str(), R_OK) != 0) return fail(system_error(errno, path));
   auto database = connect(path, SQLITE_OPEN_READONLY);
   if (!database) return database;
@@ -219,7 +230,7 @@ Result<Database> Database::open_to_read(const std::string& path, const Schema& s
     if (auto ensured = database->ensure(schema); !ensured) return fail(ensured.error());
     return database;
   }
-  if (*version > schema.version) return fail(Errc::denied, k_newer);
+  if (*version > schema.version) return fail(Errc::denied, k_newer, Cause::state_of_newer_version);
   if (auto ready = database->prepare_for_use(); !ready) return fail(ready.error());
   return database;
 }
@@ -293,7 +304,7 @@ Result<void> Database::make_or_upgrade(const Schema& schema, std::int64_t versio
   if (version < 1 || schema.upgrades.empty()) {
     return fail(Errc::malformed, "the database is of another version or program");
   }
-  if (version > schema.version) return fail(Errc::denied, k_newer);
+  if (version > schema.version) return fail(Errc::denied, k_newer, Cause::state_of_newer_version);
   for (const char* step : schema.upgrades.subspan(static_cast<std::size_t>(version - 1))) {
     if (auto climbed = run(step); !climbed) return climbed;
   }

@@ -1,5 +1,7 @@
 #include "journal/journal.hpp"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
@@ -25,6 +27,14 @@ constexpr std::size_t k_too_much = 16 * k_much;
 // So many pieces are dropped when the journal is opened; what is left goes when sessions begin.
 constexpr int k_pieces_at_open = 20;
 constexpr std::uint64_t k_entries_at_once = 1000;
+
+// One that was put aside in the same second stays, too.
+std::string free_name(const std::string& name) {
+  struct stat status {};
+  std::string chosen = name;
+  for (int i = 2; ::lstat(chosen.c_str(), &status) == 0; ++i) chosen = name + "-" + std::to_string(i);
+  return chosen;
+}
 
 Result<void> put_aside(const std::string& path, const std::string& aside) {
   for (const char* part : {"", "-wal", "-shm"}) {
@@ -72,7 +82,7 @@ Result<std::unique_ptr<Journal>> Journal::open(const JournalOptions& options, co
   auto opened = open_whole(options, loop, disk, clock, log);
   if (!opened && opened.error().code == Errc::malformed)
     opened = begin_anew(options, opened.error(), loop, disk, clock, log);
-  if (!opened) return fail(opened.error().code, options.path + ": " + opened.error().text);
+  if (!opened) return fail(opened.error().code, options.path + ": " + opened.error().text, opened.error().cause);
   return opened;
 }
 
@@ -81,7 +91,7 @@ Result<std::unique_ptr<Journal>> Journal::begin_anew(const JournalOptions& optio
                                                      const asio::any_io_executor& loop, net::Worker& disk, Clock& clock,
                                                      Log& log) {
   const auto now = std::chrono::duration_cast<std::chrono::seconds>(clock.wall().time_since_epoch()).count();
-  const std::string aside = options.path + ".damaged-" + std::to_string(now);
+  const std::string aside = free_name(options.path + ".damaged-" + std::to_string(now));
   if (auto put = put_aside(options.path, aside); !put) return fail(put.error());
   if (auto taken = take_over(aside, options.path); taken) {
     log.error("the journal was damaged, and a new one is begun: receipts are lost, what may be offered again is kept",

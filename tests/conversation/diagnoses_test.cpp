@@ -52,10 +52,20 @@ void compare_with_golden(const std::string& name, const std::string& printed) {
 
 // Beside those of transcripts: state_test and the peers of tests/peers provoke these.
 const std::set<Cause>& causes_of_this_host() {
-  static const std::set<Cause> causes = {Cause::unknown,        Cause::name_server_silent,    Cause::host_unreachable,
-                                         Cause::socket_missing, Cause::socket_denied,         Cause::line_not_up,
-                                         Cause::locked,         Cause::state_of_another_user, Cause::state_denied,
-                                         Cause::state_unusable, Cause::configuration};
+  static const std::set<Cause> causes = {Cause::unknown,
+                                         Cause::name_server_silent,
+                                         Cause::host_unreachable,
+                                         Cause::socket_missing,
+                                         Cause::socket_denied,
+                                         Cause::line_not_up,
+                                         Cause::locked,
+                                         Cause::state_of_another_user,
+                                         Cause::state_denied,
+                                         Cause::state_unusable,
+                                         Cause::watched,
+                                         Cause::state_of_root,
+                                         Cause::state_of_newer_version,
+                                         Cause::configuration};
   return causes;
 }
 

@@ -1,3 +1,4 @@
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -121,6 +122,33 @@ TEST_CASE("a database of another version, another program or no database is malf
   CHECK(code(k_schema) == std::nullopt);
   CHECK(Database::open(directory / "none/a.db", k_schema).error().code == Errc::not_found);
   CHECK(Database::open(directory.path(), k_schema).error().code != Errc::malformed);
+}
+
+TEST_CASE("what is no regular file is not opened", "[db]") {
+  const TemporaryDirectory directory;
+  const std::string path = directory / "a.db";
+  const auto refused = [&](const char* words) {
+    for (const auto how : {0, 1, 2}) {
+      const auto opened = how == 0   ? Database::open(path, k_schema)
+                          : how == 1 ? Database::open_to_read(path, k_schema)
+                                     : Database::open_damaged(path);
+      REQUIRE_FALSE(opened);
+      CHECK(opened.error().code == Errc::io);
+      CHECK(opened.error().text.find(words) != std::string::npos);
+    }
+    CHECK_FALSE(Database::checkpoint(path));
+    std::filesystem::remove(path);
+  };
+  REQUIRE(::mkfifo(path.c_str(), 0600) == 0);
+  refused("no regular file");
+  std::filesystem::create_directory(path);
+  refused("no regular file");
+  std::filesystem::create_symlink(directory / "nowhere", path);
+  refused("symbolic link");
+  REQUIRE(Database::open(directory / "b.db", k_schema));
+  std::filesystem::create_symlink(directory / "b.db", path);
+  refused("symbolic link");
+  CHECK_FALSE(std::filesystem::exists(directory / "nowhere"));
 }
 
 TEST_CASE("a database without room says so, and keeps what it had", "[db]") {

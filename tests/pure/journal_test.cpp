@@ -230,6 +230,10 @@ TEST_CASE("journal: a damaged one is put aside wherever the damage is, and a new
   CHECK(std::filesystem::exists(options.path + ".damaged-1800000000"));
   CHECK(open());
   CHECK(log.count("error the journal was damaged") == 1);
+  // Another one in the same second takes no other's place.
+  damage(options.path, "entry");
+  CHECK(open());
+  CHECK(std::filesystem::exists(options.path + ".damaged-1800000000-2"));
 }
 
 TEST_CASE("journal: where receipts are damaged, what may be offered again outlives them", "[journal]") {

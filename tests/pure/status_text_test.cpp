@@ -136,6 +136,8 @@ TEST_CASE("status: what is wrong now", "[status]") {
     place.places["isp"] = {587, "[deliver]"};
     CHECK(advice(Outcome::unavailable, Cause::connection_refused).find("and not 587") != std::string::npos);
     CHECK(advice(Outcome::local_down, Cause::connection_refused).find("\"to\" in [deliver]") != std::string::npos);
+    place.state_dir = "/srv/odmr";
+    CHECK(advice(Outcome::state, Cause::state_of_another_user).find("chown -R USER: /srv/odmr") != std::string::npos);
   }
   SECTION("a flush that put mail off") {
     status.outbound.last.emplace();

@@ -3,9 +3,14 @@
 import email
 import email.policy
 import os
+import pty
+import select
+import signal
+import subprocess
 import time
 
-from harness import wire
+from harness import wait, wire
+from harness.programs import binary
 from harness.runner import check, equal
 
 from .outcomes.expect import held_run, scripted
@@ -36,6 +41,8 @@ def register(suite):
     suite.case("probe/secret-that-cannot-be-read")(unreadable_secret)
     suite.case("probe/unknown-provider")(unknown_provider)
     suite.case("probe/port-386")(port_386)
+    suite.case("probe/silent-port")(silent_port)
+    suite.case("probe/too-few-descriptors")(too_few_descriptors)
 
 
 # What the host says, the step that has to report it, and the exit status.
@@ -249,3 +256,42 @@ def port_386(bench):
     failed = next(one for one in objects if one["step"] == "connect" and one["part"] == "provider")
     equal((result.status, failed["cause"]), (75, "connection-refused"), "exit status, cause")
     check("write port = 366" in failed["remedy"], f"remedy {failed['remedy']!r}")
+
+
+def silent_port(bench):
+    """On a terminal the step that is waited for stands there, and Ctrl-C says which one it was."""
+    _, _, customer = scripted(bench, {"greeting": wire.silence()})
+    master, slave = pty.openpty()
+    process = subprocess.Popen([binary("odmr"), "probe", "-c", customer.configuration()], stdin=slave, stdout=slave,
+                               stderr=slave, env={**customer.environment(), "TERM": "xterm"})
+    bench.stack.callback(process.kill)
+    os.close(slave)
+    seen = b""
+
+    def shows(words):
+        nonlocal seen
+        ready, _, _ = select.select([master], [], [], 0.05)
+        if ready:
+            try:
+                seen += os.read(master, 65536)
+            except OSError:
+                pass
+        return words in seen
+    wait.until(lambda: shows(b"...   greeting"), 30, "the step is shown")
+    process.send_signal(signal.SIGINT)
+    wait.until(lambda: shows(b"FAIL  greeting"), 30, f"the step that was waited for is named: {seen!r}")
+    equal(process.wait(30), 75, "exit status")
+    os.close(master)
+
+
+def too_few_descriptors(bench):
+    """Is no fault of ours, and said as what it is."""
+    _, _, customer = scripted(bench, {})
+    said = []
+    for limit in range(4, 9):
+        done = subprocess.run(["prlimit", f"--nofile={limit}", binary("odmr"), "run", "-c", customer.configuration()],
+                              env=customer.environment(), stdin=subprocess.DEVNULL, capture_output=True, timeout=60,
+                              check=False)
+        check(b"a fault of its own" not in done.stderr, f"with {limit}: {done.stderr!r}")
+        said.append(b"too few file descriptors" in done.stderr and done.returncode == 73)
+    check(any(said), "never said")

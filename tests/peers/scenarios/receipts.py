@@ -1,7 +1,9 @@
 """What a run leaves in the journal, and the commands that show it: odmr status, odmr journal."""
 
+import contextlib
 import os
 import signal
+import sqlite3
 import threading
 
 from harness import wait, wire
@@ -15,6 +17,8 @@ def register(suite):
     suite.case("receipts/of-a-run-that-was-killed")(killed)
     suite.case("receipts/no-journal-yet")(no_journal)
     suite.case("receipts/damaged")(damaged)
+    suite.case("receipts/no-file")(no_file)
+    suite.case("receipts/of-a-newer-version")(of_a_newer_version)
     suite.case("receipts/max-age")(max_age)
     suite.case("receipts/metrics")(metrics)
     suite.case("journal/clean-quit-leaves-nothing")(clean_quit)
@@ -154,6 +158,41 @@ def damaged(bench):
         text = file.read()
     for line in ('odmr_last_good_session_timestamp_seconds{provider="isp"} 0', "odmr_troubles 1"):
         check(line in text.splitlines(), f"{line!r} is not in\n{text}")
+
+
+def no_file(bench):
+    """A FIFO, a folder or a link in the journal's place: each command says so, at once, and leaves it there."""
+    customer = bench.customer(bench.sink(), bench.provider())
+    customer.run()
+    path = os.path.join(customer.top["state_dir"], "journal.db")
+    for name in (path, path + "-wal", path + "-shm"):
+        if os.path.exists(name):
+            os.rename(name, name + ".old")
+    for make, words in ((os.mkfifo, "no regular file"), (os.mkdir, "no regular file"),
+                        (lambda name: os.symlink("/nonexistent/journal.db", name), "a symbolic link"),
+                        (lambda name: os.symlink(path + ".old", name), "a symbolic link")):
+        make(path)
+        kind = os.lstat(path).st_mode
+        for command in ("status", "journal", "run", "probe"):
+            result = customer.run(command)
+            equal(result.status, 73, f"exit status of {command}")
+            check(f"{path}: it is {words}" in result.stdout + result.stderr, f"{command}: {result.stdout}{result.stderr}")
+        equal(os.lstat(path).st_mode, kind, "what is there")
+        (os.rmdir if os.path.isdir(path) else os.unlink)(path)
+
+
+def of_a_newer_version(bench):
+    """The remedy is that version, and nothing about the directory."""
+    customer = bench.customer(bench.sink(), bench.provider())
+    customer.run()
+    with contextlib.closing(sqlite3.connect(os.path.join(customer.top["state_dir"], "journal.db"))) as journal:
+        journal.execute("PRAGMA user_version = 99")
+    for command in ("status", "run", "probe"):
+        result = customer.run(command)
+        equal(result.status, 73, f"exit status of {command}")
+        check("a newer version of this program has made it" in result.stdout + result.stderr and
+              "install the version of odmr that was here last" in result.stdout + result.stderr,
+              f"{command}: {result.stdout}{result.stderr}")
 
 
 def max_age(bench):

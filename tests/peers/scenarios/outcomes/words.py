@@ -1,9 +1,12 @@
 """What is printed where this host, or the real network, is at fault: word for word, in words.golden. What peers do is
 in tests/conversation/diagnoses. ODMR_WRITE_GOLDEN=1 writes the file anew."""
 
+import contextlib
+import fcntl
 import os
 import re
 import socket
+import sqlite3
 
 from harness import wire
 from harness.process import run
@@ -144,6 +147,30 @@ def of_root(bench):
     return customer, customer._finished(command, 60, None, b"")
 
 
+def given_to_nobody(bench):
+    """run_as is there, and root has made the directory before."""
+    _, _, customer = scripted(bench, {})
+    os.makedirs(customer.top["state_dir"])
+    customer.top["run_as"] = "nobody"
+    return customer, customer.run("run")
+
+
+def of_newer_version(bench):
+    _, _, customer = scripted(bench, {})
+    customer.run("run")
+    with contextlib.closing(sqlite3.connect(os.path.join(customer.top["state_dir"], "journal.db"))) as journal:
+        journal.execute("PRAGMA user_version = 99")
+    return customer, customer.run("run")
+
+
+def two_watches(bench):
+    _, _, customer = scripted(bench, {})
+    os.makedirs(customer.top["state_dir"])
+    with open(os.path.join(customer.top["state_dir"], "watch.lock"), "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return customer, customer.run("watch")
+
+
 def read_only(bench):
     _, _, customer = scripted(bench, {})
     mounted(bench, customer, "ro")
@@ -180,7 +207,10 @@ CAUSES = {
     "locked": two_runs,
     "disk-full": full,
     "state-of-another-user": of_another,
-    "state-of-another-user, root's": of_root,
+    "state-of-root": of_root,
+    "state-of-root, and run_as": given_to_nobody,
+    "state-of-newer-version": of_newer_version,
+    "watched": two_watches,
     "state-denied": read_only,
     "state-unusable": no_directory,
     "configuration": no_password,
