@@ -18,9 +18,11 @@ struct HandedOver {
 };
 
 /// Sends what is held for the turn's domains, as the SMTP client, in the order of arrival, mail that comes in meanwhile
-/// too, and ends the connection. A message put off holds up none behind it. Each customer's word is on disk before the
-/// next message is begun; without one (a broken line) the message stays. QUIT goes out only after the last reply, so a
-/// customer may take it as a sign that we have read them all. Ends between transactions when `stop` is asked for.
+/// too, and ends the connection. A message put off holds up none behind it. The customer's word about a message
+/// is on disk before the next one of its words is read; without one (a broken line) the message stays. Small messages
+/// go one behind the other to a customer that knows what is offered again (XONCE); to others, one is begun when the
+/// last one's word is on disk. QUIT goes out only after the last reply, so a customer may take it as a sign that we
+/// have read them all. Ends between transactions when `stop` is asked for.
 net::Task<HandedOver> hand_over(Turn turn, HeldMail& held, const SessionOptions& options, Log& log, Stop& stop);
 
 }  // namespace odmr::provider

@@ -4,6 +4,7 @@ Both are read from the trace of the very run that was struck: the dot from the b
 calls that changed files named after the message, and from the fsyncs that made each of these durable."""
 
 import os
+import re
 from dataclasses import dataclass, field
 
 from harness import messages
@@ -12,6 +13,7 @@ from . import syscalls
 from .stored import ID
 
 END_OF_DATA = b"\r\n.\r\n"
+CHUNK = re.compile(rb"BDAT (\d+) LAST\r\n")
 
 
 @dataclass
@@ -20,6 +22,7 @@ class Window:
     letter: str       # the ledger's id
     connection: str
     opened: int       # at the entry of the call that sent the dot
+    is_chunk: bool = False  # BDAT LAST, to a customer that knows what comes again: others may be under way with it
     closed: int | None = None
     noted: bool = False
     unsynced: dict = field(default_factory=dict)  # what has to be synced for the note to be durable: since when
@@ -51,10 +54,11 @@ class Windows:
         return {window.letter for window in self.all if window.closed is None}
 
     def problems(self):
-        """A connection never has two messages under way."""
+        """A connection never has two messages under way, unless they go by BDAT."""
         return [f"the dot of {window.letter} was sent before the answer to {other.letter} was on disk"
                 for window in self.all for other in self.all
-                if other is not window and other.connection == window.connection and other.open_at(window.opened)]
+                if other is not window and other.connection == window.connection and other.open_at(window.opened)
+                and not (window.is_chunk and other.is_chunk)]
 
     def _begins(self, moment, call):
         if call.data:
@@ -96,10 +100,21 @@ class Windows:
         connection = call.paths[0]
         sent = call.data if call.result is None else call.data[:max(call.result, 0)]
         text = self._outgoing.get(connection, b"") + sent
-        while (end := text.find(END_OF_DATA)) >= 0:
-            self.all.append(Window(messages.id_of(text[:end]), connection, moment))
-            text = text[end + len(END_OF_DATA):]
+        while message := self._next_message(text):
+            content, is_chunk, end = message
+            self.all.append(Window(messages.id_of(content), connection, moment, is_chunk))
+            text = text[end:]
         self._outgoing[connection] = text
+
+    @staticmethod
+    def _next_message(text):
+        """Its content, whether it went by BDAT, and where it ends; nothing where it is not whole."""
+        chunk = CHUNK.search(text)
+        dot = text.find(END_OF_DATA)
+        if chunk and not 0 <= dot < chunk.start():
+            end = chunk.end() + int(chunk.group(1))
+            return (text[chunk.end():end], True, end) if end <= len(text) else None
+        return (text[:dot], False, dot + len(END_OF_DATA)) if dot >= 0 else None
 
 
 class FetchWindows(Windows):
