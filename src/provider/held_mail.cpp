@@ -115,7 +115,8 @@ Result<void> HeldMail::refresh() {
 
 void HeldMail::forget_what_is_gone(const spool::Store::Listing& listing) {
   std::vector<std::string> gone;
-  for (const auto& [id, waiting] : waiting_) {
+  for (const auto& waiting : waiting_) {
+    const std::string& id = waiting.first;
     // What cannot be looked at now may be under way, and its customer's word is still to be noted.
     const bool is_there =
         std::binary_search(listing.ids.begin(), listing.ids.end(), id) ||
