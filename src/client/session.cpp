@@ -45,13 +45,13 @@ net::Task<Result<void>> Session::send(std::string_view line, Visibility visibili
   co_return co_await stream_.write(line, silence_);
 }
 
-net::Task<Result<void>> Session::send_with_content(const std::string& lines, std::string_view content) {
+net::Task<Result<void>> Session::send_with_content(std::string lines, std::string_view content) {
   if (log_.wants(Level::trace)) {
     log_.trace(">", {{"peer", stream_.peer()}, {"line", shown(lines, Visibility::open)}});
     log_.trace(">", {{"peer", stream_.peer()}, {"content", std::to_string(content.size()) + " bytes"}});
   }
-  const std::string all = lines + std::string(content);
-  co_return co_await stream_.write(all, silence_);
+  lines += content;
+  co_return co_await stream_.write(lines, silence_);
 }
 
 net::Task<Result<smtp::Reply>> Session::ask(std::string_view line, Duration patience, Visibility visibility) {

@@ -29,7 +29,7 @@ class Session {
   /// A line with its CRLF, or several of a group, sent at once. The bytes must stay until the step is over.
   net::Task<Result<void>> send(std::string_view line, Visibility visibility = Visibility::open);
   /// A group of commands and the message bytes that belong to its last one (BDAT), in one write.
-  net::Task<Result<void>> send_with_content(const std::string& lines, std::string_view content);
+  net::Task<Result<void>> send_with_content(std::string lines, std::string_view content);
   /// send() and read_reply(), with nothing else under way: a reply that is there before is an error (malformed), unless
   /// it is 421.
   net::Task<Result<smtp::Reply>> ask(std::string_view line, Duration patience,

@@ -42,7 +42,7 @@ class Transaction {
     for (const auto& line : *lines) group += line;
     is_reset_heard_ = is_first;
     replies_due_ = lines->size() + (is_first ? 0 : 1);
-    const auto sent = co_await session_.send_with_content(group, *content);
+    const auto sent = co_await session_.send_with_content(std::move(group), *content);
     // What has not gone out whole is not taken (RFC 3030 2: a chunk is its octets).
     delivery_.in_doubt = sent.has_value();
     co_return sent;
@@ -397,10 +397,6 @@ Task<Delivery> Pipeline::finish() {
   deaf_ = delivery.broken;
   if (deaf_ && !silent_) silent_ = deaf_;
   co_return delivery;
-}
-
-std::size_t Pipeline::under_way() const {
-  return entries_.size();
 }
 
 std::size_t Pipeline::replies_due() const {

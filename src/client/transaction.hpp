@@ -85,7 +85,6 @@ class Pipeline {
   /// What came of the oldest one under way, as of transact().
   net::Task<Delivery> finish();
 
-  std::size_t under_way() const;
   /// Replies that are still to come, for all of them.
   std::size_t replies_due() const;
   /// Whether some word of the peer's has come already, so that finish() may not have to wait.

@@ -352,9 +352,7 @@ class MailSession final : public Peer {
     std::string mended;
     for (bool ended = false; !ended;) {
       if (channel_.stream().buffered().empty()) {
-        const TimePoint since = channel_.clock().now();
-        const auto filled = co_await channel_.stream().fill(pace.deadline());
-        pace.has_waited(channel_.clock().now() - since);
+        const auto filled = co_await fill(pace);
         if (!filled && filled.error().code == Errc::interrupted) continue;
         if (!filled) co_return end_by(filled.error());
       }
@@ -378,6 +376,14 @@ class MailSession final : public Peer {
     }
     end.has_stray_newline = decoder.has_stray_newline() && !options_.mend_stray_newlines;
     co_await end_message(end);
+  }
+
+  // More of a message.
+  Task<Result<void>> fill(Pace& pace) {
+    const TimePoint since = channel_.clock().now();
+    auto filled = co_await channel_.stream().fill(pace.deadline());
+    pace.has_waited(channel_.clock().now() - since);
+    co_return filled;
   }
 
   Task<> end_message(const ContentEnd& end) {
@@ -429,9 +435,7 @@ class MailSession final : public Peer {
       if (stream.buffered().empty()) {
         // Who waits for the replies to MAIL and RCPT would send nothing. A failed write shows when we read.
         co_await channel_.flush();
-        const TimePoint since = channel_.clock().now();
-        const auto filled = co_await stream.fill(pace_of_message.deadline());
-        pace_of_message.has_waited(channel_.clock().now() - since);
+        const auto filled = co_await fill(pace_of_message);
         if (!filled && filled.error().code == Errc::interrupted) continue;
         if (!filled) {
           end_by(filled.error());

@@ -200,61 +200,64 @@ void damage(const std::string& path, const std::string& table) {
   REQUIRE(file.flush());
 }
 
+// A journal in a file, and what it works with.
+struct OnDisk {
+  OnDisk() { options.path = directory.path() + "/journal.db"; }
+  Book book() const {
+    auto opened = Book::open(options.path);
+    REQUIRE(opened);
+    return std::move(*opened);
+  }
+  auto open() { return Journal::open(options, loop.get_executor(), *worker, clock, log); }
+
+  const TemporaryDirectory directory;
+  JournalOptions options;
+  asio::io_context loop;
+  const std::unique_ptr<net::Worker> worker = net::make_inline_worker();
+  test::WallClock clock;
+  test::KeptLog log;
+};
+
 }  // namespace
 
 TEST_CASE("journal: a damaged one is put aside wherever the damage is, and a new one begun", "[journal]") {
   const std::string table = GENERATE("entry", "entry_address", "entry_connection");
   CAPTURE(table);
-  const TemporaryDirectory directory;
-  JournalOptions options;
-  options.path = directory.path() + "/journal.db";
+  OnDisk disk;
   {
-    auto book = Book::open(options.path);
-    REQUIRE(book);
-    had(*book, "s-1", Answer::accepted, {"bob@customer.example", "carol@customer.example"});
+    auto book = disk.book();
+    had(book, "s-1", Answer::accepted, {"bob@customer.example", "carol@customer.example"});
   }
-  damage(options.path, table);
+  damage(disk.options.path, table);
 
-  asio::io_context loop;
-  const auto disk = net::make_inline_worker();
-  test::WallClock clock;
-  test::KeptLog log;
-  const auto open = [&] { return Journal::open(options, loop.get_executor(), *disk, clock, log); };
   {
-    const auto journal = open();
+    const auto journal = disk.open();
     CAPTURE(journal ? std::string() : journal.error().text);
     REQUIRE(journal);
     CHECK_FALSE((*journal)->may_be_had(k_bob, "s-2").value());
   }
-  CHECK(log.count("error the journal was damaged, and a new one is begun") == 1);
-  CHECK(std::filesystem::exists(options.path + ".damaged-1800000000"));
-  CHECK(open());
-  CHECK(log.count("error the journal was damaged") == 1);
+  CHECK(disk.log.count("error the journal was damaged, and a new one is begun") == 1);
+  CHECK(std::filesystem::exists(disk.options.path + ".damaged-1800000000"));
+  CHECK(disk.open());
+  CHECK(disk.log.count("error the journal was damaged") == 1);
   // Another one in the same second takes no other's place.
-  damage(options.path, "entry");
-  CHECK(open());
-  CHECK(std::filesystem::exists(options.path + ".damaged-1800000000-2"));
+  damage(disk.options.path, "entry");
+  CHECK(disk.open());
+  CHECK(std::filesystem::exists(disk.options.path + ".damaged-1800000000-2"));
 }
 
 TEST_CASE("journal: where receipts are damaged, what may be offered again outlives them", "[journal]") {
   const std::string table =
       GENERATE("session", "session_provider", "session_started", "session_ended", "connection", "total", "flush_ended");
   CAPTURE(table);
-  const TemporaryDirectory directory;
-  JournalOptions options;
-  options.path = directory.path() + "/journal.db";
+  OnDisk disk;
   {
-    auto book = Book::open(options.path);
-    REQUIRE(book);
-    for (int i = 0; i < 1001; ++i) had(*book, "s-1", Answer::accepted, {std::to_string(i) + "@customer.example"});
-    had(*book, "s-1", Answer::put_off, {"bob@customer.example"});
+    auto book = disk.book();
+    for (int i = 0; i < 1001; ++i) had(book, "s-1", Answer::accepted, {std::to_string(i) + "@customer.example"});
+    had(book, "s-1", Answer::put_off, {"bob@customer.example"});
   }
-  damage(options.path, table);
+  damage(disk.options.path, table);
 
-  asio::io_context loop;
-  const auto disk = net::make_inline_worker();
-  test::WallClock clock;
-  test::KeptLog log;
   SessionReceipt session;
   session.id = "s";
   session.provider = "isp";
@@ -265,24 +268,24 @@ TEST_CASE("journal: where receipts are damaged, what may be offered again outliv
   connection.number = 1;
   connection.name = "s-1";
   const auto run = [&] {
-    auto journal = Journal::open(options, loop.get_executor(), *disk, clock, log);
+    auto journal = disk.open();
     CAPTURE(journal ? std::string() : journal.error().text);
     REQUIRE(journal);
     CHECK((*journal)->may_be_had(k_bob, "s-2").value());
     CHECK((*journal)->find(k_bob, k_digest, "s-2", {}).value() == 1002);
     (*journal)->note(session);
     (*journal)->note(connection);
-    asio::co_spawn(loop, (*journal)->flush(), asio::detached);
-    loop.restart();
-    loop.run();
+    asio::co_spawn(disk.loop, (*journal)->flush(), asio::detached);
+    disk.loop.restart();
+    disk.loop.run();
   };
   run();
   run();
-  log.lines.clear();
+  disk.log.lines.clear();
   run();
-  CHECK(log.count("warn") == 0);
-  CHECK(log.count("error") == 0);
-  auto book = Book::open_to_read(options.path);
+  CHECK(disk.log.count("warn") == 0);
+  CHECK(disk.log.count("error") == 0);
+  auto book = Book::open_to_read(disk.options.path);
   REQUIRE(book);
   CHECK(count(*book) == 1000);  // of 1002: so many are asked for
   CHECK(book->receipts().sessions_named("s", 2).value().size() == 1);
