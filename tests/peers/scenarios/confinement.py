@@ -292,8 +292,10 @@ def foreign_state_dir(bench):
     os.makedirs(customer.top["state_dir"], mode=0o700)
     customer.top["run_as"] = "nobody"
     result = customer.run()
-    equal((result.status, result.session()["outcome"]), (73, "state"), "exit status, outcome")
-    check(f"chown -R nobody: {customer.top['state_dir']}" in result.session()["text"], result.session()["text"])
+    session = result.session()
+    equal((result.status, session["outcome"], session["cause"]), (73, "state", "state-of-root"), "how it ended")
+    check(f"{customer.top['state_dir']} belongs to root" in session["text"], session["text"])
+    check(session["remedy"].endswith(f"chown -R nobody: {customer.top['state_dir']}"), session["remedy"])
     equal(os.listdir(customer.top["state_dir"]), [], "files in it")
 
 
