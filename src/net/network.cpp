@@ -1,23 +1,20 @@
 #include "net/network.hpp"
 
-#include <netinet/in.h>
 #include <sys/un.h>
 
 #include <algorithm>
-#include <asio/connect.hpp>
 #include <asio/experimental/as_tuple.hpp>
 #include <asio/ip/tcp.hpp>
 #include <asio/local/stream_protocol.hpp>
 #include <asio/steady_timer.hpp>
 #include <asio/use_awaitable.hpp>
-#include <cerrno>
 #include <optional>
 #include <utility>
 #include <vector>
 
+#include "net/attempts.hpp"
 #include "net/names.hpp"
 #include "net/proxy.hpp"
-#include "net/socket.hpp"
 #include "net/system_network.hpp"
 
 namespace odmr::net {
@@ -25,8 +22,6 @@ namespace odmr::net {
 namespace {
 
 using asio::ip::tcp;
-using Socket = asio::generic::stream_protocol::socket;
-using Address = asio::generic::stream_protocol::endpoint;
 
 constexpr auto k_as_tuple = asio::experimental::as_tuple(asio::use_awaitable);
 
@@ -92,28 +87,6 @@ std::string no_such_address(IpVersion ip) {
   return ip == IpVersion::any ? "has no address" : ip == IpVersion::v4 ? "has no IPv4 address" : "has no IPv6 address";
 }
 
-Cause cause_of(const std::error_code& error) {
-  if (error == asio::error::host_not_found_try_again) return Cause::name_server_silent;
-  if (error == asio::error::host_not_found || error == asio::error::no_data) return Cause::name_not_found;
-  if (error == asio::error::connection_refused) return Cause::connection_refused;
-  if (error == asio::error::timed_out) return Cause::no_connection_in_time;
-  if (error == asio::error::host_unreachable || error == asio::error::network_unreachable ||
-      error == asio::error::network_down) {
-    return Cause::host_unreachable;
-  }
-  if (error == asio::error::access_denied) return Cause::socket_denied;
-  // Asio has no name for it, and its category knows nothing of std::errc.
-  const bool is_missing = error.category() == asio::error::get_system_category() && error.value() == ENOENT;
-  return is_missing ? Cause::socket_missing : Cause::unknown;
-}
-
-// Of several addresses the one that says most: IPv6 is often just not there.
-int weight(Cause cause) {
-  if (cause == Cause::connection_refused) return 3;
-  if (cause == Cause::no_connection_in_time) return 2;
-  return cause == Cause::unknown ? 0 : 1;
-}
-
 Task<Result<std::vector<Address>>> resolve(asio::io_context& loop, Clock& clock, const Endpoint& endpoint,
                                            TimePoint deadline, Stop& stop) {
   std::error_code not_literal;
@@ -143,54 +116,6 @@ Task<Result<std::vector<Address>>> resolve(asio::io_context& loop, Clock& clock,
     co_return fail(Errc::unresolved, endpoint.host + ": " + no_such_address(ip), Cause::name_not_found);
   }
   co_return std::move(resolution->addresses);
-}
-
-std::string text_of(const Address& address) {
-  if (address.protocol().family() == AF_UNIX) {
-    return reinterpret_cast<const sockaddr_un*>(address.data())->sun_path;
-  }
-  tcp::endpoint endpoint;
-  std::memcpy(endpoint.data(), address.data(), std::min(address.size(), endpoint.capacity()));
-  return net::text_of(endpoint);
-}
-
-// From an address of ours, with any port: the system chooses it with the connection, not before.
-Result<void> bind_to(Socket& socket, const Address& address, const std::string& source) {
-  std::error_code error;
-  const auto ours = asio::ip::make_address(source, error);
-  if (!error) socket.open(address.protocol(), error);
-  const int late = 1;
-  if (!error) setsockopt(socket.native_handle(), IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &late, sizeof late);
-  if (!error) socket.bind(Address(tcp::endpoint(ours, 0)), error);
-  if (error) return fail(Errc::unreachable, "from source_address " + source + ": " + error.message());
-  return {};
-}
-
-Task<Result<Stream>> connect_to(asio::io_context& loop, Clock& clock, Address address, std::string source,
-                                Duration patience, Stop& stop) {
-  const std::string where = text_of(address);
-  Socket socket(loop);
-  if (!source.empty()) {
-    const auto bound = bind_to(socket, address, source);
-    if (!bound) co_return fail(bound.error().code, where + ": " + bound.error().text);
-  }
-  bool late = false;
-  auto alarm = clock.alarm([&socket, &late] {
-    late = true;
-    std::error_code ignored;
-    socket.close(ignored);
-  });
-  alarm->set(clock.now() + patience);
-  const Stop::Listener listener(stop, [&socket](Stop::Phase) {
-    std::error_code ignored;
-    socket.close(ignored);
-  });
-  const auto [error] = co_await socket.async_connect(address, k_as_tuple);
-  if (stop.requested()) co_return fail(Errc::interrupted, "stopped by a signal");
-  if (late) co_return fail(Errc::timed_out, where + ": no connection in time", Cause::no_connection_in_time);
-  if (error) co_return fail(Errc::unreachable, where + ": " + error.message(), cause_of(error));
-  alarm.reset();
-  co_return Stream(socket_transport(std::move(socket), where, clock), clock);
 }
 
 // What goes wrong on the way to the host is no answer of the host's: it was not reached.
@@ -252,22 +177,13 @@ Task<Result<Stream>> SystemNetwork::connect_straight(const Endpoint& endpoint, D
     if (!resolved) co_return fail(resolved.error());
     addresses = std::move(*resolved);
   }
-  const std::string& source = endpoint.way.source_address;
-  Error last{Errc::unreachable, endpoint.text() + ": no address"};
-  std::string reasons;
-  Cause cause = Cause::unknown;
-  for (const auto& address : addresses) {
-    auto stream = co_await connect_to(loop_, clock_, address, source, patience, stop);
-    if (stream || stream.error().code == Errc::interrupted) co_return stream;
-    last = stream.error();
-    if (weight(last.cause) > weight(cause)) cause = last.cause;
-    reasons += (reasons.empty() ? "" : "; ") + last.text;
+  const AttemptOptions options{endpoint.way.source_address, patience};
+  auto stream = co_await connect_to_first(loop_, clock_, taking_turns(addresses), options, stop);
+  const bool is_name = endpoint.socket_path.empty() && !ip_version_of(endpoint.host);
+  if (!stream && is_name && stream.error().code != Errc::interrupted) {
+    stream.error().text = endpoint.text() + ": " + stream.error().text;
   }
-  co_return fail(last.code,
-                 endpoint.socket_path.empty() && endpoint.host.find_first_not_of("0123456789.:") != std::string::npos
-                     ? endpoint.text() + ": " + reasons
-                     : reasons,
-                 cause);
+  co_return stream;
 }
 
 Task<Result<std::vector<std::string>>> SystemNetwork::addresses(const Endpoint& endpoint, Duration patience,

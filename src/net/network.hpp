@@ -53,9 +53,9 @@ class Network {
   virtual ~Network() = default;
   virtual Clock& clock() = 0;
 
-  /// Tries every address of the name in the resolver's order, each for `patience`. Through a proxy, the stream's peer()
-  /// names both. Ends early when `stop` is asked for. Errors: unresolved, unreachable (each address with its reason in
-  /// the text; what a proxy answers, too), timed_out, interrupted.
+  /// Tries every address of the name, each for `patience`, and takes the first that answers (RFC 8305). Through a
+  /// proxy, the stream's peer() names both. Ends early when `stop` is asked for. Errors: unresolved, unreachable (each
+  /// address with its reason in the text; what a proxy answers, too), timed_out, interrupted.
   virtual Task<Result<Stream>> connect(const Endpoint& endpoint, Duration patience, Stop& stop) = 0;
 
   /// The addresses that connect() would try, "192.0.2.1:366": for who wants to show them. None for a Unix socket, and
