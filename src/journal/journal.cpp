@@ -108,7 +108,11 @@ Result<std::unique_ptr<Journal>> Journal::open_whole(const JournalOptions& optio
                                                      net::Worker& disk, Clock& clock, Log& log) {
   auto writer = Book::open(options.path);
   if (!writer) return fail(writer.error());
-  if (auto checked = writer->check(); !checked) return fail(checked.error());
+  // A read that has failed once looks like damage here: SQLite's check has the same words for both. What is damaged
+  // is so the second time, too.
+  auto checked = writer->check();
+  if (!checked) checked = writer->check();
+  if (!checked) return fail(checked.error());
   auto reader = Book::open(options.path);
   if (!reader) return fail(reader.error());
   std::unique_ptr<Journal> journal(

@@ -73,6 +73,7 @@ class SocketTransport final : public Transport {
       // Most of the time the kernel has room: no trip through the event loop then.
       const std::size_t count = socket_.write_some(asio::buffer(bytes.data(), bytes.size()), error);
       bytes.remove_prefix(count);
+      if (error == asio::error::interrupted) continue;
       if (!error && bytes.empty()) co_return Result<void>();
       // What it did not take all of has filled it.
       if (!error || error == asio::error::would_block) {
@@ -107,7 +108,11 @@ class SocketTransport final : public Transport {
 
  private:
   std::size_t read_now(std::span<char> into, std::error_code& error) {
-    return socket_.read_some(asio::buffer(into.data(), into.size()), error);
+    for (;;) {
+      const std::size_t count = socket_.read_some(asio::buffer(into.data(), into.size()), error);
+      // A signal that came meanwhile is no word of the line's.
+      if (error != asio::error::interrupted) return count;
+    }
   }
 
   Result<std::size_t> read_what_is_there(std::span<char> into) {

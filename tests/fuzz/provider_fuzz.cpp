@@ -4,6 +4,8 @@
 //
 // One script, the customer's. Flag 1: the log-in is done right at once.
 
+#include <algorithm>
+
 #include "../conversation/provider_house.hpp"
 #include "base/ascii.hpp"
 #include "input.hpp"
@@ -72,11 +74,15 @@ class Visit {
 // What follows ATRN in one piece with it ends the session, and what comes later is the customer's greeting: there the
 // pieces make the difference that they should.
 bool says_more_than_atrn(const fuzz::Script& script) {
+  std::string line;  // the one in hand, which may have begun in a step before
   for (const auto& step : script) {
     const std::string text = upper(step.bytes);
-    for (auto at = text.find("ATRN"); at != std::string::npos; at = text.find("ATRN", at + 1)) {
-      const auto end = text.find('\n', at);
-      if (end != std::string::npos && end + 1 < text.size()) return true;
+    for (std::size_t at = 0; at < text.size();) {
+      const auto end = std::min(text.find('\n', at), text.size());
+      line.append(text, at, end - at);
+      if (end + 1 < text.size() && line.find("ATRN") != std::string::npos) return true;
+      if (end < text.size()) line.clear();
+      at = end + 1;
     }
   }
   return false;

@@ -1,5 +1,6 @@
 """The bench itself: does it strike where it says, and does it see what is wrong?"""
 
+import errno
 import os
 import subprocess
 
@@ -194,6 +195,11 @@ def fetch_window(bench):
     for count in range(len(calls) + 1):
         seen = FetchWindows(Run(None, calls[:count]), "/state", log)
         equal(seen.letters_open(), {letter} if 1 < count < len(calls) else set(), f"open after {count} calls")
+    for connection, error, is_open in (("socket:[1]", -errno.EIO, True), ("socket:[1]", -errno.EAGAIN, False),
+                                       ("socket:[1]", 5, False), ("socket:[2]", -errno.EIO, False)):
+        answer = Call(0, "recvfrom", 2, (0, 0, 0, 0), 4, (connection,), False, b"", 4, error)
+        seen = FetchWindows(Run(None, calls[:2] + [answer] + calls[2:]), "/state", log)
+        equal(seen.letters_open(), {letter} if is_open else set(), f"open where {connection} gave {error}")
 
 
 def unsettled(bench, scene):

@@ -89,7 +89,7 @@ class Campaign:
         calls = [call for call in self.reference.calls if "anon_inode:" not in "".join(call.paths)]
         pairs = [(call, error) for call in calls for error in ERRORS.get(call.name, ())]
         self._each([(f"{errno.errorcode[error]} at {call}", Fail(_is(call.point), error), None)
-                    for call, error in self._choose(pairs, lambda pair: changes_files(pair[0], self.scene.root))])
+                    for call, error in self._choose(pairs, lambda pair: touches(pair[0], self.scene.root))])
         return self.tally
 
     def short_writes(self):

@@ -1,5 +1,6 @@
 """What the bench knows of system calls: their names, and which of them change files or send bytes."""
 
+import errno
 import functools
 import subprocess
 
@@ -14,7 +15,10 @@ PATHS = {
 WRITES = ("write", "pwrite64", "writev", "pwritev", "pwritev2", "ftruncate", "fallocate")
 SYNCS = ("fsync", "fdatasync")
 SENDS = ("write", "writev", "sendto", "sendmsg")
-WITH_FILE = {*WRITES, *SYNCS, *SENDS, "close", "fchmod", "syncfs", "sync_file_range"}
+RECEIVES = ("recvfrom", "recvmsg")
+WITH_FILE = {*WRITES, *SYNCS, *SENDS, *RECEIVES, "close", "fchmod", "syncfs", "sync_file_range"}
+
+NOT_YET = (errno.EAGAIN, errno.EINTR)  # no word about the line: the caller asks again
 
 O_CREAT, O_TRUNC, O_WRONLY_OR_RDWR = 0o100, 0o1000, 0o3
 

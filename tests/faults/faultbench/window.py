@@ -25,6 +25,7 @@ class Window:
     is_chunk: bool = False  # BDAT LAST, to a customer that knows what comes again: others may be under way with it
     closed: int | None = None
     noted: bool = False
+    is_unanswered: bool = False  # reading the answer has failed: whatever is noted then, it is not the answer
     unsynced: dict = field(default_factory=dict)  # what has to be synced for the note to be durable: since when
 
     def open_at(self, moment):
@@ -65,6 +66,9 @@ class Windows:
             self._sends(moment, call)
 
     def _ends(self, moment, call):
+        if call.name in syscalls.RECEIVES and call.result < 0 and -call.result not in syscalls.NOT_YET:
+            for window in self.all:
+                window.is_unanswered |= window.connection == call.paths[0] and window.closed is None
         if call.result < 0 or not call.paths or not call.paths[-1].startswith(self.root):
             return
         if call.name in syscalls.SYNCS:
@@ -93,7 +97,7 @@ class Windows:
         for window in self.all:
             if window.closed is None and window.unsynced.get(call.paths[0], call.began) < call.began:
                 del window.unsynced[call.paths[0]]
-                if window.noted and not window.unsynced:
+                if window.noted and not window.unsynced and not window.is_unanswered:
                     window.closed = moment
 
     def _sends(self, moment, call):
@@ -134,10 +138,13 @@ class FetchWindows(Windows):
             self._named[call.paths[-1]] = self.all[-1]
 
     def _ends(self, moment, call):
-        """A file that is taken back, since its directory could not be synced, leaves nothing to note."""
+        """A file that did not get its name, or is taken back since its directory could not be synced, leaves nothing
+        to note."""
         super()._ends(moment, call)
-        if call.name.startswith("unlink") and call.result == 0 and call.paths and call.paths[-1] in self._named:
-            self._named[call.paths[-1]].closed = moment
+        window = self._named.get(call.paths[-1]) if call.paths else None
+        if window and (call.name.startswith("rename") and call.result < 0
+                       or call.name.startswith("unlink") and call.result == 0):
+            window.closed = moment
 
     def _changes(self, path, to_sync, moment, is_note):
         if path != self.journal or not is_note:
