@@ -8,10 +8,6 @@ namespace {
 
 using config::SecretSource;
 
-Result<std::shared_ptr<net::TlsContext>> make_context(const TlsSettings& tls) {
-  return net::TlsContext::client(net::TlsClientOptions{tls.ca_file, tls.pins, tls.client_certificate, tls.client_key});
-}
-
 // Where it lies; empty for what lies in no file.
 std::string place_of(const SecretSource& source) {
   if (const auto* file = std::get_if<SecretSource::File>(&source.from)) return "file " + file->path;
@@ -22,8 +18,12 @@ std::string place_of(const SecretSource& source) {
 
 }  // namespace
 
-void Keyring::read_ahead(const TlsSettings& tls, const LoginSettings& login) {
-  static_cast<void>(context(tls));
+std::string name_of(const ProviderSettings& provider) {
+  return "provider " + provider.name;
+}
+
+void Keyring::read_ahead(const TlsSettings& tls, const LoginSettings& login, const std::string& server) {
+  static_cast<void>(context(tls, server));
   if (login.password && !place_of(*login.password).empty()) static_cast<void>(password(*login.password));
 }
 
@@ -32,13 +32,15 @@ void Keyring::read_ahead(const WaySettings& way) {
   if (secret && !place_of(*secret).empty()) static_cast<void>(password(*secret));
 }
 
-Result<std::shared_ptr<net::TlsContext>> Keyring::context(const TlsSettings& tls) {
+Result<std::shared_ptr<net::TlsContext>> Keyring::context(const TlsSettings& tls, const std::string& server) {
   if (tls.policy == client::TlsPolicy::none) return std::shared_ptr<net::TlsContext>();
-  std::vector<std::string> key{tls.ca_file, tls.client_certificate, tls.client_key};
+  std::vector<std::string> key{server, tls.ca_file, tls.client_certificate, tls.client_key};
   key.insert(key.end(), tls.pins.begin(), tls.pins.end());
   const auto found = contexts_.find(key);
   if (found != contexts_.end()) return found->second;
-  return contexts_.emplace(std::move(key), make_context(tls)).first->second;
+  net::TlsClientOptions options{tls.ca_file, tls.pins, tls.client_certificate, tls.client_key};
+  if (tickets_ && !server.empty()) options.tickets = tickets_(server);
+  return contexts_.emplace(std::move(key), net::TlsContext::client(options)).first->second;
 }
 
 Result<Secret> Keyring::password(const SecretSource& source) {

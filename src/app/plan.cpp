@@ -51,13 +51,14 @@ void add_budget(const BudgetSettings& budget, FetchPlan& plan) {
   plan.largest_for_now = budget.message_size;
 }
 
+// `name`: as Keyring has it.
 Result<client::Server> server_of(const Settings& settings, const net::Endpoint& endpoint, const TlsSettings& tls,
-                                 const LoginSettings& login, Keyring& keyring) {
+                                 const LoginSettings& login, Keyring& keyring, const std::string& name = {}) {
   client::Server server;
   server.endpoint = endpoint;
   server.hostname = settings.hostname;
   server.tls = tls.policy;
-  auto context = keyring.context(tls);
+  auto context = keyring.context(tls, name);
   if (!context) return fail(context.error());
   server.tls_context = std::move(*context);
   auto loaded = load_login(login, tls, keyring);
@@ -85,7 +86,7 @@ Result<FetchPlan> plan_fetch(const Settings& settings, const ProviderSettings& p
   plan.session_id = net::hex(net::random_octets(6));
   plan.scratch_directory = settings.state_dir;
   plan.hostname = settings.hostname;
-  auto server = server_of(settings, provider.endpoint, provider.tls, provider.login, keyring);
+  auto server = server_of(settings, provider.endpoint, provider.tls, provider.login, keyring, name_of(provider));
   if (!server) return fail(server.error());
   plan.server = std::move(*server);
   auto way = load_way(provider.way, keyring);
@@ -132,7 +133,7 @@ Result<send::FlushOptions> plan_flush(const Settings& settings, Keyring& keyring
   auto way = load_way(outbound.way, keyring);
   if (!way) return fail(way.error());
   if (outbound.to == OutboundSettings::To::smart_host) {
-    auto server = server_of(settings, outbound.endpoint, outbound.tls, outbound.login, keyring);
+    auto server = server_of(settings, outbound.endpoint, outbound.tls, outbound.login, keyring, k_smart_host);
     if (!server) return fail(server.error());
     options.server = std::move(*server);
     options.server.endpoint.way = *way;

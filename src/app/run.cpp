@@ -19,6 +19,7 @@
 #include "app/run_as.hpp"
 #include "app/signal_stop.hpp"
 #include "app/state_dir.hpp"
+#include "app/tls_tickets.hpp"
 #include "net/digest.hpp"
 #include "net/system_network.hpp"
 #include "net/together.hpp"
@@ -44,7 +45,7 @@ class Run {
         observer_(observer),
         log_(log),
         command_(std::move(command)),
-        keyring_(command_),
+        keyring_(command_, tickets()),
         network_(loop_),
         disk_(net::make_worker()),
         commands_(net::make_worker()),
@@ -75,6 +76,12 @@ class Run {
   }
 
  private:
+  Keyring::Tickets tickets() const {
+    return [directory = tickets_in(settings_.state_dir)](const std::string& server) {
+      return std::make_shared<FileTickets>(directory, server, system_files());
+    };
+  }
+
   // Whoever waits for us hears that we do not hang.
   void beat() {
     observer_.on_life();
@@ -192,11 +199,11 @@ class Run {
   void read_ahead() {
     keyring_.read_ahead(settings_.deliver.tls, settings_.deliver.login);
     for (const auto& provider : settings_.providers) {
-      keyring_.read_ahead(provider.tls, provider.login);
+      keyring_.read_ahead(provider.tls, provider.login, name_of(provider));
       keyring_.read_ahead(provider.way);
     }
     if (!settings_.outbound) return;
-    keyring_.read_ahead(settings_.outbound->tls, settings_.outbound->login);
+    keyring_.read_ahead(settings_.outbound->tls, settings_.outbound->login, k_smart_host);
     keyring_.read_ahead(settings_.outbound->way);
     const auto& pop = settings_.outbound->pop_before_smtp;
     if (pop) keyring_.read_ahead(pop->tls, pop->login);

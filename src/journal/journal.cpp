@@ -80,6 +80,8 @@ Journal::Journal(JournalOptions options, Book writer, std::optional<Book> reader
 Result<std::unique_ptr<Journal>> Journal::open(const JournalOptions& options, const asio::any_io_executor& loop,
                                                net::Worker& disk, Clock& clock, Log& log) {
   auto opened = open_whole(options, loop, disk, clock, log);
+  // SQLite has the same words for a read that has failed: what is damaged is so the second time, too.
+  if (!opened && opened.error().code == Errc::malformed) opened = open_whole(options, loop, disk, clock, log);
   if (!opened && opened.error().code == Errc::malformed)
     opened = begin_anew(options, opened.error(), loop, disk, clock, log);
   if (!opened) return fail(opened.error().code, options.path + ": " + opened.error().text, opened.error().cause);
@@ -108,11 +110,7 @@ Result<std::unique_ptr<Journal>> Journal::open_whole(const JournalOptions& optio
                                                      net::Worker& disk, Clock& clock, Log& log) {
   auto writer = Book::open(options.path);
   if (!writer) return fail(writer.error());
-  // A read that has failed once looks like damage here: SQLite's check has the same words for both. What is damaged
-  // is so the second time, too.
-  auto checked = writer->check();
-  if (!checked) checked = writer->check();
-  if (!checked) return fail(checked.error());
+  if (auto checked = writer->check(); !checked) return fail(checked.error());
   auto reader = Book::open(options.path);
   if (!reader) return fail(reader.error());
   std::unique_ptr<Journal> journal(

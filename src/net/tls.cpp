@@ -14,10 +14,13 @@
 #include "base/ascii.hpp"
 #include "net/digest.hpp"
 #include "net/tls_context.hpp"
+#include "net/tls_resumption.hpp"
 
 namespace odmr::net {
 
 namespace {
+
+constexpr long k_ticket_lifetime = 24 * 60 * 60;
 
 std::string_view as_text(const ASN1_STRING* string) {
   return {reinterpret_cast<const char*>(ASN1_STRING_get0_data(string)),
@@ -211,6 +214,11 @@ Result<std::shared_ptr<TlsContext>> TlsContext::client(const TlsClientOptions& o
     auto used = use_certificate(context, options.client_certificate, options.client_key);
     if (!used) return fail(used.error());
   }
+  if (options.tickets) {
+    impl->tickets = options.tickets;
+    impl->demands = digest_of_demands(options);
+    keep_tickets(*impl);
+  }
   return std::make_shared<TlsContext>(std::move(impl));
 }
 
@@ -222,7 +230,10 @@ Result<std::shared_ptr<TlsContext>> TlsContext::server(const TlsServerOptions& o
   auto used = use_certificate(context, options.certificate, options.key);
   if (!used) return fail(used.error());
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
-  SSL_CTX_set_num_tickets(context, 0);
+  // A ticket spares a customer who calls every few minutes the certificate. Not one who shows a certificate himself:
+  // it is to be verified each time.
+  SSL_CTX_set_num_tickets(context, options.client_ca.empty() ? 1 : 0);
+  SSL_CTX_set_timeout(context, k_ticket_lifetime);
   if (!options.client_ca.empty()) {
     if (SSL_CTX_load_verify_file(context, options.client_ca.c_str()) != 1) {
       return fail(Errc::tls, options.client_ca + ": no certificates to trust: " + openssl_words("unreadable"));

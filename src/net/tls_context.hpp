@@ -21,6 +21,8 @@ class TlsContext::Impl {
 
   std::vector<std::string> pins;
   bool pins_alone = false;  // in place of chain and name
+  std::shared_ptr<TlsTickets> tickets;
+  std::string demands;  // digest of all that decides whether a server is trusted; 32 octets
 
  private:
   SSL_CTX* context_;

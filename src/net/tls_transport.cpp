@@ -14,6 +14,7 @@
 
 #include "base/ascii.hpp"
 #include "net/tls_context.hpp"
+#include "net/tls_resumption.hpp"
 
 namespace odmr::net {
 
@@ -88,6 +89,7 @@ TlsTransport::TlsTransport(std::unique_ptr<Transport> below, std::shared_ptr<Tls
     X509_VERIFY_PARAM_set1_host(demands, server_name.c_str(), server_name.size());
     SSL_set_tlsext_host_name(ssl_, server_name.c_str());
   }
+  if (context_->impl().tickets) offer_ticket(ssl_, context_->impl(), server_name);
 }
 
 TlsTransport::~TlsTransport() {
@@ -182,8 +184,10 @@ TlsFacts TlsTransport::facts() const {
       facts.exporter.clear();
     }
   }
-  facts.certificate = shown_;
   X509* certificate = SSL_get0_peer_certificate(ssl_);
+  facts.certificate = shown_;
+  facts.is_resumed = SSL_session_reused(ssl_) == 1;
+  if (facts.is_resumed && certificate != nullptr && !SSL_is_server(ssl_)) facts.certificate = facts_of(certificate);
   facts.peer_pin = public_key_pin(certificate);
   if (certificate != nullptr && SSL_get_verify_result(ssl_) == X509_V_OK) {
     facts.peer_names = names_of(certificate);

@@ -119,38 +119,40 @@ std::shared_ptr<net::TlsContext> or_throw(Result<std::shared_ptr<net::TlsContext
 class Contexts {
  public:
   Contexts() {
-    const Folder folder;
     const std::string names = "DNS:odmr.example.net,DNS:localhost";
     const Identity ca = make("Test CA", "", k_day, nullptr);
     const Identity other_ca = make("Another CA", "", k_day, nullptr);
-    add(folder, "good", make("odmr.example.net", names, k_day, &ca));
-    add(folder, "wrong-name", make("odmr.example.net", "DNS:mail.example.org", k_day, &ca));
-    add(folder, "expired", make("odmr.example.net", names, -k_day, &ca));
-    add(folder, "stranger", make("odmr.example.net", names, k_day, &other_ca));
-    add(folder, "wildcard", make("odmr.example.net", "DNS:*.example.net,DNS:localhost", k_day, &ca));
-    add_bad_ones(folder, names, ca);
-    client = or_throw(net::TlsContext::client(net::TlsClientOptions{folder.put("ca", ca), {}, {}, {}}));
+    add("good", make("odmr.example.net", names, k_day, &ca));
+    add("wrong-name", make("odmr.example.net", "DNS:mail.example.org", k_day, &ca));
+    add("expired", make("odmr.example.net", names, -k_day, &ca));
+    add("stranger", make("odmr.example.net", names, k_day, &other_ca));
+    add("wildcard", make("odmr.example.net", "DNS:*.example.net,DNS:localhost", k_day, &ca));
+    add_bad_ones(names, ca);
+    ca_file = folder.put("ca", ca);
+    client = or_throw(net::TlsContext::client(net::TlsClientOptions{ca_file, {}, {}, {}}));
   }
 
+  Folder folder;
+  std::string ca_file;
   std::shared_ptr<net::TlsContext> client;
   std::map<std::string, std::shared_ptr<net::TlsContext>> servers;
 
  private:
   // Each by the CA that the client trusts.
-  void add_bad_ones(const Folder& folder, const std::string& names, const Identity& ca) {
+  void add_bad_ones(const std::string& names, const Identity& ca) {
     const std::string host = "odmr.example.net";
-    add(folder, "not-yet-valid", make(host, names, 2 * k_day, &ca, {k_day, nullptr, false, false}));
-    add(folder, "other-usage", make(host, names, k_day, &ca, {-k_day, "clientAuth", false, false}));
-    add(folder, "wide-wildcard", make(host, "DNS:*.net,DNS:*", k_day, &ca));
-    add(folder, "two-wildcards", make(host, "DNS:*.*.net,DNS:o*r.ex*.net", k_day, &ca));
-    add(folder, "name-with-nul", make("x", "", k_day, &ca, {-k_day, nullptr, false, true}));
-    add(folder, "common-name-and-another", make(host, "DNS:mail.example.org", k_day, &ca));
-    add(folder, "self-signed", make(host, names, k_day, nullptr));
+    add("not-yet-valid", make(host, names, 2 * k_day, &ca, {k_day, nullptr, false, false}));
+    add("other-usage", make(host, names, k_day, &ca, {-k_day, "clientAuth", false, false}));
+    add("wide-wildcard", make(host, "DNS:*.net,DNS:*", k_day, &ca));
+    add("two-wildcards", make(host, "DNS:*.*.net,DNS:o*r.ex*.net", k_day, &ca));
+    add("name-with-nul", make("x", "", k_day, &ca, {-k_day, nullptr, false, true}));
+    add("common-name-and-another", make(host, "DNS:mail.example.org", k_day, &ca));
+    add("self-signed", make(host, names, k_day, nullptr));
     const Identity between = make("Test CA 2", "", k_day, &ca, {-k_day, nullptr, true, false});
-    add(folder, "intermediate-missing", make(host, names, k_day, &between));
+    add("intermediate-missing", make(host, names, k_day, &between));
   }
 
-  void add(const Folder& folder, const std::string& name, const Identity& identity) {
+  void add(const std::string& name, const Identity& identity) {
     const std::string file = folder.put(name, identity);
     servers[name] = or_throw(net::TlsContext::server(net::TlsServerOptions{file, file, {}}));
   }
@@ -169,6 +171,11 @@ std::shared_ptr<net::TlsContext> server_context(const std::string& name) {
 
 std::shared_ptr<net::TlsContext> client_context() {
   return contexts().client;
+}
+
+std::shared_ptr<net::TlsContext> client_context(net::TlsClientOptions options) {
+  options.ca_file = contexts().ca_file;
+  return or_throw(net::TlsContext::client(options));
 }
 
 std::shared_ptr<net::TlsContext> pinning_context() {

@@ -15,6 +15,9 @@ std::shared_ptr<net::TlsContext> server_context(const std::string& name);
 /// A client that trusts the test CA alone.
 std::shared_ptr<net::TlsContext> client_context();
 
+/// The same, with whatever else `options` say.
+std::shared_ptr<net::TlsContext> client_context(net::TlsClientOptions options);
+
 /// A client that knows its server by a pin, which is no key of ours.
 std::shared_ptr<net::TlsContext> pinning_context();
 
