@@ -142,7 +142,7 @@ CAUSES = {
     "put-off-at-mail": plain_host({"mail": wire.say(b"451 4.3.0 not now")}),
     "put-off-at-rcpt": plain_host({"rcpt": wire.say(b"450 4.2.1 greylisted, come back in five minutes")}),
     "put-off-at-the-dot": plain_host({"dot": wire.say(b"452 4.3.1 no room")}),
-    "line-lost-in-the-message": plain_host({"body": wire.cut()}),
+    "line-lost-at-data": plain_host({"data": wire.cut()}),
     "refused-at-mail": plain_host({"mail": wire.say(b"550 5.7.1 not from you")}),
     "refused-at-rcpt": plain_host({"rcpt": wire.say(b"550 5.1.1 no such person")}),
     "refused-at-the-dot": plain_host({"dot": wire.say(b"554 5.7.1 spam")}),
