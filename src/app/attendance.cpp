@@ -1,6 +1,8 @@
 #include "app/attendance.hpp"
 
+#include <algorithm>
 #include <asio/co_spawn.hpp>
+#include <asio/ip/address_v6.hpp>
 #include <exception>
 #include <utility>
 
@@ -10,10 +12,25 @@ namespace odmr::app {
 
 using net::Task;
 
-Attendance::Attendance(asio::io_context& loop, Clock& clock, Duration grace, std::size_t most, Log& log)
+std::string counted_as(const std::string& peer) {
+  const auto colon = peer.rfind(':');
+  if (colon == std::string::npos || peer.find('/') != std::string::npos) return {};
+  std::string address = peer.substr(0, colon);
+  if (!address.starts_with('[')) return address;
+  std::error_code error;
+  const auto parsed = asio::ip::make_address_v6(address.substr(1, address.size() - 2), error);
+  if (error) return address;
+  // IPv4 at a socket that takes both.
+  if (parsed.is_v4_mapped()) return asio::ip::make_address_v4(asio::ip::v4_mapped, parsed).to_string();
+  auto octets = parsed.to_bytes();
+  std::fill(octets.begin() + 8, octets.end(), 0);
+  return asio::ip::make_address_v6(octets).to_string() + "/64";
+}
+
+Attendance::Attendance(asio::io_context& loop, Clock& clock, Duration grace, Room room, Log& log)
     : loop_(loop),
       clock_(clock),
-      most_(most),
+      room_(room),
       log_(log),
       signals_(loop, clock, stop_, grace, log),
       on_stop_(stop_, [this](Stop::Phase) { shut(); }) {}
@@ -27,10 +44,25 @@ void Attendance::open(Door door) {
 void Attendance::begin(net::Stream stream, const Session& session) {
   ++under_way_;
   ++sessions_;
-  asio::co_spawn(loop_, attend(std::move(stream), session, ++last_number_), [this](const std::exception_ptr& bug) {
-    --sessions_;
+  const std::string one = counted_as(stream.peer());
+  if (!one.empty()) ++sessions_of_[one];
+  asio::co_spawn(loop_, attend(std::move(stream), session, ++last_number_), [this, one](const std::exception_ptr& bug) {
+    leave(one);
     finished(bug);
   });
+}
+
+// Somebody who hangs at all the places that he can get leaves some for the others.
+bool Attendance::has_room_for(const std::string& one) const {
+  if (sessions_ >= room_.for_all) return false;
+  const auto found = sessions_of_.find(one);
+  return room_.for_one == 0 || found == sessions_of_.end() || found->second < room_.for_one;
+}
+
+void Attendance::leave(const std::string& one) {
+  --sessions_;
+  const auto found = sessions_of_.find(one);
+  if (found != sessions_of_.end() && --found->second == 0) sessions_of_.erase(found);
 }
 
 // Not until the loop is empty: a name server that does not answer would keep it from that.
@@ -58,7 +90,7 @@ void Attendance::finished(const std::exception_ptr& bug) {
 Task<> Attendance::accept_all(const Door& door) {
   for (;;) {
     auto stream = co_await door.listener->accept();
-    if (stream && sessions_ < most_) {
+    if (stream && has_room_for(counted_as(stream->peer()))) {
       begin(std::move(*stream), door.session);
     } else if (stream) {
       ++under_way_;

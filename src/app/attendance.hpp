@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <list>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -11,6 +12,16 @@
 #include "net/system_network.hpp"
 
 namespace odmr::app {
+
+/// Whom a connection counts for, of the peer "192.0.2.1:4711" or "[2001:db8::1]:4711": the address; of IPv6 the network
+/// of 64 bits, which one host has to itself. Empty for a Unix socket.
+std::string counted_as(const std::string& peer);
+
+/// How many sessions there may be at once.
+struct Room {
+  std::size_t for_all = 0;
+  std::size_t for_one = 0;  ///< as counted_as() has it; 0: as many as for all
+};
 
 /// Attends to whoever connects: a session for each, side by side, until a signal. Then nobody new is let in, who is not
 /// inside a transaction is sent away, and the others have `grace`.
@@ -22,10 +33,10 @@ class Attendance {
   struct Door {
     std::unique_ptr<net::Listener> listener;
     Session session;
-    std::string too_many;  ///< said to who comes when there are `most` already; empty: nothing
+    std::string too_many;  ///< said to who comes when there is no room; empty: nothing
   };
 
-  Attendance(asio::io_context& loop, Clock& clock, Duration grace, std::size_t most, Log& log);
+  Attendance(asio::io_context& loop, Clock& clock, Duration grace, Room room, Log& log);
 
   void open(Door door);
   /// A session with somebody who is there already.
@@ -38,13 +49,15 @@ class Attendance {
  private:
   void shut();
   void finished(const std::exception_ptr& bug);
+  bool has_room_for(const std::string& one) const;
+  void leave(const std::string& one);
   net::Task<> accept_all(const Door& door);
   net::Task<> attend(net::Stream stream, const Session& session, std::uint64_t number);
   net::Task<> turn_away(net::Stream stream, const std::string& reply);
 
   asio::io_context& loop_;
   Clock& clock_;
-  std::size_t most_;
+  const Room room_;
   Log& log_;
   Stop stop_;
   SignalStop signals_;
@@ -52,6 +65,7 @@ class Attendance {
   std::list<Door> doors_;
   std::size_t under_way_ = 0;  // sessions, and doors that are open
   std::size_t sessions_ = 0;
+  std::map<std::string, std::size_t> sessions_of_;  // by counted_as()
   std::uint64_t last_number_ = 0;
 };
 

@@ -282,17 +282,19 @@ class Fetch {
     if (tally.messages + tally.rejected + tally.duplicates > 0) end(Outcome::fetched, Cause::unknown, {});
     is_budget_used_up_ = reception.is_budget_used_up();
     if (is_budget_used_up_) log_.info("the budget of this session is used up: what is left comes with the next run");
+    const std::string why = "; the first answer was \"" + reception.counter().first_put_off() + "\"";
     if (reception.counter().has_kept())
-      end(Outcome::deferred, Cause::mail_kept_here, "some mail was put off: it is kept here");
+      end(Outcome::deferred, Cause::mail_kept_here, "some mail was put off: it is kept here" + why);
     else if (reception.counter().has_put_off())
-      end(Outcome::deferred, Cause::mail_put_off, "some mail was put off: the provider keeps it");
+      end(Outcome::deferred, Cause::mail_put_off, "some mail was put off: the provider keeps it" + why);
     if (reception.state_error())
       end(Outcome::state, cause_of_state(*reception.state_error()), reception.state_error()->text);
     const bool brought_nothing = tally.messages + tally.rejected + tally.duplicates + tally.deferred == 0;
     if (reception.is_target_at_fault()) {
       end(Outcome::local_down, Cause::target_refuses_all,
           "the local target refused all of the first messages, so the line was closed to keep the provider from "
-          "bouncing the rest; look at the target's log");
+          "bouncing the rest; its last answer was \"" +
+              history_.breaker.last_refusal() + "\"");
     }
     switch (ended.how) {
       case SessionEnd::How::quit:

@@ -91,8 +91,16 @@ Result<void> Outbound::look() {
 
 // Only when there is something to send: secrets may have to be asked for.
 Task<bool> Outbound::load() {
+  if (!options_ && stop_.requested()) {
+    end(Outcome::unavailable, "stopped by a signal", Cause::stopped);
+    co_return false;
+  }
   if (!options_) {
     auto options = plan_flush(settings_, keyring_);
+    if (!options && options.error().code == Errc::interrupted) {
+      end(Outcome::unavailable, "stopped by a signal", Cause::stopped);
+      co_return false;
+    }
     if (!options) {
       co_await cannot_send(Outcome::config, Cause::configuration, "[outbound]: " + options.error().text);
       co_return false;

@@ -19,8 +19,6 @@ namespace {
 
 using net::Task;
 
-constexpr Duration k_patience = std::chrono::seconds(30);
-
 // A local target, and the domains for which mail may come to it.
 struct Target {
   const DeliverSettings* settings = nullptr;
@@ -84,12 +82,6 @@ class Probe {
     if (settings_.outbound && settings_.outbound->to == OutboundSettings::To::smart_host)
       flush_ = plan_flush(settings_, keyring_);
     if (flush_ && *flush_) be_impatient((*flush_)->server.patience);
-  }
-
-  // Somebody waits for the answer.
-  static void be_impatient(client::Patience& patience) {
-    patience.command = std::min(patience.command, k_patience);
-    patience.silence = std::min(patience.silence, k_patience);
   }
 
   void add_target(const DeliverSettings& deliver, const std::vector<std::string>& domains) {

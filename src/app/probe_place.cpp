@@ -113,8 +113,12 @@ bool tell_directory(const Settings& settings, ProbePart& part) {
   }
   if (const auto strange = file_of_another(path)) {
     part.failed("directory", *strange, Outcome::state, Cause::state_of_another_user);
-  } else if ((look.mode & 022) != 0) {
+  } else if (is_open_to_others(look.mode)) {
+    part.failed("directory", look.text + ": others may write there", Outcome::state, Cause::state_open_to_others);
+  } else if ((look.mode & 02) != 0) {
     part.warn("directory", look.text + ": others may write there", "chmod 0700 " + path);
+  } else if ((look.mode & 020) != 0) {
+    part.warn("directory", look.text + ": the group may write there", "chmod 0700 " + path);
   } else {
     part.ok("directory", look.text);
   }

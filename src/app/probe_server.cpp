@@ -181,6 +181,12 @@ Task<> ask_for_each(deliver::SmtpTarget& target, const std::vector<std::string>&
 
 }  // namespace
 
+void be_impatient(client::Patience& patience) {
+  constexpr Duration most = std::chrono::seconds(30);
+  patience.command = std::min(patience.command, most);
+  patience.silence = std::min(patience.silence, most);
+}
+
 Task<Outcome> probe_provider(const FetchPlan& plan, net::Network& network, Log& log, Stop& stop,
                              const OnProbeStep& on_step) {
   auto head = head_of(With::provider, plan.server);

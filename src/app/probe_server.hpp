@@ -5,6 +5,9 @@
 
 namespace odmr::app {
 
+/// Somebody waits for the answer: half a minute for each, where a run would have more.
+void be_impatient(client::Patience& patience);
+
 /// Everything of a session with a provider up to ATRN, which is never said, and QUIT.
 net::Task<Outcome> probe_provider(const FetchPlan& plan, net::Network& network, Log& log, Stop& stop,
                                   const OnProbeStep& on_step);

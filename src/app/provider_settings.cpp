@@ -167,6 +167,8 @@ DaemonSettings read_daemon_settings(config::Document& document, Depth depth) {
                                "\" is no host name; give a full one, such as hostname = \"odmr.example.net\"");
   }
   settings.stop_grace = root.duration("stop_grace", settings.stop_grace, {Duration::zero(), std::chrono::hours(24)});
+  settings.max_connections_per_address =
+      static_cast<std::uint64_t>(root.integer("max_connections_per_address", 50, {1, 1'000'000}));
   settings.max_connections = static_cast<std::uint64_t>(root.integer("max_connections", 500, {1, 1'000'000}));
   settings.log = read_log(root.table("log"));
   read_timeouts(root.table("timeouts"), settings.session);

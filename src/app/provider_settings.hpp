@@ -38,6 +38,7 @@ struct DaemonSettings {
   LogSettings log;
   Duration stop_grace = std::chrono::seconds(10);
   std::uint64_t max_connections = 500;
+  std::uint64_t max_connections_per_address = 50;
   provider::SessionOptions session;
   std::vector<ListenSettings> listeners;
   std::vector<CustomerSettings> customers;

@@ -70,6 +70,9 @@ constexpr std::array k_rows = {
         "start the delivery agent that makes this socket, or correct \"to\" in {table}"},
     Row{Outcome::local_down, Cause::socket_denied,
         "let the user that runs odmr open this socket (its mode and group are the delivery agent's to set)"},
+    Row{Outcome::local_down, Cause::maildir_unusable,
+        "let the user that runs odmr write there (its tmp and new too), make the directory that it is to be in, or "
+        "correct \"to\" in {table}"},
     Row{Outcome::local_down, Cause::target_refuses_all,
         "most often the local mail server does not know the domains: make it take mail for them; its log has its "
         "reasons"},
@@ -168,6 +171,8 @@ constexpr std::array k_rows = {
         "look at the directory and its disk (dmesg); what is not damaged is used again by the next run"},
     Row{Outcome::state, Cause::state_of_newer_version,
         "install the version of odmr that was here last, or a newer one; nothing is wrong with the state directory"},
+    Row{Outcome::state, Cause::state_open_to_others,
+        "look whether all that is in it is yours (ls -la {state_dir}), then: chmod 0700 {state_dir}"},
 };
 
 // What is said of a port that is no ODMR port, where that may be why.

@@ -183,8 +183,15 @@ class Run {
   void plan_fetches() {
     for (const auto& provider : settings_.providers) {
       if (!is_named(options_.providers, provider.name)) continue;
+      if (stop_.requested()) {
+        ended(report_without_connection(provider.name, Outcome::unavailable, Cause::stopped, "stopped by a signal"));
+        continue;
+      }
       auto plan = plan_fetch(settings_, provider, keyring_);
-      if (plan) {
+      if (!plan && plan.error().code == Errc::interrupted) notice_signals();
+      if (!plan && stop_.requested()) {
+        ended(report_without_connection(provider.name, Outcome::unavailable, Cause::stopped, "stopped by a signal"));
+      } else if (plan) {
         warn_without_tls(plan->server.tls, provider.name);
         plans_.push_back(std::make_unique<FetchPlan>(std::move(*plan)));
       } else {
@@ -193,6 +200,12 @@ class Run {
                                         "[provider." + provider.name + "]: " + plan.error().text));
       }
     }
+  }
+
+  // One has ended a command that had to tell a password: before the loop runs nobody hears of it.
+  void notice_signals() {
+    loop_.poll();
+    loop_.restart();
   }
 
   // What may be needed later, and cannot be read then.

@@ -23,7 +23,8 @@ class Daemon {
       : settings_(settings),
         provider_{settings.session, customers, held},
         clock_(loop_),
-        attendance_(loop_, clock_, settings.stop_grace, settings.max_connections, log) {}
+        attendance_(loop_, clock_, settings.stop_grace,
+                    {settings.max_connections, settings.max_connections_per_address}, log) {}
 
   Result<void> listen() {
     for (const auto& one : settings_.listeners) {

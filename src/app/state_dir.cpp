@@ -3,6 +3,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
+
 #include "app/owner.hpp"
 #include "app/run_as.hpp"
 #include "spool/store.hpp"
@@ -32,6 +34,18 @@ Error whose(const std::string& state_dir, Error error) {
   return error;
 }
 
+// Whoever may replace files there could put anything in the place of the journal, or of a message. The group may be
+// meant to.
+Result<void> refuse_strangers(const std::string& state_dir, uid_t own) {
+  struct stat status {};
+  if (stat(state_dir.c_str(), &status) != 0) return fail(system_error(errno, state_dir));
+  if (is_open_to_others(status.st_mode))
+    return fail(Errc::denied, state_dir + ": others may write there", Cause::state_open_to_others);
+  if (status.st_uid == own || status.st_uid == 0) return {};
+  return fail(Errc::denied, state_dir + " belongs to " + user_text(status.st_uid) + ", and this is " + user_text(own),
+              Cause::state_of_another_user);
+}
+
 // Whether bounces could be kept shows now, before there is one.
 Result<spool::DirectoryLock> take(const std::string& state_dir) {
   auto taken = spool::DirectoryLock::take(state_dir);
@@ -45,6 +59,10 @@ Result<spool::DirectoryLock> take(const std::string& state_dir) {
 }
 
 }  // namespace
+
+bool is_open_to_others(mode_t mode) {
+  return (mode & S_IWOTH) != 0 && (mode & S_ISVTX) == 0;
+}
 
 Scene scene_of_state(const Settings& settings) {
   Scene scene;
@@ -65,6 +83,8 @@ Result<spool::DirectoryLock> take_state_dir(const Settings& settings) {
   if (!user) {
     if (const auto ours = refuse_root(settings.state_dir); !ours) return fail(ours.error());
   }
+  if (const auto ours = refuse_strangers(settings.state_dir, user ? user->id : geteuid()); !ours)
+    return fail(ours.error());
   const auto acting = confine::ActingAs::begin(user);
   if (!acting) return fail(acting.error());
   auto taken = take(settings.state_dir);

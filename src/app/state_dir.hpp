@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 
 #include "app/places.hpp"
@@ -8,6 +10,10 @@
 #include "spool/lock.hpp"
 
 namespace odmr::app {
+
+/// Whether a directory of this mode is none to work in: anybody may put something in the place of what is there. With
+/// the sticky bit (a tmpfs as it is mounted) he may not.
+bool is_open_to_others(mode_t mode);
 
 /// What a remedy has to name where the state directory is at fault.
 Scene scene_of_state(const Settings& settings);

@@ -74,7 +74,7 @@ class SubmitServer {
       : settings_(settings),
         log_(log),
         network_(loop_),
-        attendance_(loop_, network_.clock(), settings.stop_grace, k_most_connections, log),
+        attendance_(loop_, network_.clock(), settings.stop_grace, {k_most_connections, 0}, log),
         name_(net::hex(net::random_octets(6))) {
     queue_options_.hostname = direct_options_.hostname = settings.hostname;
     queue_options_.limits.max_size = direct_options_.limits.max_size = settings.submit.max_size;

@@ -18,6 +18,7 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(k_last_cause) + 
     "no-connection-in-time",
     "socket-missing",
     "socket-denied",
+    "maildir-unusable",
     "no-greeting",
     "greeting-refused",
     "not-smtp",
@@ -62,6 +63,7 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(k_last_cause) + 
     "watched",
     "state-of-root",
     "state-of-newer-version",
+    "state-open-to-others",
     "configuration",
 };
 static_assert(!k_words.back().empty());

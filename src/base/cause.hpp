@@ -19,6 +19,7 @@ enum class Cause {
   no_connection_in_time,
   socket_missing,  ///< a Unix socket
   socket_denied,
+  maildir_unusable,
 
   // Its first words.
   no_greeting,
@@ -75,6 +76,7 @@ enum class Cause {
   watched,        ///< another `odmr watch` is at work
   state_of_root,  ///< who is to use it is somebody else
   state_of_newer_version,
+  state_open_to_others,  ///< they may write there
   configuration,
 };
 inline constexpr Cause k_last_cause = Cause::configuration;

@@ -214,11 +214,11 @@ tl::unexpected<Error> with_last_words(Error error, const Descriptor& talk) {
 }
 
 // Reads until the child has ended: a grandchild that keeps the pipe open is not waited for, and a child that closes
-// its stdout is.
-Result<void> read_until_end(const Child& child, int pipe, Output& output, TimePoint deadline) {
+// its stdout is. `asker` as wait_until_end() has it.
+Result<void> read_until_end(const Child& child, int pipe, Output& output, TimePoint deadline, int asker) {
   const auto ended = watch(child);
   if (!ended) return fail(ended.error());
-  std::array<pollfd, 2> watched{{{ended->get(), POLLIN, 0}, {pipe, POLLIN, 0}}};
+  std::array<pollfd, 3> watched{{{ended->get(), POLLIN, 0}, {pipe, POLLIN, 0}, {asker, 0, 0}}};
   for (;;) {
     const int ready = ::poll(watched.data(), watched.size(), until(deadline));
     if (ready < 0 && errno != EINTR) return fail(system_error(errno, child.name()));
@@ -229,6 +229,7 @@ Result<void> read_until_end(const Child& child, int pipe, Output& output, TimePo
       return fail(Errc::too_long, child.name() + ": wrote more than " + std::to_string(k_longest_output) + " bytes");
     }
     if (over) return {};
+    if (ready > 0 && watched[2].revents != 0) return fail(Errc::interrupted, child.name() + ": interrupted");
     if (std::chrono::steady_clock::now() >= deadline) return took_too_long(child);
   }
 }
@@ -236,6 +237,10 @@ Result<void> read_until_end(const Child& child, int pipe, Output& output, TimePo
 }  // namespace
 
 Result<std::string> output_of(const std::vector<std::string>& argv, Duration patience) {
+  return output_for(-1, argv, patience);
+}
+
+Result<std::string> output_for(int asker, const std::vector<std::string>& argv, Duration patience) {
   if (argv.empty() || argv[0].empty()) return fail(Errc::not_found, "no command was given");
   const TimePoint deadline = std::chrono::steady_clock::now() + patience;
 
@@ -250,7 +255,8 @@ Result<std::string> output_of(const std::vector<std::string>& argv, Duration pat
   if (!child) return fail(child.error());
 
   Output output;
-  if (const auto read = read_until_end(*child, reading.get(), output, deadline); !read) return fail(read.error());
+  if (const auto read = read_until_end(*child, reading.get(), output, deadline, asker); !read)
+    return fail(read.error());
   const auto status = child->reap();
   if (!status) return fail(status.error());
   if (*status != 0) return fail(Errc::io, argv[0] + ": ended with status " + std::to_string(*status));

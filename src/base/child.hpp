@@ -13,6 +13,10 @@ namespace odmr {
 /// Errors: not_found, timed_out, too_long, io (a status other than 0, named in the text; its output is not).
 Result<std::string> output_of(const std::vector<std::string>& argv, Duration patience);
 
+/// The same for somebody else: `asker` is the write end of a pipe. Once nobody reads there any more, the child is
+/// killed. Errors: interrupted, too, then.
+Result<std::string> output_for(int asker, const std::vector<std::string>& argv, Duration patience);
+
 /// Runs `argv` likewise, for what it does: gives its last words, the end of what it wrote to stdout and stderr, and so
 /// does the text of an error. What it leaves running in the background may go on writing. `asker`, where it is not -1,
 /// is the write end of a pipe: once nobody reads there any more, the command is ended. To end it, it gets SIGTERM, and

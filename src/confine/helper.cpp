@@ -90,7 +90,7 @@ std::optional<Asked> receive_question(int line) {
 
 Result<std::string> outcome_of(const Question& question, const Command& command, int to) {
   using What = Helper::What;
-  if (question.what == What::output) return output_of(command, question.patience);
+  if (question.what == What::output) return output_for(to, command, question.patience);
   return last_words_of(command, question.patience, question.what == What::begin ? to : -1);
 }
 
@@ -186,7 +186,33 @@ Result<std::string> understand(std::string& answer) {
   return fail(static_cast<Errc>(first), std::move(text));
 }
 
-// Until there is something to read. Error: interrupted.
+// What tells a program to stop comes while it waits with ppoll(), or it comes in between and would be missed.
+class StopSignalsHeld {
+ public:
+  StopSignalsHeld() {
+    sigset_t held;
+    sigemptyset(&held);
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&held, signal);
+    ::pthread_sigmask(SIG_BLOCK, &held, &before_);
+  }
+  ~StopSignalsHeld() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  StopSignalsHeld(const StopSignalsHeld&) = delete;
+  StopSignalsHeld& operator=(const StopSignalsHeld&) = delete;
+  const sigset_t* before() const { return &before_; }
+
+ private:
+  sigset_t before_{};
+};
+
+// Until there is something to read. Error: interrupted, a signal has been caught.
+Result<void> wait_for_answer(int pipe, const StopSignalsHeld& held) {
+  pollfd watched{pipe, POLLIN, 0};
+  if (::ppoll(&watched, 1, nullptr, held.before()) > 0) return {};
+  if (errno == EINTR) return fail(Errc::interrupted, "interrupted");
+  return fail(system_error(errno, "the helper that runs commands"));
+}
+
+// The same. Error: interrupted, by `interruption`, which may be null.
 Result<void> wait_for_answer(int pipe, const Interruption* interruption) {
   if (interruption == nullptr) return {};
   std::array<pollfd, 2> watched{{{pipe, POLLIN, 0}, {interruption->descriptor(), POLLIN, 0}}};
@@ -197,11 +223,12 @@ Result<void> wait_for_answer(int pipe, const Interruption* interruption) {
   return {};
 }
 
-Result<std::string> read_answer(int pipe, const Interruption* interruption) {
+template <class Until>
+Result<std::string> read_answer(int pipe, const Until& until) {
   std::string bytes(k_longest_answer, '\0');
   std::size_t used = 0;
   while (used < bytes.size()) {
-    if (const auto there = wait_for_answer(pipe, interruption); !there) return fail(there.error());
+    if (const auto there = wait_for_answer(pipe, until); !there) return fail(there.error());
     const auto count = system_files().read(pipe, bytes.data() + used, bytes.size() - used);
     if (!count) return fail(count.error());
     if (*count == 0) break;
@@ -254,7 +281,9 @@ Result<std::string> Helper::ask(What what, const Command& command, Duration pati
   const bool is_asked = send_question(line_.get(), question, writing.get());
   if (!is_asked) return fail(system_error(errno, "the helper that runs commands"));
   writing.reset();
-  return read_answer(reading.get(), interruption);
+  if (what != What::output) return read_answer(reading.get(), interruption);
+  const StopSignalsHeld held;
+  return read_answer(reading.get(), held);
 }
 
 Result<std::string> Helper::output_of(const Command& command, Duration patience) const {

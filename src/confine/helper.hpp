@@ -35,8 +35,9 @@ class Helper {
   Helper(Helper&& other) noexcept;
   Helper& operator=(Helper&&) = delete;
 
-  /// As odmr::output_of(). From any thread, from several at once. Errors: likewise; not_found for what is none of its
-  /// commands; io when the helper is gone.
+  /// As odmr::output_of(). From any thread, from several at once. The command is ended too when we are gone, and by
+  /// SIGINT, SIGTERM and SIGHUP where these are caught. Errors: likewise; interrupted then; not_found for what is none
+  /// of its commands; io when the helper is gone.
   Result<std::string> output_of(const Command& command, Duration patience) const;
 
   /// As odmr::last_words_of(): the command is ended too when we are gone, and by an `interruption`, which may be null.

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <string>
 
 #include "smtp/reply.hpp"
 
@@ -16,16 +17,20 @@ class Breaker {
   /// What became of a message, or what was said to its MAIL.
   void note(const smtp::Reply& said) {
     has_taken_ = has_taken_ || said.is_positive();
-    if (said.is_permanent() && !has_taken_) ++refused_;
+    if (!said.is_permanent() || has_taken_) return;
+    ++refused_;
+    last_refusal_ = said.joined();
   }
   /// It has taken a message, if only for some of its recipients.
   void taken() { has_taken_ = true; }
   bool is_broken() const { return most_ != 0 && !has_taken_ && refused_ >= most_; }
+  const std::string& last_refusal() const { return last_refusal_; }
 
  private:
   std::size_t most_;
   std::size_t refused_ = 0;
   bool has_taken_ = false;
+  std::string last_refusal_;
 };
 
 }  // namespace odmr::deliver

@@ -51,9 +51,23 @@ Result<void> MaildirTarget::prepare() {
   return {};
 }
 
+// A directory of another user opens for us all the same: only a file tells whether one can be made. It has no name, so
+// that no reader sees it.
+Result<void> MaildirTarget::try_to_write() {
+  for (const char* below : {"/tmp", "/new"}) {
+    const auto file = files_.nameless(options_.directory + below);
+    if (!file) return fail(file.error());
+  }
+  return {};
+}
+
 Task<Result<void>> MaildirTarget::ready() {
-  if (tmp_.is_open()) co_return Result<void>();
-  co_return prepare();
+  if (is_ready_) co_return Result<void>();
+  auto done = prepare();
+  if (done) done = try_to_write();
+  is_ready_ = done.has_value();
+  if (!done) done.error().cause = done.error().code == Errc::no_space ? Cause::disk_full : Cause::maildir_unusable;
+  co_return done;
 }
 
 Task<Reply> MaildirTarget::mail(const smtp::MailCommand& /*mail*/) {

@@ -23,6 +23,7 @@ class MaildirTarget final : public Target {
 
  private:
   Result<void> prepare();
+  Result<void> try_to_write();
   Result<void> write(std::string_view crlf_text);
   Result<void> publish();
   void failed(const Error& error);
@@ -33,6 +34,7 @@ class MaildirTarget final : public Target {
   FileOps& files_;
   Clock& clock_;
   Abilities abilities_;
+  bool is_ready_ = false;
   Descriptor tmp_;
   Descriptor new_;
   Descriptor file_;

@@ -22,19 +22,28 @@ constexpr const char* k_entries = R"(
     answer INTEGER NOT NULL,
     fate INTEGER NOT NULL,
     time INTEGER NOT NULL,
-    kept TEXT NOT NULL DEFAULT '') STRICT;
+    kept TEXT NOT NULL DEFAULT '',
+    age INTEGER NOT NULL DEFAULT 0,
+    aged INTEGER NOT NULL DEFAULT 0) STRICT;
   CREATE INDEX entry_address ON entry(provider, recipient, reverse_path);
   CREATE INDEX entry_connection ON entry(connection);
 )";
 
 constexpr const char* k_kept = "ALTER TABLE entry ADD COLUMN kept TEXT NOT NULL DEFAULT '';";
 
+constexpr const char* k_age = R"(
+  ALTER TABLE entry ADD COLUMN age INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE entry ADD COLUMN aged INTEGER NOT NULL DEFAULT 0;
+  UPDATE entry SET aged = time;
+)";
+
 // 1: the entries. 2: mail that is kept here, and the receipts. 3: what a provider refused, what was sent, sums.
+// 4: how old entries are, and when that was counted last.
 db::Schema schema() {
   static const std::string sql = std::string(k_entries) + ReceiptBook::tables();
   static const std::string to_2 = std::string(k_kept) + ReceiptBook::tables_of_version_2();
-  static const std::array<const char*, 2> upgrades{to_2.c_str(), ReceiptBook::added_in_version_3()};
-  return {3, sql.c_str(), upgrades};
+  static const std::array<const char*, 3> upgrades{to_2.c_str(), ReceiptBook::added_in_version_3(), k_age};
+  return {4, sql.c_str(), upgrades};
 }
 
 // What the provider may offer again: it was told 4xx, or it was told 2xx and perhaps has not read it. While the
@@ -53,7 +62,7 @@ Result<void> done(const Result<std::uint64_t>& run) {
 }  // namespace
 
 struct Book::Statements {
-  db::Statement may_be_had, each_open, find, put, settle, forget, forget_answered, date_now, forget_older,
+  db::Statement may_be_had, each_open, find, put, settle, forget, forget_answered, grow_older, forget_older,
       forget_provider;
   db::Statement kept, kept_is_there, forget_kept, forget_all, check, in_doubt, entries, entry, take_over;
   std::optional<ReceiptBook> receipts;
@@ -68,15 +77,18 @@ Result<void> Book::Statements::prepare(db::Database& database) {
       {&may_be_had, "SELECT EXISTS(SELECT 1 FROM entry WHERE" + std::string(k_open) + ")"},
       {&each_open, k_all_open},
       {&find, "SELECT id FROM entry WHERE" + std::string(k_open) + "AND digest = CAST(?5 AS BLOB) ORDER BY id"},
-      {&put, R"(INSERT INTO entry(provider, reverse_path, recipient, digest, size, connection, answer, fate, time)
-                VALUES (?1, ?2, ?3, CAST(?4 AS BLOB), ?5, ?6, 0, 0, ?7) RETURNING id)"},
+      {&put, R"(INSERT INTO entry(provider, reverse_path, recipient, digest, size, connection, answer, fate, time,
+                                  aged)
+                VALUES (?1, ?2, ?3, CAST(?4 AS BLOB), ?5, ?6, 0, 0, ?7, ?7) RETURNING id)"},
       {&settle,
        "UPDATE entry SET connection = ?2, answer = ?3, fate = max(fate, ?4), "
-       "kept = CASE WHEN ?4 = 2 THEN ?6 ELSE kept END, time = ?5 WHERE id = ?1"},
+       "kept = CASE WHEN ?4 = 2 THEN ?6 ELSE kept END, time = ?5, age = 0, aged = ?5 WHERE id = ?1"},
       {&forget, "DELETE FROM entry WHERE id = ?"},
       {&forget_answered, "DELETE FROM entry WHERE connection = ? AND answer = 1"},
-      {&date_now, "UPDATE entry SET time = ?1 WHERE time > ?1"},
-      {&forget_older, "DELETE FROM entry WHERE time < ?"},
+      {&grow_older,
+       "UPDATE entry SET age = age + max(0, min(?1 - aged, ?2)), aged = ?1 "
+       "WHERE ?1 < aged OR ?1 - aged >= ?2 / 24"},
+      {&forget_older, "DELETE FROM entry WHERE age > ?"},
       {&forget_provider, "DELETE FROM entry WHERE provider = ?"},
       {&kept, "SELECT DISTINCT kept FROM entry WHERE kept <> ''"},
       {&kept_is_there, "UPDATE entry SET kept = '' WHERE kept = ?"},
@@ -87,8 +99,8 @@ Result<void> Book::Statements::prepare(db::Database& database) {
       {&entries, all_columns + "WHERE id > ? ORDER BY id LIMIT ?"},
       {&entry, all_columns + "WHERE id = ?"},
       {&take_over,
-       "INSERT INTO entry(id, provider, reverse_path, recipient, digest, size, connection, answer, fate, kept, time) "
-       "VALUES (?1, ?2, ?3, ?4, CAST(?5 AS BLOB), ?6, ?7, ?8, ?9, ?10, ?11)"},
+       "INSERT INTO entry(id, provider, reverse_path, recipient, digest, size, connection, answer, fate, kept, time, "
+       "aged) VALUES (?1, ?2, ?3, ?4, CAST(?5 AS BLOB), ?6, ?7, ?8, ?9, ?10, ?11, ?11)"},
   });
   if (!prepared) return prepared;
   auto receipt_book = ReceiptBook::over(database);
@@ -273,9 +285,17 @@ Result<void> Book::Page::forget_answered(const std::string& connection) {
   return done(statements_->forget_answered.run({connection}));
 }
 
-Result<std::uint64_t> Book::Page::forget_older_than(WallTime when, WallTime now) {
-  if (auto dated = statements_->date_now.run({to_number(now)}); !dated) return dated;
-  return statements_->forget_older.run({to_number(when)});
+// The clock is not to be trusted: that of a board without a battery begins in 1970 and jumps when the network has told
+// the time, and whoever sets it wrong sets it right again. What lies between two dates is then no age, and an entry
+// forgotten too early is a message delivered twice, while one kept too long does no harm. So no gap between two counts
+// adds more than a seventh of the window, and one that leads back nothing. Small gaps wait until they are worth a
+// write.
+Result<std::uint64_t> Book::Page::forget_older_than(Duration window, WallTime now) {
+  constexpr int k_counts = 7;
+  const auto whole = std::chrono::duration_cast<std::chrono::microseconds>(window);
+  const auto most = whole / k_counts;
+  if (auto grown = statements_->grow_older.run({to_number(now), most.count()}); !grown) return grown;
+  return statements_->forget_older.run({whole.count()});
 }
 
 Result<bool> Book::Page::forget(EntryId id) {

@@ -83,8 +83,9 @@ class Book::Page {
   Result<void> take_over(const Entry& entry);
   /// The provider has read all answers on this connection: it will not offer those messages again.
   Result<void> forget_answered(const std::string& connection);
-  /// Entries answered before that. One from the future, by a clock that was wrong, is dated now.
-  Result<std::uint64_t> forget_older_than(WallTime when, WallTime now);
+  /// Counts the age of each entry, to be called once in a run, and drops those that have become older than the window.
+  /// A clock that is set forward or back, however far, makes no entry go that has not been counted eight times.
+  Result<std::uint64_t> forget_older_than(Duration window, WallTime now);
   /// What became of the message that is kept under this id: it is there, so that its entries stand by themselves; or it
   /// never got there, and they mean nothing.
   Result<void> settle_kept(const std::string& id, bool is_there);

@@ -136,9 +136,7 @@ Result<void> Journal::tidy() {
   for (const auto& entry : *in_doubt) {
     if (auto gone = page->forget(entry.id); !gone) return fail(gone.error());
   }
-  const WallTime now = clock_.wall();
-  const auto window = std::chrono::duration_cast<WallTime::duration>(options_.duplicate_window);
-  if (auto old = page->forget_older_than(now - window, now); !old) return fail(old.error());
+  if (auto old = page->forget_older_than(options_.duplicate_window, clock_.wall()); !old) return fail(old.error());
   if (auto committed = page->commit(); !committed) return committed;
   return tidy_receipts();
 }

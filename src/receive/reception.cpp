@@ -228,7 +228,7 @@ journal::Address Reception::address_of(const Recipient& recipient) const {
 }
 
 void Reception::note_refused_recipient(const std::string& path, const Reply& reply, RefusedBy by) {
-  if (reply.is_transient()) counter_.put_off_recipient();
+  if (reply.is_transient()) counter_.put_off_recipient(reply);
   log_refused_recipient(path, reply);
   message_->receipt.add_refused(path, by, reply.joined());
   auto& refused = message_->refused;
@@ -644,6 +644,10 @@ Result<void> Reception::keep_bounces() {
 // --- the books
 
 void Reception::count(const Verdict& settled) {
+  for (const auto& one : message_->recipients) {
+    if (one.is_put_off()) counter_.put_off_with(one.reply);
+  }
+  if (settled.reply.is_transient()) counter_.put_off_with(settled.reply);
   if (settled.taken > 0) {
     if (settled.is_kept) counter_.kept_for_some();
     counter_.taken(settled.taken, message_->bytes, settled.is_put_off || settled.reply.is_transient());

@@ -39,10 +39,14 @@ void Counter::kept() {
   ++final_answers_;
 }
 
+void Counter::put_off_with(const smtp::Reply& reply) {
+  if (first_put_off_.empty()) first_put_off_ = reply.joined();
+}
+
 void Counter::refused(const smtp::Reply& reply, const std::string& fingerprint) {
   if (reply.is_transient()) {
     ++tally_.deferred;
-    has_put_off_ = true;
+    put_off_recipient(reply);
     return;
   }
   ++tally_.rejected;

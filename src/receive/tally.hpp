@@ -47,7 +47,9 @@ class Counter {
   /// A refusal of the whole message. `fingerprint` tells it from others: one that was refused for good before in this
   /// session is no new answer.
   void refused(const smtp::Reply& reply, const std::string& fingerprint);
-  void put_off_recipient() { has_put_off_ = true; }
+  void put_off_recipient(const smtp::Reply& reply) { has_put_off_ = true, put_off_with(reply); }
+  /// Why a message, or a recipient, was put off. The first of a connection is told.
+  void put_off_with(const smtp::Reply& reply);
 
   const Tally& tally() const { return tally_; }
   /// Messages that got a final answer: 250, or a 5xx to one that was not refused before in this session.
@@ -55,6 +57,8 @@ class Counter {
   /// Whether any recipient, or message, was put off.
   bool has_put_off() const { return has_put_off_; }
   bool has_kept() const { return has_kept_; }
+  /// In the words of who put it off, first; empty where nothing was.
+  const std::string& first_put_off() const { return first_put_off_; }
 
  private:
   History& history_;
@@ -62,6 +66,7 @@ class Counter {
   std::uint64_t final_answers_ = 0;
   bool has_put_off_ = false;
   bool has_kept_ = false;
+  std::string first_put_off_;
 };
 
 }  // namespace odmr::receive

@@ -193,11 +193,21 @@ void Courier::file(const std::shared_ptr<Errand>& errand, Verdict verdict) {
     errand->rest.clear();
   }
   give_up_when_old(*errand);
-  office_.sum.has_put_off = office_.sum.has_put_off || errand->put_off > 0;
+  if (errand->put_off > 0) note_put_off(verdict.attempt);
   has_served_ = has_served_ || verdict.got_through();
   if (!says_anything(verdict.attempt)) return;
   verdict.attempt.id = errand->letter.id;
   last_ = office_.settler.settle(std::move(verdict.attempt), errand);
+}
+
+void Courier::note_put_off(const queue::Attempt& attempt) {
+  auto& sum = office_.sum;
+  sum.has_put_off = true;
+  if (!sum.why_is_put_off.empty()) return;
+  if (!attempt.put_off.empty())
+    sum.why_is_put_off = "the first answer was \"" + attempt.put_off.front().reply.joined() + "\"";
+  else if (!attempt.trouble.empty())
+    sum.why_is_put_off = "the first time because of: " + attempt.trouble;
 }
 
 namespace {

@@ -22,6 +22,7 @@ struct Sum {
   bool has_put_off = false;  ///< somebody waits on
   std::uint64_t bytes_on_line = 0;
   OnFlushProgress on_progress;
+  std::string why_is_put_off = {};  ///< the first one, where it is known
 };
 
 /// What the couriers of one flush share. All of it outlives them.
@@ -69,6 +70,7 @@ class Courier final : private client::DotGate {
   net::Task<> stumbled(std::shared_ptr<Errand> errand, const Error& problem);
   void file(const std::shared_ptr<Errand>& errand, Verdict verdict);
   void give_up_when_old(Errand& errand);
+  void note_put_off(const queue::Attempt& attempt);
   void add_up(Errand& errand, const queue::Attempt& attempt);
   void refuse(const std::shared_ptr<Errand>& errand, const std::vector<std::size_t>& group, const Error& why);
   void finish(const Errand& errand);

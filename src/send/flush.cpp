@@ -72,6 +72,8 @@ class Work {
       report.text = "this flush has had its share of the line; the rest stays in the queue";
     } else if (sum.has_put_off || feed.has_left_out()) {
       report.outcome = Outcome::deferred;
+      if (!sum.why_is_put_off.empty())
+        report.text = "some mail was put off; it stays in the queue; " + sum.why_is_put_off;
     } else {
       report.outcome = has_begun ? Outcome::sent : Outcome::no_mail;
     }
@@ -290,7 +292,8 @@ class Flush {
     if (!trip.grievance) return;
     log_.warn("not the mail's fault", {{"why", trip.grievance->text}});
     if (++misses_ >= k_most_misses || trip.grievance->outcome == Outcome::auth) {
-      work_.end(trip.grievance->outcome, trip.grievance->text);
+      const bool wants_login = trip.grievance->outcome == Outcome::auth;
+      work_.end(trip.grievance->outcome, trip.grievance->text, wants_login ? Cause::not_logged_in : Cause::unknown);
     }
   }
 

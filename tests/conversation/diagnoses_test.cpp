@@ -57,6 +57,7 @@ const std::set<Cause>& causes_of_this_host() {
                                          Cause::host_unreachable,
                                          Cause::socket_missing,
                                          Cause::socket_denied,
+                                         Cause::maildir_unusable,
                                          Cause::line_not_up,
                                          Cause::locked,
                                          Cause::state_of_another_user,
@@ -65,6 +66,7 @@ const std::set<Cause>& causes_of_this_host() {
                                          Cause::watched,
                                          Cause::state_of_root,
                                          Cause::state_of_newer_version,
+                                         Cause::state_open_to_others,
                                          Cause::configuration};
   return causes;
 }

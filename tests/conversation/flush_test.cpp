@@ -837,6 +837,46 @@ TEST_CASE("flush: a message that cannot be read now waits, and the others go", "
   CHECK(office.entry("m1").tries == 1);
 }
 
+// --- the budget of a line
+
+TEST_CASE("flush: when its minutes are over it begins no other message, and ends the one in hand", "[flush]") {
+  for (const std::string step : {"MAIL", "RCPT", "DATA"}) {
+    INFO(step);
+    PostOffice office;
+    put_many(office, 5);
+    office.options.max_connections = 1;
+    office.options.until = office.simulation.now() + std::chrono::minutes(3);
+    office.host.mood = [&](const Moment& moment) -> std::optional<Act> {
+      Act slowly;
+      slowly.thinks = std::chrono::minutes(2);
+      if (moment.step == step) return slowly;
+      return std::nullopt;
+    };
+    const auto report = office.flush();
+    CHECK(report.outcome == Outcome::deferred);
+    CHECK(report.text.find("share of the line") != std::string::npos);
+    CHECK(subjects(office.host.taken) == Subjects{"m0", "m1"});
+    CHECK(office.host.times("QUIT") == 1);
+    const auto entries = office.entries();
+    CHECK(entries.size() == 3);
+    for (const auto& entry : entries) CHECK(entry.tries == 0);
+  }
+}
+
+TEST_CASE("flush: what is put off is told in the words of who put it off first", "[flush]") {
+  PostOffice office;
+  put_many(office, 3);
+  office.options.max_connections = 1;
+  office.host.mood = [&](const Moment& moment) -> std::optional<Act> {
+    if (moment.step != "RCPT" || office.host.times("RCPT") == 1) return std::nullopt;
+    return Act{"450 4.2.1 greylisted, number " + std::to_string(office.host.times("RCPT"))};
+  };
+  const auto report = office.flush();
+  CHECK(report.outcome == Outcome::deferred);
+  CHECK(report.tally.deferred == 2);
+  CHECK(report.text.find("the first answer was \"450 4.2.1 greylisted, number 2\"") != std::string::npos);
+}
+
 // --- stopping
 
 TEST_CASE("flush: the first signal lets the transaction in hand end, and begins no other", "[flush]") {

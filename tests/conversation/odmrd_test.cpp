@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 
 #include "../pure/temporary_directory.hpp"
+#include "app/attendance.hpp"
 #include "app/enqueue.hpp"
 #include "app/held.hpp"
 #include "mail/line_ends.hpp"
@@ -79,6 +80,16 @@ std::optional<std::string> line_ends(const std::string& message, std::size_t pie
 }
 
 }  // namespace
+
+TEST_CASE("odmrd: whom a connection counts for") {
+  CHECK(app::counted_as("192.0.2.1:4711") == "192.0.2.1");
+  CHECK(app::counted_as("[::ffff:192.0.2.1]:4711") == "192.0.2.1");
+  CHECK(app::counted_as("[2001:db8:1:2:3:4:5:6]:4711") == "2001:db8:1:2::/64");
+  CHECK(app::counted_as("[2001:db8:1:2::1]:9") == "2001:db8:1:2::/64");
+  CHECK(app::counted_as("[2001:db8:1:3::1]:9") != app::counted_as("[2001:db8:1:2::1]:9"));
+  CHECK(app::counted_as("/run/odmr/submit:1").empty());
+  CHECK(app::counted_as("").empty());
+}
 
 TEST_CASE("enqueue: line ends become CRLF, in whatever pieces they come", "[odmrd]") {
   for (std::size_t piece = 1; piece < 6; ++piece) {

@@ -89,6 +89,7 @@ Task<std::optional<std::string>> SmartHost::read_line(Line& line) {
 Task<bool> SmartHost::answer(Line& line, Moment moment, std::string usual) {
   moments.push_back(moment);
   const auto act = mood ? mood(moment) : std::nullopt;
+  if (act && act->thinks > Duration()) co_await net::delay(simulation_, act->thinks, patience_);
   if (act && act->closes_first) co_return false;
   line.unsaid += with_crlf(act && !act->reply.empty() ? act->reply : usual);
   if (!act || !act->closes_then) co_return true;

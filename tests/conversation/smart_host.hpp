@@ -32,6 +32,7 @@ struct Act {
   std::string reply;          ///< in place of the usual one; several lines, each ended by "\n", are a reply of several
   bool closes_first = false;  ///< without a word
   bool closes_then = false;
+  Duration thinks{};  ///< before it says anything
 };
 
 /// A message that the host has answered 2xx for.
@@ -84,6 +85,7 @@ class SmartHost final : public net::Network {
   std::string hello() const;
 
   net::Simulation& simulation_;
+  Stop patience_;
 };
 
 /// The real files without syncs; `refuses` makes calls fail whose name begins so, `times` of them.

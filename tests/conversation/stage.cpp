@@ -545,7 +545,9 @@ ProbePerformance perform_probe(const Transcript& transcript) {
   Ledger ledger;
   Scene scene{simulation, stop, ledger, performed.mismatches, performed.dialogue};
   scene.lmtp = settings.get("target", "smtp") == "lmtp";
-  const app::FetchPlan plan = plan_of(settings);
+  app::FetchPlan plan = plan_of(settings);
+  app::be_impatient(plan.server.patience);
+  app::be_impatient(plan.target.server.patience);
   const Variation variation;
   StageNetwork network(transcript, variation, scene);
   performed.ended = simulation.run(run_probe(plan, network, log, stop, performed));

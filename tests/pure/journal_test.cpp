@@ -144,20 +144,75 @@ TEST_CASE("journal: a page that is not committed leaves nothing", "[journal]") {
   CHECK(count(book) == 0);
 }
 
-TEST_CASE("journal: what is older than the window goes, and a clock that was ahead keeps nothing for ever",
+namespace {
+
+constexpr auto k_day = std::chrono::hours(24);
+constexpr auto k_week = 7 * k_day;
+
+// What is left after a run at that time.
+std::size_t left_at(Book& book, WallTime now) {
+  auto page = book.begin(false);
+  REQUIRE(page);
+  REQUIRE(page->forget_older_than(k_week, now));
+  REQUIRE(page->commit());
+  return count(book);
+}
+
+}  // namespace
+
+TEST_CASE("journal: what is older than the window goes", "[journal]") {
+  Book book = new_book();
+  had(book, "s-1", Answer::accepted, {"old@customer.example"}, k_digest, k_now);
+  const auto step = GENERATE(1, 6, 24);  // hours from run to run
+  WallTime now = k_now;
+  for (; now < k_now + k_day; now += std::chrono::hours(step)) REQUIRE(left_at(book, now) == 1);
+  had(book, "s-2", Answer::accepted, {"young@customer.example"}, k_digest, now);
+  for (; now <= k_now + k_week; now += std::chrono::hours(step)) REQUIRE(left_at(book, now) == 2);
+  for (; now <= k_now + k_day + k_week; now += std::chrono::hours(step)) REQUIRE(left_at(book, now) == 1);
+  CHECK(left_at(book, now) == 0);
+}
+
+TEST_CASE("journal: a clock that jumps ahead makes nothing go, and one that was ahead keeps nothing for ever",
           "[journal]") {
   Book book = new_book();
-  const auto week = std::chrono::hours(7 * 24);
-  had(book, "s-1", Answer::accepted, {"old@customer.example"}, k_digest, k_now - week - std::chrono::hours(1));
-  had(book, "s-1", Answer::accepted, {"young@customer.example"}, k_digest, k_now - week + std::chrono::hours(1));
-  had(book, "s-1", Answer::accepted, {"ahead@customer.example"}, k_digest, k_now + 100 * week);
-  for (const WallTime now : {k_now, k_now + week - std::chrono::hours(1), k_now + week + std::chrono::hours(1)}) {
-    auto page = book.begin(false);
+  const WallTime in_1970{std::chrono::seconds(40)};
+  const bool is_set_back = GENERATE(false, true);
+  const WallTime before = is_set_back ? k_now : in_1970;
+  const WallTime after = is_set_back ? in_1970 : k_now;
+  had(book, "s-1", Answer::put_off, {"bob@customer.example"}, k_digest, before);
+  REQUIRE(left_at(book, before) == 1);
+  REQUIRE(left_at(book, after) == 1);
+  // A day is what a jump ahead may have cost.
+  REQUIRE(left_at(book, after + k_day) == 1);
+  for (int days = 2; days <= 6; ++days) REQUIRE(left_at(book, after + days * k_day) == 1);
+  left_at(book, after + k_week);
+  CHECK(left_at(book, after + k_week + std::chrono::hours(1)) == 0);
+}
+
+TEST_CASE("journal: a machine that was off for months still knows what it took", "[journal]") {
+  Book book = new_book();
+  had(book, "s-1", Answer::accepted, {"bob@customer.example"});
+  for (int times = 1; times <= 7; ++times) REQUIRE(left_at(book, k_now + times * 60 * k_day) == 1);
+  CHECK(left_at(book, k_now + 8 * 60 * k_day) == 0);
+}
+
+TEST_CASE("journal: a message offered again is as young as on the first day", "[journal]") {
+  Book book = new_book();
+  had(book, "s-1", Answer::put_off, {"bob@customer.example"});
+  WallTime now = k_now;
+  for (int days = 0; days < 6; ++days) REQUIRE(left_at(book, now += k_day) == 1);
+  {
+    auto page = book.begin(true);
     REQUIRE(page);
-    REQUIRE(page->forget_older_than(now - week, now));
+    Verdict again;
+    again.connection = "s-2";
+    again.answer = Answer::put_off;
+    again.had.push_back({*find(book, "s-2"), Fate::delivered});
+    REQUIRE(page->settle(again, now));
     REQUIRE(page->commit());
-    CHECK(count(book) == (now == k_now ? 2 : now < k_now + week ? 1 : 0));
   }
+  for (int days = 0; days < 7; ++days) REQUIRE(left_at(book, now += k_day) == 1);
+  CHECK(left_at(book, now + k_day) == 0);
 }
 
 TEST_CASE("journal: it is in its file, and another connection reads it meanwhile", "[journal]") {
@@ -184,7 +239,7 @@ void damage(const std::string& path, const std::string& table) {
   REQUIRE(db::Database::checkpoint(path));
   std::int64_t page = 0;
   {
-    auto database = db::Database::open_to_read(path, {3, ""});
+    auto database = db::Database::open_to_read(path, {4, ""});
     REQUIRE(database);
     auto root = database->prepare("SELECT rootpage FROM sqlite_schema WHERE name = ?");
     REQUIRE(root);

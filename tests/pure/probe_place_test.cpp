@@ -96,8 +96,15 @@ TEST_CASE("What is wrong with a state directory is a failure with its cause", "[
 
   chmod(folder.path().c_str(), 0777);
   const auto open_to_all = probe_state(folder.path());
-  CHECK(open_to_all.outcome == Outcome::no_mail);
-  CHECK(open_to_all.step("directory").mark == ProbeStep::Mark::warn);
+  CHECK(open_to_all.outcome == Outcome::state);
+  CHECK(open_to_all.step("directory").cause == Cause::state_open_to_others);
+  chmod(folder.path().c_str(), 01777);
+  CHECK(probe_state(folder.path()).outcome == Outcome::no_mail);
+  CHECK(probe_state(folder.path()).step("directory").mark == ProbeStep::Mark::warn);
+  chmod(folder.path().c_str(), 0770);
+  const auto open_to_group = probe_state(folder.path());
+  CHECK(open_to_group.outcome == Outcome::no_mail);
+  CHECK(open_to_group.step("directory").mark == ProbeStep::Mark::warn);
   chmod(folder.path().c_str(), 0700);
 
   std::ofstream(folder.path() + "/journal.db") << "this is no database, and long enough to be looked at";

@@ -249,7 +249,7 @@ class Daemon:
     """odmrd serve with one customer, on a port that the system chose."""
 
     def __init__(self, folder, *, tls="none", certificate=None, domains=("customer.example", "second.example"),
-                 spool=None):
+                 spool=None, **top):
         self.folder = folder
         os.makedirs(folder, exist_ok=True)
         os.chmod(folder, 0o755)
@@ -259,7 +259,7 @@ class Daemon:
             os.chmod(certificate.key, 0o600)
             listen.update({"certificate": certificate.certificate, "key": certificate.key})
         self.configuration = write(os.path.join(folder, "odmrd.toml"), (
-            toml_table("", {"spool": spool or os.path.join(folder, "spool"), "hostname": "provider.example"})
+            toml_table("", {"spool": spool or os.path.join(folder, "spool"), "hostname": "provider.example", **top})
             + toml_table("listen.odmr", listen)
             + toml_table("customer.one", {"user": USER, "password_file": secret, "domains": list(domains)})))
         self.child = None

@@ -3,10 +3,11 @@
 import base64
 import hashlib
 import hmac
+import resource
 import socket
 import ssl
 
-from harness import fetchmail
+from harness import fetchmail, wait
 from harness.messages import Ledger
 from harness.provider import PASSWORD, USER
 from harness.runner import check, equal, none
@@ -30,6 +31,8 @@ def register(suite):
     suite.case("odmrd/odmr/50-MiB")(fifty_mib)
     suite.case("odmrd/odmr/no-mail")(no_mail)
     suite.case("odmrd/odmr/put-off-stays-in-the-spool")(put_off)
+    suite.case("odmrd/idle-connections/many-addresses")(idle_from_many)
+    suite.case("odmrd/idle-connections/one-address")(idle_from_one)
     suite.case("odmrd/enqueue-for-nobody")(enqueue_for_nobody)
     for name, commands in DIALOGUES.items():
         suite.case(f"odmrd/dialogue/{name}", commands)(dialogue)
@@ -64,6 +67,48 @@ def fetchmail_no_mail(bench):
     result = fetchmail.fetch(bench.path("fetchmail"), daemon.port, USER, PASSWORD, ["customer.example"], target.port)
     check(result.status in (0, 1), f"fetchmail's exit status {result.status}\n{result.output[-2000:]}")
     check("453" in result.output, f"no 453 seen:\n{result.output[-2000:]}")
+
+
+def idle(bench, daemon, count, address):
+    """Connections that say nothing, until the case is over; nothing of what they hear is read."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 4096)), hard))
+    for _ in range(count):
+        bench.stack.enter_context(socket.create_connection(("127.0.0.1", daemon.port), 10, (address, 0)))
+
+
+def served_beside(bench, daemon):
+    """A customer gets his mail as if he were alone; what odmrd then takes of memory, in KiB."""
+    letter = bench.maker.make()
+    held(daemon, [letter])
+    sink = bench.sink()
+    result = bench.customer(sink, daemon).run()
+    equal((result.status, result.session()["outcome"]), (0, "fetched"), "exit status and outcome")
+    none(Ledger([letter]).problems(sink.deliveries(1)))
+    check(result.session()["seconds"] < 2, f"the customer waited {result.session()['seconds']} s")
+    with open(f"/proc/{daemon.child.process.pid}/status", encoding="ascii") as status:
+        resident = next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
+    check(resident < 64 << 10, f"odmrd takes {resident} KiB")
+    return resident
+
+
+def idle_from_many(bench):
+    """512 sessions hang, all there is room for but the customer's, and each is one."""
+    daemon = bench.daemon(max_connections=520).start()
+    alone = served_beside(bench, daemon)
+    for number in range(16):
+        idle(bench, daemon, 32, f"127.0.1.{number}")
+    among = served_beside(bench, daemon)
+    equal(daemon.child.output().count("turned away"), 0, "connections turned away")
+    check(among - alone < 512 * 32, f"{(among - alone) / 512:.1f} KiB for an idle connection")
+
+
+def idle_from_one(bench):
+    """More than there is room for, from one address: it does not get all of it."""
+    daemon = bench.daemon().start()
+    idle(bench, daemon, 600, "127.0.0.2")
+    wait.until(lambda: daemon.child.output().count("turned away: too many connections") == 550, 20, "550 turned away")
+    served_beside(bench, daemon)
 
 
 def secured(bench, tls="starttls"):

@@ -207,6 +207,10 @@ def mounted(bench, customer, options):
     """A file system of its own for the state directory."""
     folder = customer.top["state_dir"]
     os.makedirs(folder)
+    return mounted_on(bench, folder, options)
+
+
+def mounted_on(bench, folder, options):
     run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder])
     bench.stack.callback(run, ["umount", "-l", folder])
     return folder

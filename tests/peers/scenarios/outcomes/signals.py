@@ -1,5 +1,6 @@
 """SIGTERM and SIGINT: never inside a transaction, unless we are told twice."""
 
+import os
 import signal
 import threading
 
@@ -8,12 +9,15 @@ from harness.messages import Ledger
 from harness.runner import check, equal, none
 
 from .expect import counts, expect, held_run, not_pending, scripted
+from .sent import waiting
 
 
 def register(suite):
     for number in (signal.SIGTERM, signal.SIGINT):
         suite.case(f"unavailable/{number.name}-before-the-turn", number)(signal_before_turn)
         suite.case(f"unavailable/{number.name}-inside-a-transaction", number)(signal_inside)
+    for to in ("provider", "outbound"):
+        suite.case(f"unavailable/password-command-hangs-{to}", to)(password_command_hangs)
     suite.case("unavailable/second-signal-closes")(second_signal)
     suite.case("unavailable/end-of-stop-grace-closes")(grace_ends)
 
@@ -40,6 +44,35 @@ def signal_inside(bench, number):
     equal(list(isp.pending()), [letters[1].id], "left at the provider")
     equal(customer.run().status, 0, "exit status of the later run")
     none(Ledger(letters).problems(sink.deliveries(2)))
+
+
+def password_command_hangs(bench, to):
+    """A store of passwords that waits for somebody: a signal ends the command with all that it has started, and the
+    run, as if there had been none. The next run has the lock."""
+    letters, host, customer = waiting(bench)
+    customer.talk_to(bench.provider())
+    started = bench.path("started")
+    table = customer.isp if to == "provider" else customer.tables["outbound"]
+    before = dict(table)
+    table.update({"user": "gateway.example", "password_file": None,
+                  "password_command": f"sleep 1000 & echo $! > {started}.tmp; mv {started}.tmp {started}; wait"})
+    if to == "outbound":
+        table.pop("password_file")
+    running = customer.start("run", "--json")
+    bench.stack.callback(running.kill)
+    wait.until(lambda: os.path.exists(started), 20, "the command has begun")
+    running.signal(signal.SIGTERM)
+    result = running.finish(5)
+    equal(result.status, 75, "exit status")
+    report = result.session("isp" if to == "provider" else None)
+    equal((report["outcome"], report["cause"]), ("unavailable", "stopped"), "how it ended")
+    with open(started, encoding="ascii") as file:
+        sleeper = int(file.read())
+    wait.until(lambda: not os.path.exists(f"/proc/{sleeper}"), 5, "what the command has started is gone")
+    table.clear()
+    table.update(before)
+    equal(customer.run().status, 0, "exit status of the next run")
+    none(Ledger(letters).problems(host.deliveries(1)))
 
 
 def second_signal(bench):

@@ -15,7 +15,7 @@ from harness.runner import check, equal
 from harness.target import write
 
 from .expect import EXIT, held_run, scripted
-from .local import fill, mounted
+from .local import fill, mounted, mounted_on
 
 GOLDEN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "words.golden")
 NOBODY = 65534
@@ -50,11 +50,15 @@ def told(bench, cause, provoke):
     line = without_chance(next(one for one in result.stdout.splitlines() if "What to do: " in one), customer)
     outcome = next(word for word in line.split(": ") if word in EXIT)
     equal(result.status, EXIT[outcome], "exit status")
-    lines = golden()
+    compare(cause, line)
+
+
+def compare(title, text):
+    texts = golden()
     if os.environ.get("ODMR_WRITE_GOLDEN"):
-        lines[cause] = line
-        write(GOLDEN, "".join(f"== {title}\n{text}\n" for title, text in sorted(lines.items())))
-    equal(line, lines.get(cause), "the line")
+        texts[title] = text
+        write(GOLDEN, "".join(f"== {one}\n{words}\n" for one, words in sorted(texts.items())))
+    equal(text, texts.get(title), "what is said")
 
 
 def nothing_listens(bench):
@@ -105,6 +109,29 @@ def socket_of_another(bench):
     os.chmod(path, 0o600)
     customer.deliver["to"] = "lmtp://" + path
     customer.top["run_as"] = "nobody"
+    return customer, customer.run("run")
+
+
+def maildir_of_another(bench):
+    """Mail to a directory that root has made, and the program runs as somebody else."""
+    isp, _, customer = scripted(bench, {})
+    maildir = os.path.join(customer.folder, "Maildir")
+    for folder in ("", "/tmp", "/new", "/cur"):
+        os.makedirs(maildir + folder, exist_ok=True)
+    customer.deliver["to"] = "maildir://" + maildir
+    customer.top["run_as"] = "nobody"
+    result = customer.run("run")
+    equal(isp.atrn_count(), 0, "ATRN commands")
+    return customer, result
+
+
+def maildir_full(bench):
+    _, _, customer = scripted(bench, {})
+    maildir = os.path.join(customer.folder, "Maildir")
+    for folder in ("", "/tmp", "/new", "/cur"):
+        os.makedirs(maildir + folder, exist_ok=True)
+    fill(mounted_on(bench, maildir + "/tmp", "size=64k"))
+    customer.deliver["to"] = "maildir://" + maildir
     return customer, customer.run("run")
 
 
@@ -163,6 +190,15 @@ def of_newer_version(bench):
     return customer, customer.run("run")
 
 
+def open_to_others(bench):
+    isp, _, customer = scripted(bench, {})
+    os.makedirs(customer.top["state_dir"])
+    os.chmod(customer.top["state_dir"], 0o777)
+    result = customer.run("run")
+    equal(len(isp.sessions), 0, "connections to the provider")
+    return customer, result
+
+
 def two_watches(bench):
     _, _, customer = scripted(bench, {})
     os.makedirs(customer.top["state_dir"])
@@ -204,12 +240,15 @@ CAUSES = {
     "target: connection-refused": target_down,
     "socket-missing": no_socket,
     "socket-denied": socket_of_another,
+    "maildir-unusable": maildir_of_another,
+    "mail-put-off, by a full Maildir": maildir_full,
     "locked": two_runs,
     "disk-full": full,
     "state-of-another-user": of_another,
     "state-of-root": of_root,
     "state-of-root, and run_as": given_to_nobody,
     "state-of-newer-version": of_newer_version,
+    "state-open-to-others": open_to_others,
     "watched": two_watches,
     "state-denied": read_only,
     "state-unusable": no_directory,
