@@ -1,6 +1,7 @@
 #include "receive/reception.hpp"
 
 #include <algorithm>
+#include <deque>
 #include <utility>
 
 #include "mail/header.hpp"
@@ -56,6 +57,7 @@ struct Reception::Message {
   std::string id;
   std::optional<Reply> put_off;  // why the target was not asked for recipients
   std::vector<Recipient> recipients;
+  std::deque<bool> withheld;  // what is decided already of recipients who come next
   struct Refused {
     std::size_t count = 0;
     Reply counted;  // the first one, unless a later one is 4xx
@@ -144,6 +146,28 @@ Reply Reception::soft(Reply reply) const {
 
 // --- the envelope
 
+void Reception::on_ahead(smtp::Ahead ahead) {
+  ahead_ = std::move(ahead);
+}
+
+// Whoever is to be withheld from the target is not in what it is told, nor is DATA then: the message goes to it later.
+// What is decided of each recipient stays so until his turn comes.
+void Reception::tell_target_ahead() {
+  smtp::Ahead ahead = std::exchange(ahead_, {});
+  smtp::Ahead told;
+  told.content = ahead.content;
+  for (auto& rcpt : ahead.recipients) {
+    if (guard_.objection(rcpt.forward_path)) continue;
+    const Recipient recipient{rcpt, 0, comparable(rcpt.forward_path.mailbox)};
+    const auto is_withheld = journal_.may_be_had(address_of(recipient), options_.connection);
+    told.content = told.content && is_withheld && !*is_withheld;
+    if (!is_withheld) break;  // it will be told when it is asked again
+    message_->withheld.push_back(*is_withheld);
+    if (!*is_withheld) told.recipients.push_back(std::move(rcpt));
+  }
+  target_.foresee(std::move(told));
+}
+
 Task<Reply> Reception::on_mail(const smtp::MailCommand& mail, const server::Hello& hello) {
   co_await journal_.relieve();
   message_ = std::make_unique<Message>(options_.header_looked_at, digester_);
@@ -179,6 +203,7 @@ std::optional<Reply> Reception::too_large(std::uint64_t size) const {
 
 Task<Reply> Reception::ask_target(const smtp::MailCommand& mail) {
   if (options_.is_target_down) co_return Reply(451, "4.3.0 the local mail server is not ready");
+  tell_target_ahead();
   auto reply = co_await target_.mail(mail);
   co_return soft(std::move(reply));
 }
@@ -199,12 +224,18 @@ Task<Reply> Reception::on_rcpt(const smtp::RcptCommand& rcpt) {
   co_return reply;
 }
 
+Result<bool> Reception::may_be_had(const Recipient& recipient) {
+  if (!message_->withheld.empty()) return message_->withheld.front();
+  return journal_.may_be_had(address_of(recipient), options_.connection);
+}
+
 Task<> Reception::decide_on(Recipient& recipient) {
-  const auto may_be_had = journal_.may_be_had(address_of(recipient), options_.connection);
-  if (!may_be_had) {
-    state_error_ = may_be_had.error();
+  const auto is_withheld = may_be_had(recipient);
+  if (!message_->withheld.empty()) message_->withheld.pop_front();
+  if (!is_withheld) {
+    state_error_ = is_withheld.error();
     recipient.reply = Reply(451, "4.3.0 the journal cannot be read");
-  } else if (*may_be_had) {
+  } else if (*is_withheld) {
     recipient.is_withheld = true;
   } else if (message_->put_off) {
     recipient.reply = *message_->put_off;

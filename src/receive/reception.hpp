@@ -68,6 +68,7 @@ class Reception final : public server::MailHandler {
   Reception(const ReceptionOptions& options, History& history, const Guard& guard, deliver::Target& target,
             journal::Journal& journal, BounceKeeper& bounces, Shelf* shelf, FileOps& files, Clock& clock, Log& log);
 
+  void on_ahead(smtp::Ahead ahead) override;
   net::Task<smtp::Reply> on_mail(const smtp::MailCommand& mail, const server::Hello& hello) override;
   net::Task<smtp::Reply> on_rcpt(const smtp::RcptCommand& rcpt) override;
   void on_mail_refused(std::string_view argument, const smtp::Reply& reply) override;
@@ -97,6 +98,8 @@ class Reception final : public server::MailHandler {
 
   // --- the envelope
   journal::Address address_of(const Recipient& recipient) const;
+  void tell_target_ahead();
+  Result<bool> may_be_had(const Recipient& recipient);
   net::Task<smtp::Reply> ask_target(const smtp::MailCommand& mail);
   net::Task<> decide_on(Recipient& recipient);
   smtp::Reply said_of(const Recipient& recipient) const;
@@ -149,6 +152,7 @@ class Reception final : public server::MailHandler {
   Log& log_;
   net::DigestThread digester_;
   std::unique_ptr<Message> message_;
+  smtp::Ahead ahead_;  // of the message that comes
   Counter counter_;
   std::uint64_t sequence_ = 0;
   std::optional<Error> state_error_;

@@ -8,17 +8,31 @@ namespace odmr::server {
 
 namespace {
 
+// RFC 5321 2.3.8: CR and LF stand only together. A line that ends otherwise, or hides one of them, is no command.
+std::optional<std::string_view> without_end(std::string_view bytes) {
+  bytes.remove_suffix(1);
+  if (bytes.empty() || bytes.back() != '\r') return std::nullopt;
+  bytes.remove_suffix(1);
+  if (bytes.find('\r') != std::string_view::npos) return std::nullopt;
+  return bytes;
+}
+
 Line as_line(std::string_view bytes, std::size_t longest) {
   if (bytes.size() > longest) return Line{{}, Line::Fault::too_long};
-  bytes.remove_suffix(1);
-  // RFC 5321 2.3.8: CR and LF stand only together. A line that ends otherwise, or hides one of them, is no command.
-  if (bytes.empty() || bytes.back() != '\r') return Line{{}, Line::Fault::stray_newline};
-  bytes.remove_suffix(1);
-  if (bytes.find('\r') != std::string_view::npos) return Line{{}, Line::Fault::stray_newline};
-  return Line{std::string(bytes), Line::Fault::none};
+  const auto text = without_end(bytes);
+  if (!text) return Line{{}, Line::Fault::stray_newline};
+  return Line{std::string(*text), Line::Fault::none};
 }
 
 }  // namespace
+
+std::optional<std::string_view> next_line(std::string_view& input, std::size_t longest) {
+  const auto end = input.substr(0, longest).find('\n');
+  if (end == std::string_view::npos) return std::nullopt;
+  const auto text = without_end(input.substr(0, end + 1));
+  input.remove_prefix(end + 1);
+  return text;
+}
 
 Channel::Channel(net::Stream stream, Log& log, Duration silence)
     : stream_(std::move(stream)), log_(log), silence_(silence) {}

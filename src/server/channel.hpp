@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -16,6 +17,9 @@ struct Line {
   std::string text;  ///< without CRLF; empty where there is a fault
   Fault fault = Fault::none;
 };
+
+/// Takes the first line off `input`, without its CRLF. No value: it is not there as a whole, or is at fault.
+std::optional<std::string_view> next_line(std::string_view& input, std::size_t longest);
 
 /// The server's half of a line-by-line conversation: commands in, replies out. Replies wait until the input has run
 /// dry, so that a pipelined group (RFC 2920) is answered in one write.

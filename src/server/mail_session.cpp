@@ -284,6 +284,7 @@ class MailSession final : public Peer {
       handler_.on_mail_refused(command.argument, *objected);
       co_return refuse(*objected);
     }
+    handler_.on_ahead(group_behind(*parsed));
     const Reply reply = co_await handler_.on_mail(*parsed, *hello_);
     channel_.reply(reply);
     if (!reply.is_positive()) co_return;
@@ -295,16 +296,44 @@ class MailSession final : public Peer {
     ++transactions_;
   }
 
+  static std::optional<Reply> objection(const smtp::Parsed<smtp::RcptCommand>& rcpt, bool smtputf8) {
+    if (!rcpt) return Reply(rcpt.error().code, rcpt.error().text);
+    if (!smtputf8 && rcpt->forward_path.mailbox.needs_smtputf8()) {
+      return Reply(553, "5.6.7 such an address needs SMTPUTF8");
+    }
+    return std::nullopt;
+  }
+
+  // Of what has been read already, since nobody waits for more: the recipients up to the first one who will be refused
+  // here, and whether the message follows.
+  smtp::Ahead group_behind(const smtp::MailCommand& mail) {
+    smtp::Ahead ahead;
+    std::string_view input = channel_.stream().buffered();
+    while (ahead.recipients.size() < options_.most_recipients) {
+      const auto line = next_line(input, options_.longest_line);
+      if (!line) break;
+      const auto command = smtp::parse_command(*line);
+      if (command.verb != Verb::rcpt) {
+        ahead.content = begins_content(command);
+        break;
+      }
+      auto rcpt = smtp::parse_rcpt(command.argument, options_.bare_names);
+      if (objection(rcpt, mail.smtputf8)) break;
+      ahead.recipients.push_back(std::move(*rcpt));
+    }
+    return ahead;
+  }
+
+  bool begins_content(const smtp::Command& command) const {
+    if (command.verb == Verb::data) return command.argument.empty();
+    return command.verb == Verb::bdat && options_.offer.chunking && smtp::parse_bdat(command.argument);
+  }
+
   Task<> rcpt(const smtp::Command& command) {
     if (!in_transaction_) co_return refuse(Reply(503, "5.5.1 MAIL first"));
     if (chunks_) co_return refuse(Reply(503, "5.5.1 the message has begun"));
     const auto parsed = smtp::parse_rcpt(command.argument, options_.bare_names);
-    std::optional<Reply> objected;
-    if (!parsed) {
-      objected = Reply(parsed.error().code, parsed.error().text);
-    } else if (!smtputf8_ && parsed->forward_path.mailbox.needs_smtputf8()) {
-      objected = Reply(553, "5.6.7 such an address needs SMTPUTF8");
-    }
+    auto objected = objection(parsed, smtputf8_);
     if (objected) {
       if (options_.soft_bounce) objected = smtp::softened(std::move(*objected));
       handler_.on_rcpt_refused(command.argument, *objected);

@@ -411,15 +411,29 @@ class Target final : public Speaker {
 
   Task<bool> obey(const std::string& line) {
     const std::string verb = line.substr(0, 4);
-    if (verb == "EHLO" || verb == "LHLO") co_return co_await act(verb, "250-target\r\n250 SIZE 1000000\r\n");
+    if (verb == "EHLO" || verb == "LHLO") {
+      // Who speaks in groups meets one who takes them.
+      const bool takes_groups = world_.trial.manner != Manner::lockstep;
+      const std::string offer = takes_groups ? "250-target\r\n250-PIPELINING\r\n" : "250-target\r\n";
+      co_return co_await act(verb, offer + "250 SIZE 1000000\r\n");
+    }
     if (verb == "QUIT") {
       co_await act(verb, "221 bye\r\n");
       co_return false;
     }
-    if (verb == "MAIL") recipients_.clear();
-    if (verb == "RCPT") co_return co_await rcpt(line);
-    if (verb == "DATA") co_return co_await data();
+    if (verb == "MAIL") co_return co_await mail();
+    if (verb == "RSET") is_mail_taken_ = false;
+    if (verb == "RCPT" && is_mail_taken_) co_return co_await rcpt(line);
+    if (verb == "DATA" && is_mail_taken_ && !recipients_.empty()) co_return co_await data();
+    if (verb == "RCPT" || verb == "DATA") co_return co_await act(verb, "503 5.5.1 not now\r\n");
     co_return co_await act(verb, "250 ok\r\n");
+  }
+
+  Task<bool> mail() {
+    recipients_.clear();
+    const bool goes_on = co_await act("MAIL", "250 ok\r\n");
+    is_mail_taken_ = said_;
+    co_return goes_on;
   }
 
   Task<bool> rcpt(const std::string& line) {
@@ -500,6 +514,7 @@ class Target final : public Speaker {
   }
 
   std::vector<std::string> recipients_;
+  bool is_mail_taken_ = false;
   bool said_ = false;  // the last answer was a good one, and went out
 };
 
