@@ -69,6 +69,7 @@ struct TargetOptions {
   std::string directory;                      ///< maildir
   std::string hostname;                       ///< ours, in the names of files
   Duration final = std::chrono::minutes(10);  ///< the answer to the final dot
+  std::size_t max_connections = 1;            ///< at once, for received mail; of smtp and lmtp
   const client::OnStep* on_step = nullptr;    ///< told how a connection to smtp or lmtp comes about; may be null
 };
 

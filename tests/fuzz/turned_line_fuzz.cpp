@@ -29,10 +29,11 @@ class NoBounces final : public receive::BounceKeeper {
   std::size_t kept = 0;
 };
 
-Task<> customer(net::Stream stream, receive::Reception& reception, deliver::Target& target, Stop& stop,
+Task<> customer(net::Stream stream, receive::Reception& reception, deliver::Connections& connections, Stop& stop,
                 server::SessionEnd& end) {
   server::MailSessionOptions options;
   options.hostname = "mail.customer.example";
+  deliver::Target& target = connections.first();
   const auto ready = co_await target.ready();
   if (ready) {
     options.offer.size = target.abilities().size;
@@ -40,7 +41,7 @@ Task<> customer(net::Stream stream, receive::Reception& reception, deliver::Targ
     options.offer.dsn = target.abilities().dsn;
   }
   end = co_await server::serve_mail(std::move(stream), reception, options, silent_log(), stop);
-  co_await target.close();
+  co_await connections.close();
 }
 
 void check_commands(const fuzz::Host& host) {
@@ -78,7 +79,10 @@ std::string play(const fuzz::Input& input, std::size_t segment) {
   target_options.server.dialect = lmtp ? client::Dialect::lmtp : client::Dialect::smtp;
   target_options.server.hostname = target_options.hostname = "mail.customer.example";
   Stop stop;
-  const auto target = deliver::make_target(target_options, network, system_files(), silent_log(), stop);
+  const deliver::Connections::Make make = [&](Stop& own) {
+    return deliver::make_target(target_options, network, system_files(), silent_log(), own);
+  };
+  deliver::Connections connections(1, make, silent_log(), stop);
   const auto disk = net::make_inline_worker();
   const auto journal =
       journal::Journal::in_memory(simulation.loop().get_executor(), *disk, simulation, silent_log()).value();
@@ -92,8 +96,8 @@ std::string play(const fuzz::Input& input, std::size_t segment) {
   options.connection = "f";
   options.scratch_directory = "/tmp";
   receive::History history(5);
-  receive::Reception reception(options, history, guard, *target, *journal, bounces, nullptr, system_files(), simulation,
-                               silent_log());
+  receive::Reception reception(options, history, guard, connections, *journal, bounces, nullptr, system_files(),
+                               simulation, silent_log());
 
   net::Faults faults;
   faults.largest_read = segment;
@@ -102,7 +106,7 @@ std::string play(const fuzz::Input& input, std::size_t segment) {
   fuzz::Talker provider(simulation, input.scripts.front());
   simulation.start(provider.play(std::move(line)));
   server::SessionEnd end;
-  fuzz::require(simulation.run(customer(std::move(stream), reception, *target, stop, end)), "the session ends");
+  fuzz::require(simulation.run(customer(std::move(stream), reception, connections, stop, end)), "the session ends");
   simulation.settle();
 
   fuzz::require_clean(provider.heard());
