@@ -1,6 +1,7 @@
 // The turned line: a provider that may send anything, and a local target that may answer anything. Whatever comes, the
 // session ends, nothing half-read is delivered, each 250 to a message stands for one that the target has taken, and the
-// size of the segments in which it all arrives makes no difference to a single byte that we say.
+// size of the segments in which it all arrives makes no difference to a single byte that we say, unless the target
+// takes groups of commands, which are what has arrived.
 //
 // Scripts: the provider, then the target's connections. Flags: 1 the target is LMTP; 2 it does not offer PIPELINING.
 
@@ -130,7 +131,9 @@ std::string play(const fuzz::Input& input, std::size_t segment) {
                            tally.duplicates, std::uint64_t{bounces.kept}}) {
     transcript += std::to_string(count) + " ";
   }
-  if (!in_step) return {};
+  // How much of a group is there when it begins is what the target hears in one, if it takes groups.
+  const bool takes_groups = (input.flags & 2U) == 0;
+  if (!in_step || takes_groups) return {};
   return transcript + std::to_string(static_cast<int>(end.how)) + " " + end.text;
 }
 
