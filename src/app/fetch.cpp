@@ -32,7 +32,10 @@ class Fetch {
         log_(log, {{"session", plan.session_id}, {"provider", plan.provider}}),
         stop_(stop),
         guard_(std::set<std::string>(plan.domains.begin(), plan.domains.end())),
-        target_(deliver::make_target(plan.target, network, books.files, log_, stop)),
+        target_(
+            plan.target.max_connections,
+            [this](Stop& own) { return deliver::make_target(plan_.target, network_, books_.files, log_, own); }, log_,
+            stop),
         until_(plan.limits.session_time ? network.clock().now() + *plan.limits.session_time : TimePoint::max()),
         history_(plan.breaker) {
     report_.session = plan.session_id;
@@ -46,7 +49,7 @@ class Fetch {
     books_.journal.note(receipt_of(report_));
     co_await keep_receipts();
     co_await all_groups();
-    co_await target_->close();
+    co_await target_.close();
     report_.seconds = std::chrono::duration<double>(network_.clock().now() - begin).count();
     add_remedy();
     auto receipt = receipt_of_end(report_, network_.clock().wall());
@@ -99,7 +102,7 @@ class Fetch {
   Task<Connection> connect_once(const std::vector<std::string>& domains, bool is_follow_up) {
     // Before ATRN, not after it: a provider that finds nobody to take its mail counts a failed attempt for each
     // message, and waits longer the next time.
-    const auto ready = co_await target_->ready();
+    const auto ready = co_await target_.first().ready();
     is_target_down_ = !ready;
     if (!ready && stop_.requested()) {
       end(Outcome::unavailable, Cause::stopped, "stopped by a signal");
@@ -235,7 +238,7 @@ class Fetch {
     options.until = until_;
     options.soft_bounce = plan_.soft_bounce;
     options.is_target_down = is_target_down_;
-    receive::Reception reception(options, history_, guard_, *target_, books_.journal, books_.bounces, books_.shelf,
+    receive::Reception reception(options, history_, guard_, target_, books_.journal, books_.bounces, books_.shelf,
                                  books_.files, network_.clock(), log_);
     const auto session_options = mail_session_options();
     const auto ended = co_await server::serve_mail(std::move(turned.stream), reception, session_options, log_, stop_);
@@ -250,10 +253,10 @@ class Fetch {
     co_return Connection{true, reception.counter().final_answers() > 0, is_emptied};
   }
 
-  server::MailSessionOptions mail_session_options() const {
+  server::MailSessionOptions mail_session_options() {
     server::MailSessionOptions options;
     options.hostname = plan_.hostname;
-    const auto& able = target_->abilities();
+    const auto& able = target_.first().abilities();
     options.offer.size = able.size;
     options.offer.smtputf8 = able.smtputf8;
     options.offer.dsn = able.dsn;
@@ -353,7 +356,7 @@ class Fetch {
   ScopedLog log_;
   Stop& stop_;
   receive::Guard guard_;
-  std::unique_ptr<deliver::Target> target_;
+  deliver::Connections target_;
   const TimePoint until_;
   receive::History history_;
   bool is_target_down_ = false;

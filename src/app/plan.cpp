@@ -123,6 +123,7 @@ Result<deliver::TargetOptions> plan_target(const Settings& settings, const Deliv
   if (!server) return fail(server.error());
   target.server = std::move(*server);
   target.server.patience.silence = settings.timeouts.target;
+  target.max_connections = deliver.max_connections;
   if (deliver.kind == deliver::TargetOptions::Kind::lmtp) target.server.dialect = client::Dialect::lmtp;
   return target;
 }

@@ -164,6 +164,7 @@ DeliverSettings read_deliver(const Table& table) {
   deliver.lifetime = table.duration("lifetime", deliver.lifetime);
   deliver.soft_bounce = table.boolean("soft_bounce", false);
   deliver.breaker = static_cast<std::size_t>(table.integer("breaker", 5, {0, 1000000}));
+  deliver.max_connections = static_cast<std::size_t>(table.integer("max_connections", 4, {1, 10}));
   return deliver;
 }
 

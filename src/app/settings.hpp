@@ -44,6 +44,7 @@ struct DeliverSettings {
   Duration lifetime = std::chrono::hours(120);  ///< of mail that is kept so
   bool soft_bounce = false;
   std::size_t breaker = 5;
+  std::size_t max_connections = 4;
   std::string table = "[deliver]";  ///< in which this stands, for who is told what to change
 };
 

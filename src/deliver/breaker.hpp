@@ -23,6 +23,7 @@ class Breaker {
   }
   /// It has taken a message, if only for some of its recipients.
   void taken() { has_taken_ = true; }
+  bool has_taken() const { return has_taken_; }
   bool is_broken() const { return most_ != 0 && !has_taken_ && refused_ >= most_; }
   const std::string& last_refusal() const { return last_refusal_; }
 

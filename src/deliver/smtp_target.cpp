@@ -9,6 +9,10 @@ namespace {
 using net::Task;
 using smtp::Reply;
 
+// A message, or the end of one, that is not larger goes out in one write with its dot.
+constexpr std::size_t k_held = std::size_t{16} * 1024;
+constexpr std::string_view k_data = "DATA\r\n";
+
 // These say that we and the target do not understand each other, or that it wants a login: nothing about the mail.
 bool is_our_fault_at_mail(int code) {
   return (code >= 500 && code <= 504) || code == 530 || code == 535 || code == 538;
@@ -66,6 +70,7 @@ void SmtpTarget::drop() {
   session_.reset();
   state_ = State::closed;
   needs_reset_ = false;
+  said_.clear();
 }
 
 Reply SmtpTarget::lost(const Error& error) {
@@ -84,16 +89,63 @@ Reply SmtpTarget::heard(Reply reply) {
   return passed_on(std::move(reply));
 }
 
-Task<Result<void>> SmtpTarget::reset_if_needed() {
-  if (!needs_reset_) co_return Result<void>();
-  const auto reply = co_await session_->ask("RSET\r\n", options_.server.patience.command);
-  if (!reply) co_return fail(reply.error());
+// A group behind RSET, and the answer to its first command.
+Task<Result<Reply>> SmtpTarget::ask_behind_reset(std::string group) {
+  const bool at_once = session_->can_pipeline();
+  const std::string lines = at_once ? "RSET\r\n" + group : "RSET\r\n";
+  auto reply = co_await session_->ask(lines, options_.server.patience.command);
+  if (!reply || reply->code == 421) co_return reply;
   if (!reply->is_positive()) co_return fail(Errc::lost, "RSET is refused: " + reply->joined());
   needs_reset_ = false;
-  co_return Result<void>();
+  if (at_once) co_return co_await session_->read_reply(options_.server.patience.command);
+  co_return co_await session_->ask(group, options_.server.patience.command);
 }
 
-Task<Result<Reply>> SmtpTarget::ask_mail(const smtp::MailCommand& mail) {
+Result<std::string> SmtpTarget::rcpt_line(const smtp::RcptCommand& rcpt) const {
+  const bool dsn = session_->dialect() == client::Dialect::smtp && session_->capabilities().has("DSN");
+  return smtp::rcpt_line(rcpt.forward_path.mailbox, dsn ? rcpt.notify : std::string(),
+                         dsn ? rcpt.orcpt : std::string());
+}
+
+// What is said in one write with MAIL. Without a recipient there is nothing that DATA could be for.
+std::string SmtpTarget::group_behind_mail(const smtp::Ahead& ahead) {
+  said_.clear();
+  if (!session_->can_pipeline()) return {};
+  bool is_whole = ahead.content && !ahead.recipients.empty();
+  for (const auto& one : ahead.recipients) {
+    auto line = rcpt_line(one);
+    is_whole = is_whole && line;
+    if (!line) break;
+    said_.push_back(std::move(*line));
+  }
+  if (is_whole) said_.emplace_back(k_data);
+  std::string lines;
+  for (const auto& one : said_) lines += one;
+  return lines;
+}
+
+// To a command that may have been said with others.
+Task<Result<Reply>> SmtpTarget::answer_to(std::string line) {
+  if (said_.empty()) co_return co_await session_->ask(line, options_.server.patience.command);
+  if (said_.front() != line) co_return fail(Errc::malformed, "what was said is not what is asked");
+  said_.pop_front();
+  co_return co_await session_->read_reply(options_.server.patience.command);
+}
+
+// The answers to what was said and is not wanted any more, or what follows would be answered by them. Where one goes on
+// to the message, only the end of the connection says for certain that none comes.
+Task<> SmtpTarget::hear_the_rest(bool is_mail_taken) {
+  while (!said_.empty()) {
+    said_.pop_front();
+    const auto reply = co_await session_->read_reply(options_.server.patience.command);
+    const bool is_refusal = reply && reply->code != 421 && (reply->is_transient() || reply->is_permanent());
+    // RFC 5321 4.1.4: without MAIL, 503 is what RCPT hears.
+    const bool is_in_step = is_refusal || (reply && reply->is_positive() && is_mail_taken);
+    if (!is_in_step) co_return drop();
+  }
+}
+
+Task<Result<Reply>> SmtpTarget::ask_mail(const smtp::MailCommand& mail, const smtp::Ahead& ahead) {
   const auto& offered = session_->capabilities();
   smtp::MailOptions options;
   if (offered.has("SIZE")) options.size = mail.size;
@@ -106,12 +158,13 @@ Task<Result<Reply>> SmtpTarget::ask_mail(const smtp::MailCommand& mail) {
   }
   const auto line = smtp::mail_line(mail.reverse_path, options);
   if (!line) co_return Reply(553, "5.1.7 " + line.error().text);
-  const auto ready = co_await reset_if_needed();
-  if (!ready) co_return fail(ready.error());
-  co_return co_await session_->ask(*line, options_.server.patience.command);
+  const std::string group = *line + group_behind_mail(ahead);
+  if (needs_reset_) co_return co_await ask_behind_reset(group);
+  co_return co_await session_->ask(group, options_.server.patience.command);
 }
 
 Task<Reply> SmtpTarget::mail(const smtp::MailCommand& mail) {
+  const smtp::Ahead ahead = std::exchange(ahead_, {});
   trouble_.reset();
   accepted_ = 0;
   // A connection that was kept may have died of old age since: then, and only then, a second one is tried.
@@ -127,7 +180,7 @@ Task<Reply> SmtpTarget::mail(const smtp::MailCommand& mail) {
     if (mail.smtputf8 && !session_->capabilities().has("SMTPUTF8")) {
       co_return Reply(451, "4.6.7 " + who() + " has stopped offering SMTPUTF8");
     }
-    auto reply = co_await ask_mail(mail);
+    auto reply = co_await ask_mail(mail, ahead);
     const bool gone = !reply || reply->code == 421;
     if (gone && kept) {
       drop();
@@ -137,6 +190,8 @@ Task<Reply> SmtpTarget::mail(const smtp::MailCommand& mail) {
     if (reply->is_positive()) {
       state_ = State::envelope;
       needs_reset_ = true;
+    } else if (reply->code != 421) {
+      co_await hear_the_rest(false);
     }
     if (!is_smart_host() && is_our_fault_at_mail(reply->code)) {
       log_.error("the local target refuses MAIL", {{"reply", reply->joined()}});
@@ -149,11 +204,9 @@ Task<Reply> SmtpTarget::mail(const smtp::MailCommand& mail) {
 
 Task<Reply> SmtpTarget::rcpt(const smtp::RcptCommand& rcpt) {
   if (trouble_) co_return *trouble_;
-  const bool dsn = session_->dialect() == client::Dialect::smtp && session_->capabilities().has("DSN");
-  const auto line =
-      smtp::rcpt_line(rcpt.forward_path.mailbox, dsn ? rcpt.notify : std::string(), dsn ? rcpt.orcpt : std::string());
+  const auto line = rcpt_line(rcpt);
   if (!line) co_return Reply(553, "5.1.3 " + line.error().text);
-  auto reply = co_await session_->ask(*line, options_.server.patience.command);
+  auto reply = co_await answer_to(*line);
   if (!reply) co_return lost(reply.error());
   if (reply->is_positive()) ++accepted_;
   co_return heard(std::move(*reply));
@@ -161,7 +214,7 @@ Task<Reply> SmtpTarget::rcpt(const smtp::RcptCommand& rcpt) {
 
 Task<std::optional<Reply>> SmtpTarget::data(const Handover& handover) {
   if (trouble_) co_return *trouble_;
-  auto reply = co_await session_->ask("DATA\r\n", options_.server.patience.command);
+  auto reply = co_await answer_to(std::string(k_data));
   if (!reply) co_return lost(reply.error());
   if (reply->is_positive()) co_return lost(Error{Errc::malformed, "DATA is answered by " + reply->joined()});
   if (reply->code != 354) co_return heard(std::move(*reply));
@@ -181,6 +234,10 @@ Task<> SmtpTarget::learn_why() {
 Task<bool> SmtpTarget::content(std::string_view piece) {
   if (trouble_) co_return false;
   std::string_view encoded;
+  if (held_.size() + piece.size() <= k_held) {
+    encoder_.encode(piece, held_);
+    co_return true;
+  }
   if (held_.empty()) {
     encoded = encoder_.encode_in_place(piece, encoded_);
   } else {
@@ -241,8 +298,8 @@ Task<std::vector<Reply>> SmtpTarget::finish() {
 Task<> SmtpTarget::abandon() {
   // Once content has begun, only the end of the connection keeps it from being taken for a message.
   if (state_ == State::content) drop();
+  if (state_ == State::envelope) co_await hear_the_rest(true);
   if (state_ == State::envelope) state_ = State::idle;
-  co_return;
 }
 
 Task<> SmtpTarget::close() {

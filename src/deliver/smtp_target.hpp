@@ -1,5 +1,9 @@
 #pragma once
 
+#include <deque>
+#include <string>
+#include <utility>
+
 #include "deliver/target.hpp"
 #include "smtp/dot.hpp"
 
@@ -13,6 +17,7 @@ class SmtpTarget final : public Target {
 
   net::Task<Result<void>> ready() override;
   const Abilities& abilities() const override { return abilities_; }
+  void foresee(smtp::Ahead ahead) override { ahead_ = std::move(ahead); }
   net::Task<smtp::Reply> mail(const smtp::MailCommand& mail) override;
   net::Task<smtp::Reply> rcpt(const smtp::RcptCommand& rcpt) override;
   net::Task<std::optional<smtp::Reply>> data(const Handover& handover) override;
@@ -31,8 +36,12 @@ class SmtpTarget final : public Target {
   std::string who() const { return is_smart_host() ? "the smart host" : "the local mail server"; }
   smtp::Reply not_ready() const;
   net::Task<Result<void>> open();
-  net::Task<Result<smtp::Reply>> ask_mail(const smtp::MailCommand& mail);
-  net::Task<Result<void>> reset_if_needed();
+  net::Task<Result<smtp::Reply>> ask_mail(const smtp::MailCommand& mail, const smtp::Ahead& ahead);
+  net::Task<Result<smtp::Reply>> ask_behind_reset(std::string group);
+  Result<std::string> rcpt_line(const smtp::RcptCommand& rcpt) const;
+  std::string group_behind_mail(const smtp::Ahead& ahead);
+  net::Task<Result<smtp::Reply>> answer_to(std::string line);
+  net::Task<> hear_the_rest(bool is_mail_taken);
   void drop();
   smtp::Reply lost(const Error& error);
   smtp::Reply heard(smtp::Reply reply);
@@ -51,6 +60,8 @@ class SmtpTarget final : public Target {
   bool known_ = false;  // abilities_ were learned
   Abilities abilities_;
   std::size_t accepted_ = 0;
+  smtp::Ahead ahead_;
+  std::deque<std::string> said_;  // commands of a group whose answers have not been heard
   smtp::DotEncoder encoder_;
   std::string encoded_;
   std::string held_;                    // encoded, and goes out with what follows

@@ -41,6 +41,9 @@ class Target {
   /// Of the target as ready() first found it.
   virtual const Abilities& abilities() const = 0;
 
+  /// Before mail(): what follows it for certain, unless the target refuses. Where the target takes it so, all of it is
+  /// said at once (RFC 2920); rcpt(), for these recipients in this order, and data() are called all the same.
+  virtual void foresee(smtp::Ahead /*ahead*/) {}
   virtual net::Task<smtp::Reply> mail(const smtp::MailCommand& mail) = 0;
   virtual net::Task<smtp::Reply> rcpt(const smtp::RcptCommand& rcpt) = 0;
   /// After at least one accepted recipient. A reply is a refusal; no value: content() may follow.
@@ -66,6 +69,7 @@ struct TargetOptions {
   std::string directory;                      ///< maildir
   std::string hostname;                       ///< ours, in the names of files
   Duration final = std::chrono::minutes(10);  ///< the answer to the final dot
+  std::size_t max_connections = 1;            ///< at once, for received mail; of smtp and lmtp
   const client::OnStep* on_step = nullptr;    ///< told how a connection to smtp or lmtp comes about; may be null
 };
 

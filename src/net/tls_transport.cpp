@@ -119,11 +119,19 @@ Task<Result<void>> TlsTransport::feed(TimePoint deadline) {
 }
 
 Task<Result<void>> TlsTransport::flush(Duration patience) {
-  char* bytes = nullptr;
-  const long size = BIO_get_mem_data(out_, &bytes);
-  if (size <= 0) co_return Result<void>();
-  auto written = co_await below_->write(std::string_view(bytes, static_cast<std::size_t>(size)), patience);
-  BIO_reset(out_);
+  // The reader may have something to send while the writer does: who is at it takes that along.
+  if (is_flushing_) co_return Result<void>();
+  is_flushing_ = true;
+  Result<void> written;
+  for (;;) {
+    char* bytes = nullptr;
+    const long size = BIO_get_mem_data(out_, &bytes);
+    if (size <= 0 || !written) break;
+    sending_.assign(bytes, static_cast<std::size_t>(size));
+    BIO_reset(out_);
+    written = co_await below_->write(sending_, patience);
+  }
+  is_flushing_ = false;
   co_return written;
 }
 

@@ -60,6 +60,8 @@ class TlsTransport final : public Transport {
   std::vector<char> raw_;  // what in_ reads
   std::size_t fed_ = 0;    // of it, when it was read last
   bool is_raw_too_small_ = false;
+  std::string sending_;  // what was in out_
+  bool is_flushing_ = false;
   std::optional<Error> broken_;
   std::optional<Certificate> shown_;  // by the server
   std::string last_header_;

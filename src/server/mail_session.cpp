@@ -2,9 +2,13 @@
 
 #include <algorithm>
 #include <array>
+#include <asio/co_spawn.hpp>
+#include <asio/this_coro.hpp>
+#include <exception>
 #include <utility>
 
 #include "base/ascii.hpp"
+#include "net/wakeup.hpp"
 #include "smtp/chunk.hpp"
 #include "smtp/dot.hpp"
 
@@ -20,6 +24,8 @@ constexpr auto k_last_words = std::chrono::seconds(1);
 // What a peer is given that may send no more mail: QUIT takes a moment, and who says RSET before MAIL may.
 constexpr auto k_after_budget = std::chrono::seconds(5);
 constexpr std::size_t k_commands_after_budget = 3;
+// Replies that wait behind an answer that takes its time. A peer that asks for more of them waits, too.
+constexpr std::size_t k_most_held = 2000;
 constexpr const char* k_budget_used_up = "has had its share of this line: the rest another time";
 
 // "POST / HTTP/1.1", "Host: localhost:2525". A page in somebody's browser can make it speak to us, and put commands
@@ -75,11 +81,21 @@ class MailSession final : public Peer {
 
   Task<SessionEnd> run() {
     const Stop::Listener listener(stop_, [this](Stop::Phase phase) { on_stop(phase); });
+    const auto loop = co_await asio::this_coro::executor;
+    answered_.emplace(loop);
     channel_.reply(Reply(220, options_.hostname + " ESMTP odmr"));
-    while (!end_) co_await step();
-    end_->inside_transaction = in_transaction_;
-    end_->transactions = transactions_;
+    try {
+      while (!end_ && !problem_) co_await step();
+    } catch (...) {
+      problem_ = std::current_exception();  // told when nobody uses us any more
+    }
+    if (problem_ && !end_) end_ = SessionEnd();
     if (in_transaction_) co_await handler_.on_abandon();
+    is_left_inside_ = is_left_inside_ || (end_->how == SessionEnd::How::left && awaited_ > 0);
+    co_await all_answered();
+    if (problem_) std::rethrow_exception(problem_);
+    end_->inside_transaction = in_transaction_ || is_left_inside_;
+    end_->transactions = transactions_;
     if (end_->how == SessionEnd::How::lost || end_->how == SessionEnd::How::left) {
       channel_.stream().close();
     } else {
@@ -99,13 +115,30 @@ class MailSession final : public Peer {
     co_return false;
   }
 
-  void reply_each(const std::vector<Reply>& replies) override {
-    if (!prdr_) return;
-    channel_.reply(Reply(353, "2.0.0 each recipient is answered for"));
-    for (const auto& one : replies) channel_.reply(one);
+ private:
+  // For messages that are answered for while we go on. Where we wait for more, that the line is gone shows there; where
+  // we do not, it is looked for, unless somebody has the input in hand.
+  class Reader final : public Peer {
+   public:
+    explicit Reader(MailSession& session) : session_(session) {}
+    Task<bool> is_there() override {
+      bool is_gone = session_.is_gone();
+      if (!is_gone && !session_.channel_.is_filling() && !session_.is_input_in_hand_) {
+        const bool is_there = co_await session_.is_there();
+        is_gone = !is_there;
+      }
+      session_.is_left_inside_ = session_.is_left_inside_ || is_gone;
+      co_return !is_gone;
+    }
+
+   private:
+    MailSession& session_;
+  };
+
+  bool is_gone() const {
+    return gone_ || is_cut_ || (end_ && (end_->how == SessionEnd::How::lost || end_->how == SessionEnd::How::left));
   }
 
- private:
   static bool has_said_quit(std::string_view input) {
     for (std::size_t begin = 0; begin < input.size();) {
       const auto end = input.find("\r\n", begin);
@@ -125,36 +158,16 @@ class MailSession final : public Peer {
   }
 
   Task<> step() {
-    if (!in_transaction_ && stop_.requested()) {
-      close_politely("stopping on a signal");
-      co_return;
-    }
-    if (!in_transaction_ && handler_.has_had_enough()) {
-      close_politely("cannot take mail now");
-      co_return;
-    }
-    if ((!in_transaction_ || options_.limits_cut_transactions) && errors_ >= options_.most_errors) {
-      close_politely("too many errors");
-      co_return;
-    }
-    if (!in_transaction_ && idle_commands_ >= most_idle_commands()) {
-      close_politely(takes_no_more() ? k_budget_used_up : "waits for mail, and gets none");
-      co_return;
-    }
+    if (const auto why = reason_to_close()) co_return co_await close_politely(*why);
+    if (channel_.held() >= k_most_held) co_await all_answered();
+    if (std::exchange(is_look_due_, false)) co_await note_input();
     command_begins_ = received_up_to_here();
     const auto line = co_await channel_.read_line(options_.longest_line, deadline());
-    if (!line) {
-      if (line.error().code == Errc::timed_out && !in_transaction_ && takes_no_more()) {
-        close_politely(k_budget_used_up);
-        co_return;
-      }
-      if (line.error().code != Errc::interrupted) co_await break_off(line.error());
-      co_return;
-    }
+    if (!line) co_return co_await no_line(line.error());
     is_first_ = false;
     if (!in_transaction_) ++idle_commands_;
     if (!in_transaction_ && is_of_the_web(line->text)) {
-      close_politely("is no web server");
+      co_await close_politely("is no web server");
     } else if (line->fault == Line::Fault::none) {
       co_await obey(smtp::parse_command(line->text));
     } else if (line->fault == Line::Fault::too_long) {
@@ -162,6 +175,34 @@ class MailSession final : public Peer {
     } else {
       refuse(Reply(500, "5.5.2 lines end in CRLF, and hold no other CR or LF"));
     }
+  }
+
+  std::optional<std::string> reason_to_close() {
+    if (!in_transaction_ && stop_.requested()) return "stopping on a signal";
+    if (!in_transaction_ && handler_.has_had_enough()) return "cannot take mail now";
+    if ((!in_transaction_ || options_.limits_cut_transactions) && errors_ >= options_.most_errors) {
+      return "too many errors";
+    }
+    if (!in_transaction_ && idle_commands_ >= most_idle_commands()) {
+      return takes_no_more() ? k_budget_used_up : "waits for mail, and gets none";
+    }
+    return std::nullopt;
+  }
+
+  Task<> no_line(const Error& error) {
+    if (error.code == Errc::interrupted) co_return;
+    if (error.code == Errc::timed_out) {
+      if (is_our_turn()) co_return;
+      if (!in_transaction_ && takes_no_more()) co_return co_await close_politely(k_budget_used_up);
+    }
+    co_await break_off(error);
+  }
+
+  // Who waits for an answer of ours need not say anything; and once he has it, he has all of his time.
+  bool is_our_turn() {
+    Duration patience = takes_no_more() ? Duration(k_after_budget) : options_.idle;
+    if (in_transaction_) patience = options_.data;
+    return awaited_ > 0 || (answered_once_ && channel_.clock().now() < last_answer_ + patience);
   }
 
   // For the next command.
@@ -185,7 +226,8 @@ class MailSession final : public Peer {
   }
 
   // RFC 5321 3.8: 421, and only between transactions.
-  void close_politely(const std::string& why) {
+  Task<> close_politely(std::string why) {
+    co_await all_answered();
     last_words_ = Reply(421, "4.3.2 " + options_.hostname + " " + why);
     channel_.reply(*last_words_);
     end_ = SessionEnd{SessionEnd::How::stopped, false, 0, why};
@@ -193,6 +235,7 @@ class MailSession final : public Peer {
 
   // A peer that has gone may have said QUIT before: some do not wait for our greeting, or for the reply before it.
   Task<> break_off(Error error) {
+    is_cut_ = !has_said_quit(channel_.stream().buffered());
     if (error.code == Errc::lost && !in_transaction_) {
       const auto last = co_await channel_.read_line(options_.longest_line, channel_.clock().now() + k_last_words);
       if (last && smtp::parse_command(last->text).verb == Verb::quit) co_return co_await bye();
@@ -275,7 +318,7 @@ class MailSession final : public Peer {
     if (in_transaction_) co_return refuse(Reply(503, "5.5.1 a transaction is under way"));
     const auto parsed = smtp::parse_mail(command.argument, options_.bare_names);
     if (takes_no_more()) {
-      close_politely(k_budget_used_up);
+      co_await close_politely(k_budget_used_up);
       co_return handler_.on_mail_refused(command.argument, *last_words_);
     }
     auto objected = parsed ? objection(*parsed) : std::optional(Reply(parsed.error().code, parsed.error().text));
@@ -284,27 +327,55 @@ class MailSession final : public Peer {
       handler_.on_mail_refused(command.argument, *objected);
       co_return refuse(*objected);
     }
+    handler_.on_ahead(group_behind(*parsed));
     const Reply reply = co_await handler_.on_mail(*parsed, *hello_);
     channel_.reply(reply);
     if (!reply.is_positive()) co_return;
     in_transaction_ = true;
     idle_commands_ = 0;
     smtputf8_ = parsed->smtputf8;
-    prdr_ = parsed->prdr;
     recipients_ = 0;
     ++transactions_;
+  }
+
+  static std::optional<Reply> objection(const smtp::Parsed<smtp::RcptCommand>& rcpt, bool smtputf8) {
+    if (!rcpt) return Reply(rcpt.error().code, rcpt.error().text);
+    if (!smtputf8 && rcpt->forward_path.mailbox.needs_smtputf8()) {
+      return Reply(553, "5.6.7 such an address needs SMTPUTF8");
+    }
+    return std::nullopt;
+  }
+
+  // Of what has been read already, since nobody waits for more: the recipients up to the first one who will be refused
+  // here, and whether the message follows.
+  smtp::Ahead group_behind(const smtp::MailCommand& mail) {
+    smtp::Ahead ahead;
+    std::string_view input = channel_.stream().buffered();
+    while (ahead.recipients.size() < options_.most_recipients) {
+      const auto line = next_line(input, options_.longest_line);
+      if (!line) break;
+      const auto command = smtp::parse_command(*line);
+      if (command.verb != Verb::rcpt) {
+        ahead.content = begins_content(command);
+        break;
+      }
+      auto rcpt = smtp::parse_rcpt(command.argument, options_.bare_names);
+      if (objection(rcpt, mail.smtputf8)) break;
+      ahead.recipients.push_back(std::move(*rcpt));
+    }
+    return ahead;
+  }
+
+  bool begins_content(const smtp::Command& command) const {
+    if (command.verb == Verb::data) return command.argument.empty();
+    return command.verb == Verb::bdat && options_.offer.chunking && smtp::parse_bdat(command.argument);
   }
 
   Task<> rcpt(const smtp::Command& command) {
     if (!in_transaction_) co_return refuse(Reply(503, "5.5.1 MAIL first"));
     if (chunks_) co_return refuse(Reply(503, "5.5.1 the message has begun"));
     const auto parsed = smtp::parse_rcpt(command.argument, options_.bare_names);
-    std::optional<Reply> objected;
-    if (!parsed) {
-      objected = Reply(parsed.error().code, parsed.error().text);
-    } else if (!smtputf8_ && parsed->forward_path.mailbox.needs_smtputf8()) {
-      objected = Reply(553, "5.6.7 such an address needs SMTPUTF8");
-    }
+    auto objected = objection(parsed, smtputf8_);
     if (objected) {
       if (options_.soft_bounce) objected = smtp::softened(std::move(*objected));
       handler_.on_rcpt_refused(command.argument, *objected);
@@ -337,6 +408,8 @@ class MailSession final : public Peer {
       co_await abandon();
       co_return;
     }
+    // The answers before it come first, and no content before it.
+    co_await all_answered();
     channel_.reply(Reply(354, "end with CRLF.CRLF"));
     co_await channel_.flush();  // a failed write shows when we read
     is_answers_read_due_ = channel_.stream().buffered().empty();
@@ -371,28 +444,91 @@ class MailSession final : public Peer {
         // (SMTP smuggling, CVE-2023-51764 and its kin).
         piece = {};
       }
-      if (!piece.empty()) co_await handler_.on_content(piece);
+      if (!piece.empty()) co_await hand_on(piece);
       channel_.stream().consume(decoded.consumed);  // now that nobody needs the piece, which is in there
     }
     end.has_stray_newline = decoder.has_stray_newline() && !options_.mend_stray_newlines;
     co_await end_message(end);
   }
 
+  // A piece of a message, which is in our input or at least keeps it from being consumed.
+  Task<> hand_on(std::string_view piece) {
+    is_input_in_hand_ = true;
+    co_await handler_.on_content(piece);
+    is_input_in_hand_ = false;
+  }
+
   // More of a message.
   Task<Result<void>> fill(Pace& pace) {
     const TimePoint since = channel_.clock().now();
-    auto filled = co_await channel_.stream().fill(pace.deadline());
-    pace.has_waited(channel_.clock().now() - since);
+    const bool is_waited_for = awaited_ > 0;
+    auto filled = co_await channel_.fill(pace.deadline());
+    // Nor need who waits for an answer of ours send more of a message.
+    if (is_waited_for && !filled && filled.error().code == Errc::timed_out) {
+      co_return fail(Errc::interrupted, "an answer of ours is waited for");
+    }
+    if (!is_waited_for) pace.has_waited(channel_.clock().now() - since);
     co_return filled;
   }
 
-  Task<> end_message(const ContentEnd& end) {
-    const Reply reply = co_await handler_.on_end(end, *this);
+  Task<> end_message(ContentEnd end) {
+    if (handler_.goes_on_meanwhile()) co_return co_await end_meanwhile(end);
+    const Answer answer = co_await handler_.on_end(end, *this);
     if (gone_) co_return end_by(*gone_);
     in_transaction_ = false;
     chunks_.reset();
-    channel_.reply(reply);
-    // A command that is on its way already (RFC 2920 lets QUIT follow the dot) does not tell that this was read.
+    for (const auto& one : replies_of(answer)) channel_.reply(one);
+    co_await note_input();
+  }
+
+  // What becomes of the message is told when it is known. We read on: so whether the peer is still there shows, too.
+  Task<> end_meanwhile(ContentEnd end) {
+    co_await is_there();
+    in_transaction_ = false;
+    chunks_.reset();
+    const auto loop = co_await asio::this_coro::executor;
+    auto answering = handler_.on_end(end, reader_);
+    ++awaited_;
+    asio::co_spawn(loop, answer_later(std::move(answering), channel_.reserve()),
+                   [this](const std::exception_ptr& problem) { note_answered(problem); });
+    if (gone_) end_by(*gone_);
+  }
+
+  Task<> answer_later(Task<Answer> answering, Channel::Place place) {
+    const Answer answer = co_await std::move(answering);
+    channel_.reply_at(place, replies_of(answer));
+    answered_once_ = true;
+    last_answer_ = channel_.clock().now();
+    if (channel_.is_filling())
+      answered_at_ = channel_.stream().received();
+    else
+      is_look_due_ = true;
+    const auto flushed = co_await channel_.flush();
+    if (!flushed) channel_.stream().interrupt();  // it shows when we flush again
+  }
+
+  void note_answered(const std::exception_ptr& problem) {
+    --awaited_;
+    if (problem) problem_ = problem;
+    answered_->wake();
+    if (problem || reason_to_close()) channel_.stream().interrupt();
+  }
+
+  Task<> all_answered() {
+    while (awaited_ > 0) co_await answered_->wait();
+    if (std::exchange(is_look_due_, false)) co_await note_input();
+  }
+
+  static std::vector<Reply> replies_of(const Answer& answer) {
+    std::vector<Reply> replies;
+    if (!answer.each.empty()) replies.emplace_back(353, "2.0.0 each recipient is answered for");
+    replies.insert(replies.end(), answer.each.begin(), answer.each.end());
+    replies.push_back(answer.reply);
+    return replies;
+  }
+
+  // A command that is on its way already (RFC 2920 lets QUIT follow the dot) does not tell that an answer was read.
+  Task<> note_input() {
     co_await channel_.stream().look_ahead();  // a broken line shows when we read
     answered_at_ = channel_.stream().received();
   }
@@ -404,7 +540,7 @@ class MailSession final : public Peer {
       // Nobody knows how much of what comes now is a message.
       refuse(Reply(chunk.error().code, chunk.error().text));
       co_await abandon();
-      co_return close_politely("cannot tell where the message ends");
+      co_return co_await close_politely("cannot tell where the message ends");
     }
     auto objected = co_await object_to_chunk();
     const bool came = co_await read_chunk(chunk->size, objected.has_value());
@@ -460,7 +596,7 @@ class MailSession final : public Peer {
     }
     chunks.watch.see(piece);
     // As in content(): behind the first lone CR or LF nothing goes to anybody.
-    if (!chunks.watch.has_stray_newline() && !piece.empty()) co_await handler_.on_content(piece);
+    if (!chunks.watch.has_stray_newline() && !piece.empty()) co_await hand_on(piece);
   }
 
   // Our next hop hears DATA, by which no message can go whose last line has no end.
@@ -485,6 +621,7 @@ class MailSession final : public Peer {
   // MAIL, RCPT and RSET may be sent before the answer to the dot is read; these two the next command of a client that
   // has waited for it.
   void note_answers_read() {
+    if (channel_.owes() || is_look_due_) return;
     if (transactions_ > 0 && command_begins_ >= answered_at_) handler_.on_answers_read();
   }
 
@@ -554,7 +691,6 @@ class MailSession final : public Peer {
   bool is_first_ = true;
   bool in_transaction_ = false;
   bool smtputf8_ = false;
-  bool prdr_ = false;
   std::size_t recipients_ = 0;
   std::size_t transactions_ = 0;
   std::size_t errors_ = 0;
@@ -562,6 +698,18 @@ class MailSession final : public Peer {
   std::uint64_t command_begins_ = 0;  // among all bytes received
   std::uint64_t answered_at_ = 0;     // what had been received when the last message was answered
   bool is_answers_read_due_ = false;  // with the first byte of the message
+
+  // Of messages that are answered for while we read on.
+  Reader reader_{*this};
+  std::size_t awaited_ = 0;  // answers
+  std::optional<net::Wakeup> answered_;
+  std::exception_ptr problem_;
+  bool is_left_inside_ = false;  // the line ended before such a message was handed over
+  bool is_input_in_hand_ = false;
+  bool is_cut_ = false;       // nothing more can be read
+  bool is_look_due_ = false;  // what had come when one was answered is not known
+  bool answered_once_ = false;
+  TimePoint last_answer_{};
 };
 
 }  // namespace

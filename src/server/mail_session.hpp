@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/stop.hpp"
@@ -41,9 +42,16 @@ class Peer {
   /// False: the line is cut, or ended without a QUIT, so that nobody will read the answer. A line that is cut in
   /// silence is not seen.
   virtual net::Task<bool> is_there() = 0;
-  /// A reply for each accepted recipient, in their order, where MAIL asked for PRDR. What on_end() gives is then said
-  /// of the message as a whole, behind them.
-  virtual void reply_each(const std::vector<smtp::Reply>& replies) = 0;
+};
+
+/// What is said of a message.
+struct Answer {
+  Answer() = default;
+  // NOLINTNEXTLINE(google-explicit-constructor): a reply is an answer
+  Answer(smtp::Reply whole) : reply(std::move(whole)) {}
+  smtp::Reply reply;
+  /// One for each accepted recipient, in their order, where MAIL asked for PRDR and they differ: said before it.
+  std::vector<smtp::Reply> each;
 };
 
 /// Who decides over mail. Each step gives the reply to its command; whatever it is, the session goes on. Nothing here
@@ -52,6 +60,10 @@ class MailHandler {
  public:
   virtual ~MailHandler() = default;
 
+  /// Before on_mail(): the commands that are here already, none of which the session will refuse by itself. Each is
+  /// asked about all the same when its turn comes, and nothing more may be here: it is for who can then say more at
+  /// once to somebody else. Not asked about is what follows a MAIL that is refused.
+  virtual void on_ahead(smtp::Ahead /*ahead*/) {}
   /// MAIL, syntactically sound and within the offer. 2xx opens the transaction.
   virtual net::Task<smtp::Reply> on_mail(const smtp::MailCommand& mail, const Hello& hello) = 0;
   virtual net::Task<smtp::Reply> on_rcpt(const smtp::RcptCommand& rcpt) = 0;
@@ -63,8 +75,11 @@ class MailHandler {
   virtual net::Task<std::optional<smtp::Reply>> on_data() = 0;
   /// A next piece of the message.
   virtual net::Task<> on_content(std::string_view piece) = 0;
-  /// All of it has come: the reply to the final dot, or to BDAT LAST.
-  virtual net::Task<smtp::Reply> on_end(const ContentEnd& end, Peer& peer) = 0;
+  /// All of it has come: the answer to the final dot, or to BDAT LAST. `peer` outlives it.
+  virtual net::Task<Answer> on_end(ContentEnd end, Peer& peer) = 0;
+  /// Asked before on_end(): whether other transactions may be begun while that works. Then on_end() itself, before the
+  /// task that it gives is awaited, has put the message out of their way. Answers are given in the order of messages.
+  virtual bool goes_on_meanwhile() const { return false; }
   /// The peer has certainly read every answer to on_end() so far: it has sent what it could not have sent before.
   virtual void on_answers_read() {}
   /// The transaction is over without its message: RSET, EHLO, QUIT, or the line is gone. What came of the content so

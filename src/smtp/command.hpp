@@ -80,6 +80,12 @@ struct RcptCommand {
   std::string orcpt;   ///< RFC 3461, as written; empty without
 };
 
+/// What a peer has sent behind MAIL in the same group (RFC 2920), as far as it is here.
+struct Ahead {
+  std::vector<RcptCommand> recipients;
+  bool content = false;  ///< DATA, or BDAT, behind them
+};
+
 /// What is wrong with a command, as the reply says it.
 struct Refusal {
   int code = 501;

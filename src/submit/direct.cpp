@@ -104,7 +104,7 @@ Task<> DirectSubmission::on_content(std::string_view piece) {
     co_await smart_host_.content(piece);
 }
 
-Task<Reply> DirectSubmission::on_end(const server::ContentEnd& end, server::Peer& /*peer*/) {
+Task<server::Answer> DirectSubmission::on_end(server::ContentEnd end, server::Peer& /*peer*/) {
   if (end.has_stray_newline && !message_->refused) {
     co_await give_up(Reply(550, "5.6.11 a CR or an LF stands alone in the message"));
   }

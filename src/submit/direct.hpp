@@ -31,7 +31,7 @@ class DirectSubmission final : public CallerHandler {
   net::Task<smtp::Reply> on_rcpt(const smtp::RcptCommand& rcpt) override;
   net::Task<std::optional<smtp::Reply>> on_data() override;
   net::Task<> on_content(std::string_view piece) override;
-  net::Task<smtp::Reply> on_end(const server::ContentEnd& end, server::Peer& peer) override;
+  net::Task<server::Answer> on_end(server::ContentEnd end, server::Peer& peer) override;
   net::Task<> on_abandon() override;
 
  private:

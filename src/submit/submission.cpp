@@ -94,7 +94,7 @@ Task<> Submission::on_content(std::string_view piece) {
   }
 }
 
-Task<Reply> Submission::on_end(const server::ContentEnd& end, server::Peer& /*peer*/) {
+Task<server::Answer> Submission::on_end(server::ContentEnd end, server::Peer& /*peer*/) {
   if (end.has_stray_newline) give_up(Reply(550, "5.6.11 a CR or an LF stands alone in the message"));
   Reply reply;
   if (message_->refused)

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cstdio>
 #include <cstdlib>
@@ -33,8 +34,10 @@ struct Sums {
     of.forgiven += found.forgiven;
     of.in_vain += found.in_vain;
     of.stuck += found.stuck;
+    of.misplaced += found.misplaced;
+    of.at_once = std::max(of.at_once, found.at_once);
     if (found.are_clean()) return;
-    if (++unclean <= 5) UNSCOPED_INFO(trial.text() << ": " << found.text());
+    if (++unclean <= 5) std::printf("%s: %s\n", trial.text().c_str(), found.text().c_str());
   }
 
   void print(const std::string& what) const {
@@ -128,6 +131,16 @@ std::vector<Trial> ways(bool tls) {
   return all;
 }
 
+// Several messages with the target at once, each on a connection of its own, and answered in another order. The first
+// one goes alone.
+Trial side_by_side(bool lmtp, std::size_t connections, const std::vector<std::size_t>& lateness) {
+  Trial trial = trial_of(Manner::chunked, lmtp, lmtp ? 3 : 1, lmtp);
+  trial.messages = lateness.size();
+  trial.connections = connections;
+  trial.lateness = lateness;
+  return trial;
+}
+
 constexpr Misdeed k_misdeeds[] = {Misdeed::dies,     Misdeed::dies_with_it,   Misdeed::answers_and_dies,
                                   Misdeed::stalls,   Misdeed::stalls_with_it, Misdeed::says_421,
                                   Misdeed::says_450, Misdeed::says_452,       Misdeed::says_550};
@@ -205,6 +218,56 @@ TEST_CASE("the target dies, stalls, puts off and refuses at each of its steps", 
     }
   }
   sums.print("the target's misdeeds, of them " + choice.text());
+  CHECK(sums.unclean == 0);
+  CHECK(sums.of.forgiven > 0);  // it did die with its answer
+}
+
+TEST_CASE("answers stay in the order of messages, in whatever order the target gives them", "[cuts]") {
+  Sums sums;
+  std::vector<std::size_t> late{1, 2, 3, 4};
+  do {
+    for (const bool lmtp : {false, true}) {
+      for (const std::size_t connections : {1U, 2U, 4U}) {
+        std::vector<std::size_t> lateness{0};
+        lateness.insert(lateness.end(), late.begin(), late.end());
+        const Trial trial = side_by_side(lmtp, connections, lateness);
+        const Findings found = perform(trial);
+        INFO(trial.text() << ": " << found.text());
+        CHECK(found.at_once == connections);
+        sums.add(trial);
+      }
+    }
+  } while (std::next_permutation(late.begin(), late.end()));
+  sums.print("side by side, in every order");
+  CHECK(sums.unclean == 0);
+  CHECK(sums.of.forgiven == 0);
+}
+
+TEST_CASE("the provider's line is cut at every byte while messages are side by side with the target", "[cuts]") {
+  Sums sums;
+  Share choice(16);
+  for (const bool tls : {false, true}) {
+    for (const std::size_t connections : {2U, 4U}) {
+      Trial trial = side_by_side(connections == 2, connections, {0, 4, 1, 3, 2});
+      trial.tls = tls;
+      cut_everywhere(trial, From::turn, choice, sums);
+      cut_at_moments(trial, choice, sums);
+    }
+  }
+  sums.print("side by side, of bytes and moments " + choice.text());
+  CHECK(sums.unclean == 0);
+  CHECK(sums.of.forgiven == 0);
+}
+
+TEST_CASE("the target fails at each of its steps while messages are side by side with it", "[cuts]") {
+  Sums sums;
+  Share choice(16);
+  for (const bool lmtp : {false, true}) {
+    for (const std::size_t connections : {2U, 4U}) {
+      fail_everywhere(side_by_side(lmtp, connections, {0, 4, 1, 3, 2}), choice, sums);
+    }
+  }
+  sums.print("side by side, the target's misdeeds, of them " + choice.text());
   CHECK(sums.unclean == 0);
   CHECK(sums.of.forgiven > 0);  // it did die with its answer
 }

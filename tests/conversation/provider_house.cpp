@@ -216,7 +216,7 @@ net::Task<> MailServer::on_content(std::string_view piece) {
   co_return;
 }
 
-net::Task<smtp::Reply> MailServer::on_end(const server::ContentEnd& /*end*/, server::Peer& /*peer*/) {
+net::Task<server::Answer> MailServer::on_end(server::ContentEnd /*end*/, server::Peer& /*peer*/) {
   const std::string subject = message_.subject();
   offered.push_back(subject);
   Stop never;

@@ -216,6 +216,7 @@ app::FetchPlan plan_of(const Settings& settings) {
   const bool lmtp = settings.get("target", "smtp") == "lmtp";
   plan.target.kind = lmtp ? deliver::TargetOptions::Kind::lmtp : deliver::TargetOptions::Kind::smtp;
   plan.target.hostname = plan.hostname;
+  plan.target.max_connections = settings.number("max_connections", 1);
   plan.target.final = plan.timeouts.final;
   plan.target.server = server_of(settings, plan.timeouts, "target-");
   plan.target.server.endpoint.host = k_target_host;

@@ -628,7 +628,7 @@ class SmartHost final : public server::MailHandler {
     message_.content += piece;
     co_return;
   }
-  Task<smtp::Reply> on_end(const server::ContentEnd& /*end*/, server::Peer& /*peer*/) override {
+  Task<server::Answer> on_end(server::ContentEnd /*end*/, server::Peer& /*peer*/) override {
     if (end_reply.is_positive()) taken.push_back(message_);
     co_return end_reply;
   }

@@ -11,6 +11,7 @@
 #include "app/fetch.hpp"
 #include "certificates.hpp"
 #include "ledger.hpp"
+#include "net/wakeup.hpp"
 #include "smtp/dot.hpp"
 
 namespace odmr::conversation {
@@ -46,6 +47,12 @@ std::string content_of(std::size_t number) {
   const std::string id = std::to_string(number);
   // A line that begins with a dot, one that is a dot alone, and no two messages alike.
   return "Message-ID: <" + id + "@example.org>\r\n\r\n.dot " + id + "\r\n.\r\nend\r\n";
+}
+
+// As content_of() has it.
+std::string id_of(const std::string& content) {
+  const auto begin = content.find('<') + 1;
+  return content.substr(begin, content.find('@') - begin);
 }
 
 struct World {
@@ -92,6 +99,7 @@ struct World {
   std::vector<std::shared_ptr<net::Traffic>> traffics;  // of the connections with the provider, in the first run
   std::map<std::size_t, net::Traffic> turns;            // by connection, when ATRN came
   std::function<void()> cut;                            // the last of them
+  std::size_t unanswered = 0;                           // dots that the target has
   std::size_t cut_connection = 0;                       // which was, counted from 1
 };
 
@@ -185,7 +193,9 @@ class Provider final : public Speaker {
     for (;;) {
       const auto line = co_await hear();
       if (!line || line->size() < 4) co_return 0;
-      if ((*line)[3] == ' ') co_return std::stoi(*line);
+      if ((*line)[3] != ' ') continue;
+      reply_ = *line;
+      co_return std::stoi(*line);
     }
   }
 
@@ -250,6 +260,8 @@ class Provider final : public Speaker {
     }
     const int verdict = co_await hear_reply();
     if (verdict == 0) co_return false;
+    const auto taken = reply_.find("taken ");
+    if (taken != std::string::npos && reply_.substr(taken + 6) != id_of(held.content)) ++world_.findings.misplaced;
     settle(accepted, verdict);
     co_return verdict != 421;
   }
@@ -333,6 +345,7 @@ class Provider final : public Speaker {
   static constexpr const char* k_mail = "MAIL FROM:<sender@example.org>\r\n";
 
   std::vector<Held*> due_;
+  std::string reply_;     // the last line of the one heard last
   bool is_said_ = false;  // what comes next, with the last dot
 };
 
@@ -340,7 +353,9 @@ class Provider final : public Speaker {
 
 class Target final : public Speaker {
  public:
-  using Speaker::Speaker;
+  /// `was_cut`: the provider's line, when we last wrote to the target.
+  Target(World& world, net::Stream stream, std::shared_ptr<bool> was_cut)
+      : Speaker(world, std::move(stream)), was_cut_(std::move(was_cut)) {}
 
   Task<> attend() {
     bool goes_on = co_await act("greeting", "220 target\r\n");
@@ -411,15 +426,29 @@ class Target final : public Speaker {
 
   Task<bool> obey(const std::string& line) {
     const std::string verb = line.substr(0, 4);
-    if (verb == "EHLO" || verb == "LHLO") co_return co_await act(verb, "250-target\r\n250 SIZE 1000000\r\n");
+    if (verb == "EHLO" || verb == "LHLO") {
+      // Who speaks in groups meets one who takes them.
+      const bool takes_groups = world_.trial.manner != Manner::lockstep;
+      const std::string offer = takes_groups ? "250-target\r\n250-PIPELINING\r\n" : "250-target\r\n";
+      co_return co_await act(verb, offer + "250 SIZE 1000000\r\n");
+    }
     if (verb == "QUIT") {
       co_await act(verb, "221 bye\r\n");
       co_return false;
     }
-    if (verb == "MAIL") recipients_.clear();
-    if (verb == "RCPT") co_return co_await rcpt(line);
-    if (verb == "DATA") co_return co_await data();
+    if (verb == "MAIL") co_return co_await mail();
+    if (verb == "RSET") is_mail_taken_ = false;
+    if (verb == "RCPT" && is_mail_taken_) co_return co_await rcpt(line);
+    if (verb == "DATA" && is_mail_taken_ && !recipients_.empty()) co_return co_await data();
+    if (verb == "RCPT" || verb == "DATA") co_return co_await act(verb, "503 5.5.1 not now\r\n");
     co_return co_await act(verb, "250 ok\r\n");
+  }
+
+  Task<bool> mail() {
+    recipients_.clear();
+    const bool goes_on = co_await act("MAIL", "250 ok\r\n");
+    is_mail_taken_ = said_;
+    co_return goes_on;
   }
 
   Task<bool> rcpt(const std::string& line) {
@@ -468,18 +497,33 @@ class Target final : public Speaker {
   Task<bool> store(std::string content) {
     const auto is_it = [&](const Held& one) { return one.content == content; };
     if (std::none_of(world_.held.begin(), world_.held.end(), is_it)) ++world_.findings.corrupted;
-    if (world_.is_seen_to_be_cut()) ++world_.findings.in_vain;
+    if (*was_cut_) ++world_.findings.in_vain;
     if (world_.is_first_run()) world_.findings.content_ends.push_back(world_.traffics.back()->bytes_read);
+    co_await be_late(content);
     const std::size_t answers = world_.trial.lmtp ? recipients_.size() : 1;
     for (std::size_t i = 0; i < answers; ++i) {
       const Misdeed misdeed = moment("dot");
-      const std::string reply = world_.trial.lmtp ? answer_for(content, recipients_[i]) : "250 taken\r\n";
+      std::string reply = world_.trial.lmtp ? answer_for(content, recipients_[i]) : "250 taken\r\n";
+      if (reply == "250 taken\r\n") reply = "250 taken " + id_of(content) + "\r\n";
       if (misdeed == Misdeed::dies_with_it || misdeed == Misdeed::stalls_with_it) note_without_answer(content, i);
       const bool goes_on = co_await act(misdeed, reply);
       if (said_) note(content, i);
       if (!goes_on) co_return false;
     }
     co_return true;
+  }
+
+  Task<> be_late(const std::string& content) {
+    const auto& lateness = world_.trial.lateness;
+    if (lateness.empty() || content == "no trace") co_return;
+    ++world_.unanswered;
+    world_.findings.at_once = std::max(world_.findings.at_once, world_.unanswered);
+    const TimePoint until = world_.simulation.now() + std::chrono::seconds(lateness.at(std::stoul(id_of(content))));
+    net::Wakeup rung(world_.simulation.loop().get_executor());
+    const auto alarm = world_.simulation.alarm([&rung] { rung.wake(); });
+    alarm->set(until);
+    while (world_.simulation.now() < until) co_await rung.wait();
+    --world_.unanswered;
   }
 
   // Of one answer in LMTP, of all in SMTP.
@@ -499,7 +543,9 @@ class Target final : public Speaker {
     }
   }
 
+  std::shared_ptr<bool> was_cut_;
   std::vector<std::string> recipients_;
+  bool is_mail_taken_ = false;
   bool said_ = false;  // the last answer was a good one, and went out
 };
 
@@ -541,10 +587,38 @@ class OurEnd final : public net::Transport {
   Clock& clock_;
 };
 
-template <class Peer>
-Task<> attend(World& world, net::Stream stream) {
-  Peer peer(world, std::move(stream));
-  co_await peer.attend();
+// Our end of a line to the target, to see how it stood with the provider's when we wrote.
+class EndAtTarget final : public net::Transport {
+ public:
+  EndAtTarget(std::unique_ptr<net::Transport> below, World& world, std::shared_ptr<bool> was_cut)
+      : below_(std::move(below)), world_(world), was_cut_(std::move(was_cut)) {}
+
+  Task<Result<std::size_t>> read_some(std::span<char> into, TimePoint deadline) override {
+    return below_->read_some(into, deadline);
+  }
+  Task<Result<void>> write(std::string_view bytes, Duration patience) override {
+    *was_cut_ = world_.is_seen_to_be_cut();
+    return below_->write(bytes, patience);
+  }
+  Task<> finish(TimePoint deadline) override { return below_->finish(deadline); }
+  void interrupt() override { below_->interrupt(); }
+  void close() override { below_->close(); }
+  std::string peer() const override { return below_->peer(); }
+
+ private:
+  std::unique_ptr<net::Transport> below_;
+  World& world_;
+  std::shared_ptr<bool> was_cut_;
+};
+
+Task<> attend_provider(World& world, net::Stream stream) {
+  Provider provider(world, std::move(stream));
+  co_await provider.attend();
+}
+
+Task<> attend_target(World& world, net::Stream stream, std::shared_ptr<bool> was_cut) {
+  Target target(world, std::move(stream), std::move(was_cut));
+  co_await target.attend();
 }
 
 class TrialNetwork final : public net::Network {
@@ -555,8 +629,10 @@ class TrialNetwork final : public net::Network {
   Task<Result<net::Stream>> connect(const net::Endpoint& endpoint, Duration /*patience*/, Stop& /*stop*/) override {
     if (endpoint.port == k_odmr_port) co_return to_provider();
     auto line = net::memory_line(world_.simulation, "127.0.0.1:25", "127.0.0.1:4711");
-    world_.simulation.start(attend<Target>(world_, net::Stream(std::move(line.second), world_.simulation)));
-    co_return net::Stream(std::move(line.first), world_.simulation);
+    const auto was_cut = std::make_shared<bool>(false);
+    world_.simulation.start(attend_target(world_, net::Stream(std::move(line.second), world_.simulation), was_cut));
+    auto ours = std::make_unique<EndAtTarget>(std::move(line.first), world_, was_cut);
+    co_return net::Stream(std::move(ours), world_.simulation);
   }
 
  private:
@@ -569,7 +645,7 @@ class TrialNetwork final : public net::Network {
       world_.traffics.push_back(line.traffic);
       world_.cut = line.cut;
     }
-    world_.simulation.start(attend<Provider>(world_, net::Stream(std::move(line.second), world_.simulation)));
+    world_.simulation.start(attend_provider(world_, net::Stream(std::move(line.second), world_.simulation)));
     auto ours =
         std::make_unique<OurEnd>(std::move(line), carried_.emplace_back(), world_.trial.is_blind, world_.simulation);
     return {std::move(ours), world_.simulation};
@@ -622,6 +698,7 @@ app::FetchPlan plan_for(const World& world) {
   plan.target.server.hostname = plan.hostname;
   plan.target.server.endpoint.host = "localhost";
   plan.target.server.endpoint.port = 24;
+  plan.target.max_connections = trial.connections;
   plan.target.kind = trial.lmtp ? deliver::TargetOptions::Kind::lmtp : deliver::TargetOptions::Kind::smtp;
   if (trial.lmtp) plan.target.server.dialect = client::Dialect::lmtp;
   return plan;
@@ -697,6 +774,7 @@ std::string Trial::text() const {
   out += tls ? ", TLS" : ", clear text";
   out += lmtp ? ", LMTP" : ", SMTP";
   out += is_mixed ? ", mixed" : "";
+  out += connections > 1 ? number(", connections", connections) : "";
   out += number(", recipients", recipients) + number(", messages a connection", per_connection);
   if (misdeed != Misdeed::none)
     return out + number("; at moment", misdeed_at) + " the target " + std::string(name(misdeed));
@@ -707,7 +785,8 @@ std::string Trial::text() const {
 
 std::string Findings::text() const {
   return std::to_string(lost) + " lost, " + std::to_string(corrupted) + " corrupted, " + std::to_string(doubled) +
-         " doubled, " + std::to_string(in_vain) + " handed over in vain, " + std::to_string(stuck) + " stuck";
+         " doubled, " + std::to_string(in_vain) + " handed over in vain, " + std::to_string(stuck) + " stuck, " +
+         std::to_string(misplaced) + " answers misplaced";
 }
 
 Findings perform(const Trial& trial) {

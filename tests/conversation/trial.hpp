@@ -43,6 +43,8 @@ struct Trial {
   std::size_t messages = 3;
   std::size_t recipients = 1;            ///< of each
   std::size_t per_connection = k_never;  ///< messages; Exim under TLS hands over one
+  std::size_t connections = 1;           ///< with the target, at most
+  std::vector<std::size_t> lateness;     ///< by message: so many seconds later the target answers its dot
   bool is_mixed = false;                 ///< some recipients are put off at first, some refused for good
 
   // One of these.
@@ -75,12 +77,14 @@ struct Findings {
   std::size_t forgiven = 0;   ///< doubled because the target died with a message and its answer
   std::size_t in_vain = 0;    ///< handed over although the line was seen to be gone before our dot
   std::size_t stuck = 0;      ///< sessions that never end
+  std::size_t misplaced = 0;  ///< answers that the provider took for another message's
+  std::size_t at_once = 0;    ///< dots that the target had not answered, at most
   std::size_t runs = 0;
   std::vector<std::size_t> content_ends;  ///< how many bytes we had read when the target saw the dot, in the first run
   std::vector<std::string> moments;       ///< of the target, in the first run
   std::vector<Carried> carried;           ///< by the provider's connections of the first run
 
-  bool are_clean() const { return lost + corrupted + doubled + in_vain + stuck == 0; }
+  bool are_clean() const { return lost + corrupted + doubled + in_vain + stuck + misplaced == 0; }
   std::string text() const;
 };
 

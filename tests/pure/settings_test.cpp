@@ -59,6 +59,17 @@ TEST_CASE("a smart host has the port that belongs to its TLS unless one is given
   CHECK(outbound("to = \"smtp://mx.example.net\"").tls.policy == client::TlsPolicy::starttls);
 }
 
+TEST_CASE("[deliver] max_connections is 4, and 1 to 10") {
+  CHECK(read(k_head).settings.deliver.max_connections == 4);
+  const auto with = [](const std::string& number) {
+    std::string text = k_head;
+    const std::string table = "[deliver]\n";
+    return text.insert(text.find(table) + table.size(), "max_connections = " + number + "\n");
+  };
+  CHECK(read(with("1")).settings.deliver.max_connections == 1);
+  CHECK(fault(with("11")) == "deliver.max_connections: 11 is out of range; 1 to 10 is possible");
+}
+
 TEST_CASE("what is not said in [outbound] has the defaults of the contract") {
   const auto settings = outbound("to = \"smtp://mx.example.net\"");
   CHECK(settings.max_connections == 2);

@@ -88,9 +88,9 @@ def from_odmrd():
 def real_targets():
     for target in ("postfix", "dovecot", "maildir"):
         for name, messages in (("4k", 200), ("1m", 50), ("50m", 3)):
-            customers = [Odmr(), Odmr("odmr-4", max_connections=4), Fetchmail(0.2), Relay(), Direct()]
+            customers = [Odmr(), Odmr("odmr-1", max_connections=1), Fetchmail(0.2), Relay(), Direct()]
             yield Scene(f"{target}/{name}", replace(WORKLOADS[name], messages=messages), customers, target=target)
-        customers = [Odmr(), Odmr("odmr-4", max_connections=4), Relay(), Direct()]
+        customers = [Odmr(), Odmr("odmr-1", max_connections=1), Relay(), Direct()]
         yield Scene(f"{target}/4k/streamed", replace(WORKLOADS["4k"], messages=400), customers, target=target,
                     mode="streamed")
 
