@@ -13,7 +13,7 @@ from .window import FetchWindows
 
 CUSTOMER = "customer.example"
 # What may be in the state directory: the lock, the journal with SQLite's files beside it, bounces.
-STATE = {"lock", "journal.db", "journal.db-wal", "journal.db-shm", "journal.db-journal", "bounces"}
+STATE = {"tickets", "lock", "journal.db", "journal.db-wal", "journal.db-shm", "journal.db-journal", "bounces"}
 
 
 class Fetch(Scene):
