@@ -17,7 +17,7 @@ class SmtpTarget final : public Target {
 
   net::Task<Result<void>> ready() override;
   const Abilities& abilities() const override { return abilities_; }
-  void foresee(smtp::Ahead ahead) override { ahead_ = std::move(ahead); }
+  void foresee(smtp::Ahead&& ahead) override { ahead_ = std::move(ahead); }
   net::Task<smtp::Reply> mail(const smtp::MailCommand& mail) override;
   net::Task<smtp::Reply> rcpt(const smtp::RcptCommand& rcpt) override;
   net::Task<std::optional<smtp::Reply>> data(const Handover& handover) override;

@@ -43,7 +43,7 @@ class Target {
 
   /// Before mail(): what follows it for certain, unless the target refuses. Where the target takes it so, all of it is
   /// said at once (RFC 2920); rcpt(), for these recipients in this order, and data() are called all the same.
-  virtual void foresee(smtp::Ahead /*ahead*/) {}
+  virtual void foresee(smtp::Ahead&& /*ahead*/) {}
   virtual net::Task<smtp::Reply> mail(const smtp::MailCommand& mail) = 0;
   virtual net::Task<smtp::Reply> rcpt(const smtp::RcptCommand& rcpt) = 0;
   /// After at least one accepted recipient. A reply is a refusal; no value: content() may follow.

@@ -21,7 +21,7 @@ Reception::~Reception() = default;
 
 // --- the envelope
 
-void Reception::on_ahead(smtp::Ahead ahead) {
+void Reception::on_ahead(smtp::Ahead&& ahead) {
   ahead_ = std::move(ahead);
 }
 

@@ -28,7 +28,7 @@ class Reception final : public server::MailHandler {
   Reception(const ReceptionOptions& options, History& history, const Guard& guard, deliver::Connections& target,
             journal::Journal& journal, BounceKeeper& bounces, Shelf* shelf, FileOps& files, Clock& clock, Log& log);
 
-  void on_ahead(smtp::Ahead ahead) override;
+  void on_ahead(smtp::Ahead&& ahead) override;
   net::Task<smtp::Reply> on_mail(const smtp::MailCommand& mail, const server::Hello& hello) override;
   net::Task<smtp::Reply> on_rcpt(const smtp::RcptCommand& rcpt) override;
   void on_mail_refused(std::string_view argument, const smtp::Reply& reply) override;

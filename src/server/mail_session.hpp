@@ -63,7 +63,7 @@ class MailHandler {
   /// Before on_mail(): the commands that are here already, none of which the session will refuse by itself. Each is
   /// asked about all the same when its turn comes, and nothing more may be here: it is for who can then say more at
   /// once to somebody else. Not asked about is what follows a MAIL that is refused.
-  virtual void on_ahead(smtp::Ahead /*ahead*/) {}
+  virtual void on_ahead(smtp::Ahead&& /*ahead*/) {}
   /// MAIL, syntactically sound and within the offer. 2xx opens the transaction.
   virtual net::Task<smtp::Reply> on_mail(const smtp::MailCommand& mail, const Hello& hello) = 0;
   virtual net::Task<smtp::Reply> on_rcpt(const smtp::RcptCommand& rcpt) = 0;
