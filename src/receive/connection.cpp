@@ -117,7 +117,7 @@ Fate Connection::fate(const Message& message, const Reply& reply) const {
   return message.is_kept ? Fate::kept_here : Fate::duplicate;
 }
 
-net::Task<std::optional<Reply>> Connection::begin_content(Message& message) {
+net::Task<std::optional<Reply>> Connection::begin_content(Message& message) const {
   const auto recipients = message.asked_for();
   message.trace = trace(message, recipients);
   const deliver::Handover handover{message.mail.reverse_path, recipients, message.trace};

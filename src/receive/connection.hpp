@@ -77,7 +77,7 @@ class Connection {
   journal::Address address_of(const Message& message, const Recipient& recipient) const;
 
   /// From here on the target hears the message.
-  net::Task<std::optional<smtp::Reply>> begin_content(Message& message);
+  net::Task<std::optional<smtp::Reply>> begin_content(Message& message) const;
   /// Our Received field.
   std::string trace(const Message& message, const std::vector<smtp::Mailbox>& recipients) const;
   /// Whether one that came before has the very same content, and is not answered for.

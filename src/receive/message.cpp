@@ -20,7 +20,7 @@ net::Task<> Message::give_up_content(smtp::Reply reply) {
   co_await abandon();
 }
 
-net::Task<> Message::abandon() {
+net::Task<> Message::abandon() const {
   if (target != nullptr) co_await target->abandon();
 }
 

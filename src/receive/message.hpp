@@ -74,7 +74,7 @@ struct Message {
   /// The target gets no more of it: whoever it was asked for hears this.
   net::Task<> give_up_content(smtp::Reply reply);
   /// Nothing of it is to come of what the target has been told.
-  net::Task<> abandon();
+  net::Task<> abandon() const;
 };
 
 /// An address as the journal compares it: domains are the same in either case (RFC 5321 2.4).
