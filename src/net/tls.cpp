@@ -38,11 +38,6 @@ std::string address_text(std::string_view octets) {
   return out;
 }
 
-bool is_pinned(const TlsContext::Impl& context, X509* certificate) {
-  const std::string pin = public_key_pin(certificate);
-  return !pin.empty() && std::find(context.pins.begin(), context.pins.end(), pin) != context.pins.end();
-}
-
 // For the connection that this handshake is of. In its middle OpenSSL does not give the certificate away.
 void keep_what_is_shown(X509_STORE_CTX* chain) {
   auto* ssl = static_cast<SSL*>(X509_STORE_CTX_get_ex_data(chain, SSL_get_ex_data_X509_STORE_CTX_idx()));
@@ -129,6 +124,11 @@ std::string public_key_pin(X509* certificate) {
   std::string pin = sha256({reinterpret_cast<const char*>(der), static_cast<std::size_t>(length)});
   OPENSSL_free(der);
   return pin;
+}
+
+bool is_pinned(const TlsContext::Impl& context, X509* certificate) {
+  const std::string pin = public_key_pin(certificate);
+  return !pin.empty() && std::find(context.pins.begin(), context.pins.end(), pin) != context.pins.end();
 }
 
 std::vector<std::string> names_of(X509* certificate) {

@@ -30,6 +30,8 @@ class TlsContext::Impl {
 
 /// SHA-256 of the certificate's public key (SPKI), empty for none.
 std::string public_key_pin(X509* certificate);
+/// Whether that is one of the pins.
+bool is_pinned(const TlsContext::Impl& context, X509* certificate);
 /// What OpenSSL's error queue has to say, emptied; `otherwise` when it says nothing.
 std::string openssl_words(const std::string& otherwise);
 /// DNS names, addresses and mail addresses in subjectAltName; entries with a NUL inside are left out (CVE-2009-2666).

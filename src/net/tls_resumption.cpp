@@ -4,7 +4,6 @@
 #include <openssl/x509v3.h>
 #include <sys/stat.h>
 
-#include <algorithm>
 #include <ctime>
 #include <memory>
 
@@ -56,10 +55,7 @@ bool is_recent(const SSL_SESSION* session) {
 bool is_acceptable(const TlsContext::Impl& context, SSL* ssl, SSL_SESSION* session, const std::string& name) {
   X509* certificate = SSL_SESSION_get0_peer(session);
   if (certificate == nullptr) return false;
-  if (!context.pins.empty()) {
-    const std::string pin = public_key_pin(certificate);
-    if (std::find(context.pins.begin(), context.pins.end(), pin) == context.pins.end()) return false;
-  }
+  if (!context.pins.empty() && !is_pinned(context, certificate)) return false;
   if (context.pins_alone) return true;
   const unsigned flags = X509_VERIFY_PARAM_get_hostflags(SSL_get0_param(ssl));
   const bool is_named = X509_check_ip_asc(certificate, name.c_str(), 0) == 1 ||
