@@ -27,12 +27,12 @@ std::string counted_as(const std::string& peer) {
   return asio::ip::make_address_v6(octets).to_string() + "/64";
 }
 
-Attendance::Attendance(asio::io_context& loop, Clock& clock, Duration grace, Room room, Log& log)
+Attendance::Attendance(asio::io_context& loop, Clock& clock, Duration grace, Room room, Log& log, bool hangup_stops)
     : loop_(loop),
       clock_(clock),
       room_(room),
       log_(log),
-      signals_(loop, clock, stop_, grace, log),
+      signals_(loop, clock, stop_, grace, log, false, hangup_stops),
       on_stop_(stop_, [this](Stop::Phase) { shut(); }) {}
 
 void Attendance::open(Door door) {

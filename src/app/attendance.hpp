@@ -36,7 +36,7 @@ class Attendance {
     std::string too_many;  ///< said to who comes when there is no room; empty: nothing
   };
 
-  Attendance(asio::io_context& loop, Clock& clock, Duration grace, Room room, Log& log);
+  Attendance(asio::io_context& loop, Clock& clock, Duration grace, Room room, Log& log, bool hangup_stops = true);
 
   void open(Door door);
   /// A session with somebody who is there already.

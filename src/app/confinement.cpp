@@ -175,6 +175,14 @@ Rules rules_for_test_mail(const Settings& settings) {
 Rules rules_for_serve(const DaemonSettings& settings) {
   Rules rules = rules_for_all();
   rules.writable.push_back(settings.spool);
+  // SIGHUP has them read again; what takes a file's place is another file.
+  for (const auto& file : settings.files) {
+    std::error_code unknown;
+    rules.readable.push_back(fs::absolute(file, unknown).parent_path().string());
+  }
+  for (const auto& intake : settings.intakes) {
+    if (intake.address.starts_with('/')) rules.removable.push_back(fs::path(intake.address).parent_path().string());
+  }
   return rules;
 }
 

@@ -7,6 +7,7 @@
 #include "base/outcome.hpp"
 #include "mail/header.hpp"
 #include "mail/line_ends.hpp"
+#include "provider/spool_folders.hpp"
 #include "queue/needs.hpp"
 #include "smtp/path.hpp"
 

@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-#include "provider/held_mail.hpp"
+#include "provider/spool_folders.hpp"
 
 namespace odmr::app {
 

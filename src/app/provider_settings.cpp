@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstdlib>
+#include <fstream>
 #include <map>
 
 #include "app/run_as.hpp"
@@ -49,8 +51,26 @@ ListenSettings read_listener(const Table& table, Depth depth) {
   return listen;
 }
 
-std::vector<std::string> read_domains(const Table& table) {
-  std::vector<std::string> domains;
+// Whoever can connect there puts mail into the spool without a question.
+bool is_of_this_machine(const std::string& address) {
+  return address.starts_with('/') || address.starts_with("127.") || address.starts_with("[::1]:");
+}
+
+IntakeSettings read_intake(const Table& table) {
+  IntakeSettings intake;
+  intake.name = table.name();
+  intake.address = table.required_text("address", "/run/odmrd/lmtp");
+  intake.is_lmtp = table.choice<bool>("protocol", {{"lmtp", true}, {"smtp", false}}, true);
+  if (!intake.address.empty() && !is_of_this_machine(intake.address)) {
+    table.fault("address", "\"" + escape(intake.address) +
+                               "\" is no address of this machine alone; name a Unix socket, such as "
+                               "\"/run/odmrd/lmtp\", or one on loopback, such as \"127.0.0.1:24\"");
+  }
+  return intake;
+}
+
+provider::Domains read_domains(const Table& table) {
+  provider::Domains domains;
   const auto written = table.texts("domains");
   if (!table.has("domains")) table.fault("domains", "missing; such as domains = [\"example.org\"]");
   if (written && written->empty()) table.fault("domains", "is empty; name the domains whose mail is held");
@@ -62,36 +82,83 @@ std::vector<std::string> read_domains(const Table& table) {
       // RFC 2645 5.2.1: a domain of ATRN has two labels at least.
       table.fault("domains", "\"" + one + "\" has a single label, which ATRN cannot carry; write it in full");
     } else {
-      domains.push_back(*domain);
+      if (!domains.insert(*domain).second)
+        table.fault("domains", "the domain \"" + escape(*domain) + "\" is there twice; leave one out");
     }
   }
   return domains;
 }
 
+// One entry a line; what follows "#" is for people.
+Result<void> read_recipients_file(const std::string& path, provider::KnownRecipients& known) {
+  std::ifstream file(path);
+  if (!file) return fail(system_error(errno, path));
+  std::string line;
+  for (std::size_t number = 1; std::getline(file, line); ++number) {
+    const auto text = trim(std::string_view(line).substr(0, line.find('#')));
+    if (text.empty()) continue;
+    if (auto added = known.add(text); !added)
+      return fail(Errc::malformed, path + ":" + std::to_string(number) + ": " + added.error().text);
+  }
+  if (file.bad()) return fail(Errc::io, path + ": cannot be read");
+  return {};
+}
+
+std::shared_ptr<const provider::KnownRecipients> read_recipients(const Table& table, Depth depth) {
+  const auto file = table.path("recipients_file");
+  const auto listed = table.texts("recipients", {});
+  const std::string delimiter = table.text("recipient_delimiter", "+");
+  if (!file && !table.has("recipients")) return nullptr;
+  auto known = std::make_shared<provider::KnownRecipients>();
+  known->set_delimiter(delimiter);
+  for (const auto& one : listed) {
+    if (const auto added = known->add(one); !added) table.fault("recipients", added.error().text);
+  }
+  if (file && depth == Depth::files) {
+    if (const auto read = read_recipients_file(*file, *known); !read) table.fault("recipients_file", read.error().text);
+  }
+  return known;
+}
+
+void read_atrn(const Table& table, provider::Customer& customer) {
+  customer.atrn = table.boolean("atrn", true);
+  customer.one_atrn_at_a_time = table.boolean("one_atrn_at_a_time", true);
+  customer.atrn_interval =
+      table.duration("atrn_interval", Duration::zero(), {Duration::zero(), std::chrono::hours(24)});
+  // RFC 2645 5.2.1: the customer waits for ten minutes at least, and need not wait longer.
+  customer.hold = table.duration("hold", std::chrono::minutes(9), {Duration::zero(), std::chrono::minutes(10)});
+  customer.holds_all = table.boolean("hold_all", false);
+}
+
+void require_login(const Table& table) {
+  if (table.has("certificate_names")) return;
+  for (const char* key : {"password_file", "password_command", "password_credential", "password"}) {
+    if (table.has(key)) return;
+  }
+  table.fault("password_file",
+              "missing; name the file that holds the ATRN password (or use password_command, "
+              "password_credential, or certificate_names)");
+}
+
 CustomerSettings read_customer(const Table& table, Depth depth) {
-  CustomerSettings customer;
+  CustomerSettings settings;
+  auto& customer = settings.customer;
   customer.name = table.name();
   customer.user = table.required_text("user", "example.org");
-  customer.password = config::read_secret_source(table);
+  settings.password = config::read_secret_source(table);
   customer.certificate_names = table.texts("certificate_names", {});
   customer.domains = read_domains(table);
-  if (!customer.password && !table.has("certificate_names")) {
-    bool is_tried = false;
-    for (const char* key : {"password_file", "password_command", "password_credential", "password"}) {
-      is_tried = is_tried || table.has(key);
-    }
-    if (!is_tried) {
-      table.fault("password_file",
-                  "missing; name the file that holds the ATRN password (or use password_command, "
-                  "password_credential, or certificate_names)");
-    }
-  }
-  if (customer.password && depth == Depth::files) {
-    const auto readable = config::verify(*customer.password);
+  customer.quota = table.size("quota", 0);
+  customer.recipients = read_recipients(table, depth);
+  settings.recipients_file = table.path("recipients_file").value_or("");
+  read_atrn(table, customer);
+  if (!settings.password) require_login(table);
+  if (settings.password && depth == Depth::files) {
+    const auto readable = config::verify(*settings.password);
     const bool is_file = table.has("password_file");
     if (!readable) table.fault(is_file ? "password_file" : "password_credential", readable.error().text);
   }
-  return customer;
+  return settings;
 }
 
 // A domain, a user, or a certificate's name stands for one customer alone.
@@ -99,12 +166,19 @@ class Owners {
  public:
   Owners(const char* key, const char* what) : key_(key), what_(what) {}
 
+  /// Whose it is; empty: nobody's.
+  std::string of(const std::string& value) const {
+    const auto owner = owners_.find(value);
+    return owner == owners_.end() ? std::string() : owner->second;
+  }
+
   void take(const Table& table, const std::string& value) {
     const auto [owner, is_new] = owners_.emplace(value, table.name());
     if (is_new) return;
-    const bool same = owner->second == table.name();
+    const bool is_same = owner->second == table.name();
     table.fault(key_, std::string(what_) + " \"" + escape(value) + "\" is " +
-                          (same ? "there twice" : "also that of [customer." + owner->second + "]") + "; leave one out");
+                          (is_same ? "there twice" : "also that of [customer." + owner->second + "]") +
+                          "; leave one out");
   }
 
  private:
@@ -124,7 +198,7 @@ void read_customers(const Table& root, DaemonSettings& settings, Depth depth) {
   Owners of_names("certificate_names", "the name");
   for (const auto& table : tables) {
     settings.customers.push_back(read_customer(table, depth));
-    const auto& customer = settings.customers.back();
+    const auto& customer = settings.customers.back().customer;
     for (const auto& domain : customer.domains) of_domains.take(table, domain);
     for (const auto& name : customer.certificate_names) of_names.take(table, lower(name));
     if (!customer.user.empty()) of_users.take(table, customer.user);
@@ -132,6 +206,29 @@ void read_customers(const Table& root, DaemonSettings& settings, Depth depth) {
       table.fault("certificate_names", "no [listen.NAME] has a client_ca, so nobody can show a certificate");
     }
   }
+  // A customer logs in by its user or by any of its domains.
+  for (std::size_t i = 0; i < tables.size(); ++i) {
+    const auto domain = smtp::canonical_domain(settings.customers[i].customer.user);
+    const auto owner = domain ? of_domains.of(*domain) : std::string();
+    if (owner.empty() || owner == tables[i].name()) continue;
+    tables[i].fault("user", "\"" + escape(*domain) + "\" is a domain of [customer." + owner +
+                                "], which logs in by it, too; choose another");
+  }
+}
+
+std::vector<std::string> files_of(const DaemonSettings& settings, const std::string& configuration) {
+  std::vector<std::string> files{configuration};
+  for (const auto& one : settings.listeners) {
+    for (const auto* file : {&one.certificate.certificate, &one.certificate.key, &one.certificate.client_ca})
+      files.push_back(*file);
+  }
+  for (const auto& one : settings.customers) {
+    files.push_back(one.recipients_file);
+    const auto* file = one.password ? std::get_if<config::SecretSource::File>(&one.password->from) : nullptr;
+    if (file != nullptr) files.push_back(file->path);
+  }
+  std::erase(files, std::string());
+  return files;
 }
 
 void read_timeouts(const Table& table, provider::SessionOptions& session) {
@@ -146,12 +243,6 @@ std::string configuration_file(const std::string& named) {
   if (!named.empty()) return named;
   const char* given = std::getenv("ODMRD_CONFIG");
   return given != nullptr && *given != '\0' ? given : "/etc/odmrd/odmrd.toml";
-}
-
-provider::Customer without_secret(const CustomerSettings& settings) {
-  return provider::Customer{settings.name, settings.user, Secret(),
-                            provider::Domains(settings.domains.begin(), settings.domains.end()),
-                            settings.certificate_names};
 }
 
 }  // namespace
@@ -175,6 +266,10 @@ DaemonSettings read_daemon_settings(config::Document& document, Depth depth) {
   const auto listeners = root.tables("listen");
   if (listeners.empty()) root.fault("listen", "missing; there has to be one [listen.NAME] at least");
   for (const auto& table : listeners) settings.listeners.push_back(read_listener(table, depth));
+  for (const auto& table : root.tables("intake")) settings.intakes.push_back(read_intake(table));
+  const Table limits = root.table("limits");
+  settings.limits.max_size = limits.size("max_message_size", std::uint64_t{50} * 1024 * 1024);
+  settings.limits.max_hops = static_cast<std::size_t>(limits.integer("max_hops", 100, {1, 10'000}));
   read_customers(root, settings, depth);
   return settings;
 }
@@ -183,6 +278,7 @@ tl::expected<DaemonSettings, std::vector<std::string>> load_daemon_settings(cons
   auto document = config::Document::load(configuration_file(named));
   if (!document) return tl::unexpected(std::vector<std::string>{document.error().render()});
   auto settings = read_daemon_settings(*document, depth);
+  settings.files = files_of(settings, configuration_file(named));
   std::vector<std::string> faults;
   for (const auto& fault : document->faults()) faults.push_back(fault.render());
   if (!faults.empty()) return tl::unexpected(std::move(faults));
@@ -190,21 +286,41 @@ tl::expected<DaemonSettings, std::vector<std::string>> load_daemon_settings(cons
 }
 
 provider::Customers customers_without_secrets(const DaemonSettings& settings) {
-  std::vector<provider::Customer> customers;
-  for (const auto& one : settings.customers) customers.push_back(without_secret(one));
-  return provider::Customers(std::move(customers));
+  std::vector<provider::Account> accounts;
+  for (const auto& one : settings.customers) accounts.push_back({one.customer, Secret()});
+  return provider::Customers(std::move(accounts));
 }
 
-Result<provider::Customers> customers_with_secrets(const DaemonSettings& settings) {
-  std::vector<provider::Customer> customers;
+namespace {
+
+// No value: there is none to keep.
+std::optional<Secret> kept_password(const CustomerSettings& settings, const provider::Customers* before) {
+  const bool is_by_command = std::holds_alternative<config::SecretSource::Command>(settings.password->from);
+  if (before == nullptr || !is_by_command) return std::nullopt;
+  const auto& all = before->all();
+  const auto same = std::find_if(all.begin(), all.end(), [&](const provider::Account& one) {
+    return one.customer.name == settings.customer.name && !one.password.empty();
+  });
+  if (same == all.end()) return std::nullopt;
+  return Secret(same->password.text());
+}
+
+}  // namespace
+
+Result<provider::Customers> customers_with_secrets(const DaemonSettings& settings, const provider::Customers* before) {
+  std::vector<provider::Account> accounts;
   for (const auto& one : settings.customers) {
-    customers.push_back(without_secret(one));
+    accounts.push_back({one.customer, Secret()});
     if (!one.password) continue;
+    if (auto kept = kept_password(one, before)) {
+      accounts.back().password = std::move(*kept);
+      continue;
+    }
     auto password = config::load(*one.password);
-    if (!password) return fail(password.error().code, "customer." + one.name + ": " + password.error().text);
-    customers.back().password = std::move(*password);
+    if (!password) return fail(password.error().code, "customer." + one.customer.name + ": " + password.error().text);
+    accounts.back().password = std::move(*password);
   }
-  return provider::Customers(std::move(customers));
+  return provider::Customers(std::move(accounts));
 }
 
 }  // namespace odmr::app

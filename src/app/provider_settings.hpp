@@ -9,6 +9,7 @@
 #include "base/log.hpp"
 #include "config/document.hpp"
 #include "config/secret.hpp"
+#include "intake/limits.hpp"
 #include "net/tls.hpp"
 #include "provider/session.hpp"
 
@@ -22,13 +23,18 @@ struct ListenSettings {
   net::TlsServerOptions certificate;
 };
 
-/// [customer.NAME]
-struct CustomerSettings {
+/// [intake.NAME]
+struct IntakeSettings {
   std::string name;
-  std::string user;
+  std::string address;  ///< "ADDRESS:PORT", of this machine; or the path of a Unix socket
+  bool is_lmtp = true;  ///< else SMTP
+};
+
+/// [customer.NAME]: the customer, but for its password.
+struct CustomerSettings {
+  provider::Customer customer;
   std::optional<config::SecretSource> password;
-  std::vector<std::string> domains;            ///< canonical
-  std::vector<std::string> certificate_names;  ///< in a client certificate, for EXTERNAL
+  std::string recipients_file;
 };
 
 /// odmrd.toml
@@ -40,8 +46,12 @@ struct DaemonSettings {
   std::uint64_t max_connections = 500;
   std::uint64_t max_connections_per_address = 50;
   provider::SessionOptions session;
+  intake::Limits limits;
   std::vector<ListenSettings> listeners;
+  std::vector<IntakeSettings> intakes;
   std::vector<CustomerSettings> customers;
+  /// The configuration itself, and all that it names: what has to be readable when it is read again.
+  std::vector<std::string> files;
 };
 
 /// How far a configuration is looked into.
@@ -59,7 +69,9 @@ tl::expected<DaemonSettings, std::vector<std::string>> load_daemon_settings(cons
 
 /// The customers without their passwords: whose a domain is.
 provider::Customers customers_without_secrets(const DaemonSettings& settings);
-/// The customers as they log in; runs each password_command. Errors: those of config::load, with the customer's name.
-Result<provider::Customers> customers_with_secrets(const DaemonSettings& settings);
+/// The customers as they log in; runs each password_command, but of customers that were there `before`: who is shut in
+/// can run none, and they keep their password. Errors: those of config::load, with the customer's name.
+Result<provider::Customers> customers_with_secrets(const DaemonSettings& settings,
+                                                   const provider::Customers* before = nullptr);
 
 }  // namespace odmr::app

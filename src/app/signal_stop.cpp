@@ -5,7 +5,8 @@
 
 namespace odmr::app {
 
-SignalStop::SignalStop(asio::io_context& loop, Clock& clock, Stop& stop, Duration grace, Log& log, bool is_supervised)
+SignalStop::SignalStop(asio::io_context& loop, Clock& clock, Stop& stop, Duration grace, Log& log, bool is_supervised,
+                       bool hangup_stops)
     : signals_(loop, SIGINT, SIGTERM),
       clock_(clock),
       stop_(stop),
@@ -15,7 +16,8 @@ SignalStop::SignalStop(asio::io_context& loop, Clock& clock, Stop& stop, Duratio
       grace_over_(clock.alarm([this] { stop_.advance(Stop::Phase::leave); })) {
   // A terminal that is closed must not cut a message; nohup's wish is left as it is.
   struct sigaction hangup {};
-  if (sigaction(SIGHUP, nullptr, &hangup) == 0 && hangup.sa_handler != SIG_IGN) signals_.add(SIGHUP);
+  const bool is_heard = sigaction(SIGHUP, nullptr, &hangup) == 0 && hangup.sa_handler != SIG_IGN;
+  if (hangup_stops && is_heard) signals_.add(SIGHUP);
   wait();
 }
 

@@ -9,12 +9,14 @@
 
 namespace odmr::app {
 
-/// SIGTERM, SIGINT and SIGHUP as the wish to stop: the first signal asks for the transaction in hand to be finished,
-/// within `grace`; the end of that, or a second signal, asks to leave at once. In a run that is `supervised` SIGTERM
-/// asks for the former, however often, and SIGINT for the latter (watch::k_finish, watch::k_leave).
+/// SIGTERM, SIGINT and, unless it means something else to the caller, SIGHUP as the wish to stop: the first signal asks
+/// for the transaction in hand to be finished, within `grace`; the end of that, or a second signal, asks to leave at
+/// once. In a run that is `supervised` SIGTERM asks for the former, however often, and SIGINT for the latter
+/// (watch::k_finish, watch::k_leave).
 class SignalStop {
  public:
-  SignalStop(asio::io_context& loop, Clock& clock, Stop& stop, Duration grace, Log& log, bool is_supervised = false);
+  SignalStop(asio::io_context& loop, Clock& clock, Stop& stop, Duration grace, Log& log, bool is_supervised = false,
+             bool hangup_stops = true);
 
   /// The work is done: signals no longer keep the loop from running empty.
   void forget();

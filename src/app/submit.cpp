@@ -24,8 +24,8 @@ namespace odmr::app {
 
 namespace {
 
+using intake::Caller;
 using net::Task;
-using submit::Caller;
 
 constexpr std::size_t k_most_connections = 200;
 constexpr std::size_t k_most_of_one_user = 100;  // so that nobody can keep all others out

@@ -54,10 +54,10 @@ int check(const Options& options) {
   }
   if (!faults.empty()) return exit_status(Outcome::config);
   if (options.quiet || options.json) return 0;
-  for (const auto& customer : settings->customers) {
+  for (const auto& one : settings->customers) {
     std::string domains;
-    for (const auto& domain : customer.domains) domains += (domains.empty() ? "" : ", ") + domain;
-    show::print_line(stdout, fmt::format("customer {}: {}", escape(customer.name), domains));
+    for (const auto& domain : one.customer.domains) domains += (domains.empty() ? "" : ", ") + domain;
+    show::print_line(stdout, fmt::format("customer {}: {}", escape(one.customer.name), domains));
   }
   show::print_line(stdout, "the configuration is good");
   return 0;
@@ -73,7 +73,8 @@ int serve(const Options& options) {
     show::print_line(stdout, "listening on " + address);
     std::fflush(stdout);
   };
-  return app::serve(*settings, say, *log);
+  const auto read_again = [&options] { return app::load_daemon_settings(options.config, app::Depth::files); };
+  return app::serve(*settings, read_again, say, *log);
 }
 
 // --- enqueue

@@ -10,6 +10,7 @@
 #include <mutex>
 #include <thread>
 #include <utility>
+#include <vector>
 
 namespace odmr::net {
 
@@ -65,14 +66,14 @@ class AwaitedJob final : public Job {
 
 class ThreadWorker final : public Worker {
  public:
-  ThreadWorker() = default;
+  explicit ThreadWorker(std::size_t most) : most_(most) {}
   ~ThreadWorker() override {
     {
       const std::lock_guard<std::mutex> lock(mutex_);
       is_over_ = true;
     }
-    wanted_.notify_one();
-    if (thread_.joinable()) thread_.join();
+    wanted_.notify_all();
+    for (auto& thread : threads_) thread.join();
   }
   ThreadWorker(const ThreadWorker&) = delete;
   ThreadWorker& operator=(const ThreadWorker&) = delete;
@@ -91,7 +92,7 @@ class ThreadWorker final : public Worker {
     {
       const std::lock_guard<std::mutex> lock(mutex_);
       jobs_.push_back(std::move(job));
-      if (!thread_.joinable()) thread_ = std::thread([this] { work_on(); });
+      if (idle_ < jobs_.size() && threads_.size() < most_) threads_.emplace_back([this] { work_on(); });
     }
     wanted_.notify_one();
   }
@@ -99,7 +100,9 @@ class ThreadWorker final : public Worker {
   void work_on() {
     std::unique_lock<std::mutex> lock(mutex_);
     for (;;) {
+      ++idle_;
       wanted_.wait(lock, [this] { return is_over_ || !jobs_.empty(); });
+      --idle_;
       if (is_over_) return;
       auto job = std::move(jobs_.front());
       jobs_.pop_front();
@@ -115,7 +118,9 @@ class ThreadWorker final : public Worker {
   std::condition_variable wanted_;
   std::deque<std::unique_ptr<Job>> jobs_;  // not begun
   bool is_over_ = false;
-  std::thread thread_;  // started in put(), once everything else is there
+  const std::size_t most_;
+  std::size_t idle_ = 0;              // threads that wait for work
+  std::vector<std::thread> threads_;  // started in put(), once everything else is there
 };
 
 class InlineWorker final : public Worker {
@@ -128,8 +133,8 @@ class InlineWorker final : public Worker {
 
 }  // namespace
 
-std::unique_ptr<Worker> make_worker() {
-  return std::make_unique<ThreadWorker>();
+std::unique_ptr<Worker> make_worker(std::size_t most) {
+  return std::make_unique<ThreadWorker>(most);
 }
 
 std::unique_ptr<Worker> make_inline_worker() {

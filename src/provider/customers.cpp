@@ -1,43 +1,62 @@
 #include "provider/customers.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/ascii.hpp"
+#include "smtp/path.hpp"
 
 namespace odmr::provider {
 
-Customers::Customers(std::vector<Customer> customers) : customers_(std::move(customers)) {
-  for (std::size_t i = 0; i < customers_.size(); ++i) {
-    by_user_.emplace(customers_[i].user, i);
-    for (const auto& domain : customers_[i].domains) by_domain_.emplace(domain, i);
-    for (const auto& name : customers_[i].certificate_names) by_certificate_name_.emplace(lower(name), i);
+Customers::Customers(std::vector<Account> accounts) : accounts_(std::move(accounts)) {
+  for (std::size_t i = 0; i < accounts_.size(); ++i) {
+    const Customer& customer = accounts_[i].customer;
+    by_user_.emplace(customer.user, i);
+    for (const auto& domain : customer.domains) by_domain_.emplace(domain, i);
+    for (const auto& name : customer.certificate_names) by_certificate_name_.emplace(lower(name), i);
   }
 }
 
-const Customer* Customers::find(const std::map<std::string, std::size_t, std::less<>>& by, std::string_view key) const {
+const Account* Customers::find(const std::map<std::string, std::size_t, std::less<>>& by, std::string_view key) const {
   const auto found = by.find(key);
-  return found == by.end() ? nullptr : &customers_[found->second];
+  return found == by.end() ? nullptr : &accounts_[found->second];
+}
+
+const Account* Customers::account_with(std::string_view user) const {
+  if (const Account* account = find(by_user_, user)) return account;
+  const auto domain = smtp::canonical_domain(user);
+  return domain ? find(by_domain_, *domain) : nullptr;
 }
 
 const Customer* Customers::with_user(std::string_view user) const {
-  return find(by_user_, user);
+  const Account* const account = account_with(user);
+  return account == nullptr ? nullptr : &account->customer;
+}
+
+Duration Customers::longest_hold() const {
+  Duration longest{};
+  for (const auto& account : accounts_) longest = std::max(longest, account.customer.hold);
+  return longest;
 }
 
 const Customer* Customers::with_domain(std::string_view canonical_domain) const {
-  return find(by_domain_, canonical_domain);
+  const Account* const account = find(by_domain_, canonical_domain);
+  return account == nullptr ? nullptr : &account->customer;
 }
 
 std::optional<std::string_view> Customers::password(std::string_view user) const {
-  const Customer* customer = with_user(user);
-  if (customer == nullptr || customer->password.empty()) return std::nullopt;
-  return customer->password.text();
+  const Account* const account = account_with(user);
+  if (account == nullptr || account->password.empty()) return std::nullopt;
+  return account->password.text();
 }
 
 const Customer* Customers::with_certificate(const net::TlsFacts& facts) const {
   for (const auto& name : facts.peer_names) {
-    if (const Customer* customer = find(by_certificate_name_, lower(name))) return customer;
+    if (const Account* account = find(by_certificate_name_, lower(name))) return &account->customer;
   }
-  return facts.peer_names.empty() ? find(by_certificate_name_, lower(facts.peer_common_name)) : nullptr;
+  if (!facts.peer_names.empty()) return nullptr;
+  const Account* const account = find(by_certificate_name_, lower(facts.peer_common_name));
+  return account == nullptr ? nullptr : &account->customer;
 }
 
 }  // namespace odmr::provider

@@ -1,14 +1,18 @@
 #pragma once
 
+#include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/clock.hpp"
 #include "base/secret.hpp"
 #include "net/tls.hpp"
+#include "provider/known_recipients.hpp"
 #include "sasl/server.hpp"
 
 namespace odmr::provider {
@@ -19,33 +23,48 @@ using Domains = std::set<std::string>;
 /// Somebody for whom mail is held.
 struct Customer {
   std::string name;  ///< ours, for people: that of the table in the configuration
-  std::string user;  ///< in AUTH
-  Secret password;   ///< empty where only a certificate lets in
+  std::string user;  ///< in AUTH; any of its domains is as good
   Domains domains;
   std::vector<std::string> certificate_names;  ///< names in a client certificate that stand for this customer
+  bool atrn = true;                            ///< may say it
+  bool one_atrn_at_a_time = true;              ///< of all its domains; else of each
+  Duration atrn_interval{};                    ///< ATRN again before that is refused (RFC 2645 5.2.1); zero: never
+  Duration hold{};                             ///< how long an ATRN may wait for mail; zero: it does not
+  bool holds_all = false;                      ///< also one before which no XHOLD came
+  std::uint64_t quota = 0;                     ///< octets that are held for it; 0: as many as the disk takes
+  std::shared_ptr<const KnownRecipients> recipients = nullptr;  ///< null: whoever is in its domains
+};
+
+/// A customer, and what it proves that it is by.
+struct Account {
+  Customer customer;
+  Secret password;  ///< empty where only a certificate lets in
 };
 
 /// All customers, and the ways to find one. A domain, a user and a certificate name belong to one customer alone; who
 /// fills this has made sure of it (app/provider_settings).
 class Customers final : public sasl::Accounts {
  public:
-  explicit Customers(std::vector<Customer> customers);
+  explicit Customers(std::vector<Account> accounts);
 
   std::optional<std::string_view> password(std::string_view user) const override;
 
-  /// nullptr where there is none.
+  /// nullptr where there is none. A domain of the customer's is as good as its user.
   const Customer* with_user(std::string_view user) const;
   const Customer* with_domain(std::string_view canonical_domain) const;
   /// By the first name of a verified client certificate that belongs to somebody; the common name counts only where
   /// the certificate has no other names (RFC 6125 6.4.4).
   const Customer* with_certificate(const net::TlsFacts& facts) const;
 
-  const std::vector<Customer>& all() const { return customers_; }
+  const std::vector<Account>& all() const { return accounts_; }
+  /// The longest that an ATRN of any of them may wait; zero where none may.
+  Duration longest_hold() const;
 
  private:
-  const Customer* find(const std::map<std::string, std::size_t, std::less<>>& by, std::string_view key) const;
+  const Account* find(const std::map<std::string, std::size_t, std::less<>>& by, std::string_view key) const;
+  const Account* account_with(std::string_view user) const;
 
-  std::vector<Customer> customers_;
+  std::vector<Account> accounts_;
   std::map<std::string, std::size_t, std::less<>> by_user_;
   std::map<std::string, std::size_t, std::less<>> by_domain_;
   std::map<std::string, std::size_t, std::less<>> by_certificate_name_;

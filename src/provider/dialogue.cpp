@@ -19,6 +19,11 @@ using smtp::Verb;
 
 constexpr std::size_t k_longest_line = 12288;  // RFC 4954 4: AUTH with an initial response
 constexpr auto k_handshake = std::chrono::seconds(30);
+constexpr int k_no_mail = 453;  // RFC 2645 5.2.1
+
+std::int64_t seconds_of(Duration duration) {
+  return std::chrono::duration_cast<std::chrono::seconds>(duration).count();
+}
 
 std::string joined(const Domains& domains) {
   std::string text;
@@ -28,16 +33,16 @@ std::string joined(const Domains& domains) {
 
 class Dialogue {
  public:
-  Dialogue(net::Stream stream, const Door& door, const SessionOptions& options, const Customers& customers,
-           HeldMail& held, Log& log, Stop& stop)
-      : channel_(std::move(stream), log, options.silence),
+  Dialogue(net::Stream stream, const Door& door, Provider& provider, Log& log, Stop& stop)
+      : channel_(std::move(stream), log, provider.options.silence),
         door_(door),
-        options_(options),
-        customers_(customers),
-        held_(held),
+        options_(provider.options),
+        customers_(provider.customers),
+        held_(provider.held),
+        visits_(provider.visits),
         log_(log),
         stop_(stop),
-        login_by_(channel_.clock().now() + options.login) {}
+        login_by_(channel_.clock().now() + options_.login) {}
 
   Task<std::optional<Turn>> run() {
     const Stop::Listener listener(stop_, [this](Stop::Phase phase) { on_stop(phase); });
@@ -46,7 +51,8 @@ class Dialogue {
     const auto flushed = co_await channel_.flush();
     if (!flushed) is_lost_ = true;
     if (granted_ && !is_lost_) {
-      Turn turn{std::move(channel_).release(), customer_, std::move(granted_->domains), std::move(granted_->claim)};
+      Turn turn{std::move(channel_).release(), std::shared_ptr<const Customer>(customers_, customer_),
+                std::move(granted_->domains), std::move(granted_->claim), std::move(granted_->visit)};
       co_return turn;
     }
     if (is_lost_)
@@ -60,7 +66,9 @@ class Dialogue {
   struct Granted {
     Domains domains;
     HeldMail::Claim claim;
+    Visits::Visit visit;
   };
+  using Grant = tl::expected<Granted, Reply>;
 
   void on_stop(Stop::Phase phase) {
     if (phase == Stop::Phase::leave)
@@ -124,7 +132,10 @@ class Dialogue {
         co_await authenticate(std::move(command.argument));
         break;
       case Verb::atrn:
-        atrn(command.argument);
+        co_await atrn(command.argument);
+        break;
+      case Verb::xhold:
+        hold(command);
         break;
       case Verb::noop:
       case Verb::rset:
@@ -147,6 +158,8 @@ class Dialogue {
     is_extended_ = command.verb == Verb::ehlo;
     if (!is_extended_) return channel_.reply(Reply(250, options_.hostname));
     std::vector<std::string> lines{options_.hostname, "ATRN", "ENHANCEDSTATUSCODES", "XEMPTIES"};
+    if (const auto longest = seconds_of(customers_->longest_hold()); longest > 0)
+      lines.push_back("XHOLD " + std::to_string(longest));
     if (wants_starttls()) lines.emplace_back("STARTTLS");
     if (const auto mechanisms = announced_mechanisms(); !mechanisms.empty()) lines.push_back("AUTH" + mechanisms);
     channel_.reply(Reply(250, std::move(lines)));
@@ -185,7 +198,7 @@ class Dialogue {
   // --- AUTH
 
   std::string certificate_user() {
-    const Customer* customer = tls() ? customers_.with_certificate(*tls()) : nullptr;
+    const Customer* customer = tls() ? customers_->with_certificate(*tls()) : nullptr;
     return customer == nullptr ? std::string() : customer->user;
   }
 
@@ -216,14 +229,14 @@ class Dialogue {
     const sasl::Situation where = situation();
     const Duration patience = std::max(login_by_ - channel_.clock().now(), Duration::zero());
     const auto outcome =
-        co_await server::authenticate(channel_, std::move(argument), customers_, binding, where, patience);
+        co_await server::authenticate(channel_, std::move(argument), *customers_, binding, where, patience);
     if (!outcome) {
       if (outcome.error().code == Errc::timed_out) co_return say_good_bye("4.4.2", "has waited long enough");
       // Interrupted in the middle of an exchange: nothing can follow but the end.
       if (outcome.error().code == Errc::interrupted) co_return say_good_bye("4.3.2", "is being stopped");
       co_return lose(outcome.error());
     }
-    if (outcome->succeeded) customer_ = customers_.with_user(outcome->user);
+    if (outcome->succeeded) customer_ = customers_->with_user(outcome->user);
     log_login(*outcome);
     if (customer_ == nullptr) co_await after_failure(outcome->mechanism, where);
   }
@@ -251,15 +264,26 @@ class Dialogue {
 
   // --- ATRN
 
-  void atrn(const std::string& argument) {
-    // RFC 2645 5.2.1
+  // For customers that stay. Who does not say it wants to hear at once that there is nothing.
+  void hold(const smtp::Command& command) {
     if (customer_ == nullptr) return refuse(Reply(530, "5.7.0 log in first"));
+    if (!command.argument.empty()) return refuse(Reply(501, "5.5.4 XHOLD takes no argument"));
+    if (customer_->hold <= Duration::zero()) return refuse(Reply(502, "5.5.1 you are answered at once"));
+    wants_hold_ = true;
+    channel_.reply(Reply(
+        250, "2.0.0 ATRN waits for mail, for " + std::to_string(seconds_of(customer_->hold)) + " seconds at most"));
+  }
+
+  Task<> atrn(const std::string& argument) {
+    // RFC 2645 5.2.1
+    if (customer_ == nullptr) co_return refuse(Reply(530, "5.7.0 log in first"));
     // RFC 2920 3.1: an extension's command ends a group. Were it to turn the line, commands would be taken for replies.
     if (!channel_.stream().buffered().empty()) {
-      return hang_up_on(answered(argument, Reply(554, "5.5.1 nothing may follow ATRN before its reply")));
+      co_return hang_up_on(answered(argument, Reply(554, "5.5.1 nothing may follow ATRN before its reply")));
     }
-    auto granted = grant(argument);
-    if (!granted) return channel_.reply(answered(argument, granted.error()));
+    auto granted = co_await answer_to(argument);
+    if (is_lost_) co_return;
+    if (!granted) co_return channel_.reply(answered(argument, granted.error()));
     channel_.reply(answered(joined(granted->domains), Reply(250, "2.0.0 turning the line round")));
     granted_.emplace(std::move(*granted));
     is_over_ = true;
@@ -270,36 +294,79 @@ class Dialogue {
     return reply;
   }
 
-  tl::expected<Granted, Reply> grant(const std::string& argument) {
+  Task<Grant> answer_to(const std::string& argument) {
+    if (!customer_->atrn) co_return refused(502, "5.7.1 ATRN is not for you");
     const auto named = smtp::parse_atrn(argument);
-    if (!named) return tl::unexpected(Reply(named.error().code, named.error().text));
+    if (!named) co_return refused(named.error().code, named.error().text);
     Domains domains(named->begin(), named->end());
     if (domains.empty()) domains = customer_->domains;
     // RFC 2645 5.2.1: one domain that is not this customer's, and there is mail for none. Whose it is, and whether it
     // exists, must not show.
     const bool all_are_theirs = std::includes(customer_->domains.begin(), customer_->domains.end(),  //
                                               domains.begin(), domains.end());
-    if (!all_are_theirs) return tl::unexpected(Reply(450, "4.7.1 not all of these domains are yours"));
-    auto claim = held_.claim(domains);
-    if (!claim) return tl::unexpected(Reply(451, "4.3.2 another session is fetching this mail"));
-    if (const auto read = held_.refresh(); !read) {
-      log_.error("the spool cannot be read", {{"why", read.error().text}});
-      return tl::unexpected(Reply(451, "4.3.0 the mail cannot be looked at now"));
+    if (!all_are_theirs) co_return refused(450, "4.7.1 not all of these domains are yours");
+    if (visits_.is_too_soon(*customer_, channel_.clock().now()))
+      co_return refused(450, "4.7.0 you have asked a moment ago");
+    auto granted = co_await grant(domains);
+    const bool waits = customer_->hold > Duration::zero() && (wants_hold_ || customer_->holds_all);
+    if (!granted && granted.error().code == k_no_mail && waits) {
+      auto waited = co_await wait_for_mail(domains);
+      co_return waited;
     }
-    if (!held_.has_mail_for(domains)) return tl::unexpected(Reply(453, "4.0.0 you have no mail"));
-    return Granted{std::move(domains), std::move(*claim)};
+    if (!granted && granted.error().code == k_no_mail) visits_.had_no_mail(*customer_, channel_.clock().now());
+    co_return granted;
+  }
+
+  static Grant refused(int code, const std::string& text) { return tl::unexpected(Reply(code, text)); }
+
+  Task<Grant> grant(const Domains& domains) {
+    const auto looked = co_await held_.look();
+    if (!looked) {
+      log_.error("the spool cannot be read", {{"why", looked.error().text}});
+      co_return refused(451, "4.3.0 the mail cannot be looked at now");
+    }
+    if (visits_.is_busy(*customer_)) co_return refused(450, "4.3.2 another session of yours is fetching mail");
+    auto claim = held_.claim(domains);
+    if (!claim) co_return refused(450, "4.3.2 another session is fetching this mail");
+    if (!held_.has_mail_for(domains)) co_return refused(k_no_mail, "4.0.0 you have no mail");
+    Granted granted{domains, std::move(*claim), visits_.begin(*customer_)};
+    co_return granted;
+  }
+
+  // The reply is ours to give, and nothing may follow ATRN before it: so all that can come is the line's end. Nothing
+  // is claimed meanwhile, so that who comes again, his line having died in silence, is not kept out by himself.
+  Task<Grant> wait_for_mail(const Domains& domains) {
+    log_.info("ATRN waits", {{"customer", customer_->name}, {"domains", joined(domains)}});
+    const auto watcher = held_.watch(domains, [this] { channel_.stream().interrupt(); });
+    const TimePoint until = channel_.clock().now() + customer_->hold;
+    for (;;) {
+      auto granted = co_await grant(domains);
+      if (granted) co_return granted;
+      if (stop_.requested()) co_return refused(k_no_mail, "4.0.0 no mail so far");
+      const auto filled = co_await channel_.stream().fill(until);
+      if (filled) co_return broken_off("something came before the reply");
+      if (filled.error().code == Errc::timed_out) co_return refused(k_no_mail, "4.0.0 no mail has come");
+      if (filled.error().code != Errc::interrupted) co_return broken_off(filled.error().text);
+    }
+  }
+
+  Grant broken_off(const std::string& why) {
+    lose(Error{Errc::lost, why});
+    return refused(k_no_mail, "4.0.0 no mail so far");
   }
 
   server::Channel channel_;
   const Door& door_;
   const SessionOptions& options_;
-  const Customers& customers_;
+  const std::shared_ptr<const Customers> customers_;
   HeldMail& held_;
+  Visits& visits_;
   Log& log_;
   Stop& stop_;
   TimePoint login_by_;
   bool is_extended_ = false;
   const Customer* customer_ = nullptr;
+  bool wants_hold_ = false;
   unsigned failures_ = 0;
   unsigned errors_ = 0;
   unsigned idle_commands_ = 0;
@@ -310,9 +377,9 @@ class Dialogue {
 
 }  // namespace
 
-Task<std::optional<Turn>> speak_to_customer(net::Stream stream, const Door& door, const SessionOptions& options,
-                                            const Customers& customers, HeldMail& held, Log& log, Stop& stop) {
-  Dialogue dialogue(std::move(stream), door, options, customers, held, log, stop);
+Task<std::optional<Turn>> speak_to_customer(net::Stream stream, const Door& door, Provider& provider, Log& log,
+                                            Stop& stop) {
+  Dialogue dialogue(std::move(stream), door, provider, log, stop);
   co_return co_await dialogue.run();
 }
 

@@ -4,10 +4,12 @@
 #include <optional>
 #include <string>
 
+#include "base/log.hpp"
 #include "base/stop.hpp"
 #include "net/stream.hpp"
 #include "provider/customers.hpp"
 #include "provider/held_mail.hpp"
+#include "provider/visits.hpp"
 
 namespace odmr::provider {
 
@@ -38,17 +40,30 @@ struct SessionOptions {
   std::size_t most_recipients = 100;               ///< in one transaction (RFC 5321 4.5.3.1.8)
 };
 
+/// What every session needs; outlives them all. Customers may be changed: a session goes on with those it began with.
+struct Provider {
+  SessionOptions options;
+  std::shared_ptr<const Customers> customers;
+  HeldMail& held;
+  Visits visits = {};
+};
+
 /// An ATRN that was answered 250: from here on we are the client.
 struct Turn {
   net::Stream stream;  ///< with whatever the customer has sent already
-  const Customer* customer;
+  std::shared_ptr<const Customer> customer;
   Domains domains;
   HeldMail::Claim claim;
+  Visits::Visit visit;
 };
 
 /// Speaks RFC 2645's provider, as the SMTP server, from the greeting up to the turn. TLS has begun where it is
 /// implicit. No value: the customer did not come so far, and the connection is ended. Logs each login and each ATRN.
-net::Task<std::optional<Turn>> speak_to_customer(net::Stream stream, const Door& door, const SessionOptions& options,
-                                                 const Customers& customers, HeldMail& held, Log& log, Stop& stop);
+///
+/// Our own, for customers that stay: EHLO says XHOLD, and after XHOLD an ATRN for which there is no mail is not
+/// answered before there is some, or the customer's time for that (Customer::hold) is over. RFC 2645 5.2.1 lets it wait
+/// for ten minutes.
+net::Task<std::optional<Turn>> speak_to_customer(net::Stream stream, const Door& door, Provider& provider, Log& log,
+                                                 Stop& stop);
 
 }  // namespace odmr::provider

@@ -52,6 +52,7 @@ class HandOver {
       : session_(std::move(turn.stream), client::Dialect::smtp, log, options.silence),
         domains_(std::move(turn.domains)),
         claim_(std::move(turn.claim)),
+        visit_(std::move(turn.visit)),
         held_(held),
         options_(options),
         log_(log),
@@ -65,6 +66,7 @@ class HandOver {
     if (is_welcome) co_await send_all();
     // The customer may come again as soon as it has answered QUIT.
     claim_.reset();
+    visit_.reset();
     if (is_broken_)
       session_.close();
     else
@@ -131,7 +133,7 @@ class HandOver {
         end("stopped by a signal");
         break;
       }
-      const auto due = next_after(last);
+      const auto due = co_await next_after(last);
       if (!due && !under_way_.empty()) {
         co_await finish_one();
         continue;
@@ -184,7 +186,8 @@ class HandOver {
     under_way_.pop_front();
     octets_under_way_ -= one.message.size();
     in_transaction_ = !under_way_.empty();
-    if (book(one.id, one.message, delivery, one.recipients)) {
+    const bool was_taken = co_await book(one.id, one.message, delivery, one.recipients);
+    if (was_taken) {
       ++sum_.messages;
       sum_.bytes += one.message.size();
     }
@@ -192,15 +195,16 @@ class HandOver {
 
   // --- one after the other
 
-  std::optional<Due> next_after(const std::string& last) {
+  Task<std::optional<Due>> next_after(const std::string& last) {
     auto due = held_.next_for(domains_, last);
-    if (due) return due;
-    if (const auto read = held_.refresh(); !read) log_.error("the spool cannot be read", {{"why", read.error().text}});
-    return held_.next_for(domains_, last);
+    if (due) co_return due;
+    const auto looked = co_await held_.look();
+    if (!looked) log_.error("the spool cannot be read", {{"why", looked.error().text}});
+    co_return held_.next_for(domains_, last);
   }
 
   Task<> send(const Due& due) {
-    auto message = held_.open(due.id);
+    auto message = co_await held_.open(due.id);
     if (!message) {
       if (message.error().code != Errc::malformed && message.error().code != Errc::not_found) {
         log_.error("a held message cannot be read", {{"id", due.id}, {"why", message.error().text}});
@@ -234,23 +238,26 @@ class HandOver {
     in_transaction_ = true;
     const auto delivery = co_await client::transact(session_, *envelope, content, patience_);
     in_transaction_ = false;
-    co_return book(id, message, delivery, group);
+    co_return co_await book(id, message, delivery, group);
   }
 
   // Gives whether anybody has taken the message.
-  bool book(const std::string& id, spool::MessageReader& message, const client::Delivery& delivery,
-            const std::vector<std::size_t>& group) {
+  Task<bool> book(const std::string& id, spool::MessageReader& message, const client::Delivery& delivery,
+                  const std::vector<std::size_t>& group) {
     const auto verdict = verdict_of(delivery, group);
     log_message(id, message, delivery, verdict);
-    record(id, message, verdict);
+    co_await record(id, message, verdict);
     if (delivery.broken) broken(*delivery.broken);
-    return !verdict.taken.empty();
+    co_return !verdict.taken.empty();
   }
 
-  void record(const std::string& id, spool::MessageReader& message, const Verdict& verdict) {
-    if (!verdict.taken.empty() && !held_.done(id, verdict.taken)) stuck();
+  Task<> record(const std::string& id, spool::MessageReader& message, const Verdict& verdict) {
+    if (!verdict.taken.empty()) {
+      const auto done = co_await held_.done(id, verdict.taken);
+      if (!done) stuck();
+    }
     if (!verdict.refused.empty()) {
-      const auto bounce = held_.refuse(id, message, verdict.refused);
+      const auto bounce = co_await held_.refuse(id, message, verdict.refused);
       if (bounce) {
         log_.info("bounce written", {{"id", id}, {"bounce", *bounce}});
       } else {
@@ -285,6 +292,7 @@ class HandOver {
   client::Session session_;
   Domains domains_;
   std::optional<HeldMail::Claim> claim_;
+  std::optional<Visits::Visit> visit_;
   HeldMail& held_;
   const SessionOptions& options_;
   Log& log_;

@@ -1,42 +1,19 @@
 #pragma once
 
-#include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
-#include "base/log.hpp"
-#include "provider/customers.hpp"
-#include "queue/attributes.hpp"
+#include "net/task.hpp"
+#include "provider/waiting_mail.hpp"
 #include "smtp/reply.hpp"
 #include "spool/store.hpp"
 
 namespace odmr::provider {
-
-// Attributes of a held message are those of queue/attributes.hpp.
-using queue::k_body;
-using queue::k_smtputf8;
-// Of a message that came to nothing.
-inline constexpr const char* k_held_as = "held_as";  ///< the id it was held under
-inline constexpr const char* k_reply = "reply";      ///< the customer's last word about this recipient
-
-/// The parts of a spool directory, each a spool::Store.
-enum class Folder {
-  held,     ///< what waits for customers: the spool directory itself
-  bounces,  ///< SPOOL/bounces: refused for good, and a notice is due to the sender
-  failed,   ///< SPOOL/failed: the same, but nobody can be told (null reverse-path)
-};
-/// Errors: as Store::in.
-Result<spool::Store> open_folder(const std::string& spool, Folder folder, FileOps& files = system_files());
-
-/// A message for some of whose recipients it is time.
-struct Due {
-  std::string id;
-  std::vector<std::size_t> recipients;  ///< places in the envelope; at least one
-};
 
 /// A recipient that a customer refused for good.
 struct Refused {
@@ -44,22 +21,54 @@ struct Refused {
   smtp::Reply reply;
 };
 
-/// The mail that is held, as the daemon sees it: the spool on disk, and in memory who waits for what. Other processes
-/// add to the spool and take from it meanwhile; refresh() finds out. For one thread.
+/// The mail that is held for customers, wherever that is: put there, waited for, sent, and gone. For one thread.
 class HeldMail {
  public:
-  /// Opens the spool, makes what is missing and clears what crashes left; the DirectoryLock is the caller's business.
-  /// Errors: as Store::in.
-  static Result<HeldMail> in(const std::string& spool, Log& log, FileOps& files = system_files());
+  virtual ~HeldMail() = default;
 
-  /// Lists the spool and opens what is new in it. What is damaged goes to corrupt/, what cannot be read stays where it
-  /// is; both are logged and hold up nothing else. Errors: the spool as a whole cannot be read.
-  Result<void> refresh();
+  // --- it comes
 
-  bool has_mail_for(const Domains& domains) const;
-  /// The first message in the order of arrival that came after the one called `after` (empty: of all) and has a
-  /// recipient in one of the domains.
-  std::optional<Due> next_for(const Domains& domains, const std::string& after) const;
+  /// A message on its way in. Destroyed before put() it leaves nothing behind.
+  class Draft {
+   public:
+    virtual ~Draft() = default;
+    /// The next bytes, with CRLF line ends, in pieces of any size. After an error it is worth nothing.
+    virtual Result<void> write(std::string_view piece) = 0;
+    /// What the message will be called.
+    virtual const std::string& id() const = 0;
+  };
+  /// Begins a message for recipients of one customer. Errors: no_space and the disk's own.
+  virtual Result<std::unique_ptr<Draft>> begin(const spool::Envelope& envelope) = 0;
+  /// On disk when it comes back: all of them, or (but for a crash) none. Who waits for such mail is woken.
+  virtual net::Task<Result<void>> put(std::vector<std::unique_ptr<Draft>> drafts) = 0;
+
+  // --- it waits
+
+  /// Learns what others have put there and taken away. Errors: it cannot be looked at.
+  virtual net::Task<Result<void>> look() = 0;
+
+  const WaitingMail& waiting() const { return waiting_; }
+  bool has_mail_for(const Domains& domains) const { return waiting_.has_mail_for(domains); }
+  std::optional<Due> next_for(const Domains& domains, const std::string& after) const {
+    return waiting_.next_for(domains, after);
+  }
+
+  /// Is told of each message that comes for one of the domains, as long as it lives.
+  class Watcher {
+   public:
+    ~Watcher();
+    Watcher(const Watcher&) = delete;
+    Watcher& operator=(const Watcher&) = delete;
+
+   private:
+    friend class HeldMail;
+    Watcher(HeldMail& mail, const Domains& domains, std::function<void()> told);
+    HeldMail& mail_;
+    std::function<void()> told_;
+    std::vector<std::multimap<std::string, Watcher*>::iterator> places_;
+  };
+  /// `told` is called on the loop, and must not take or give up a Watcher.
+  std::unique_ptr<Watcher> watch(const Domains& domains, std::function<void()> told);
 
   /// The sole right to send a set of domains' mail, for as long as it lives.
   class Claim {
@@ -77,45 +86,35 @@ class HeldMail {
   /// No value when somebody else has one of them.
   std::optional<Claim> claim(const Domains& domains);
 
+  // --- it goes
+
   /// The message, read through once and found whole: who has begun to send it cannot stop for a damaged sector.
   /// A damaged one is set aside. Errors: malformed and not_found, it is gone then; others, it waits.
-  Result<spool::MessageReader> open(const std::string& id);
+  virtual net::Task<Result<spool::MessageReader>> open(const std::string& id) = 0;
 
   /// The customer has taken the message for these recipients. They are not offered again by this process whatever the
-  /// disk says; an error says that it is not on disk, and refresh() will try again.
-  Result<void> done(const std::string& id, const std::vector<std::size_t>& recipients);
+  /// disk says; an error says that it is not on disk, and look() will try again.
+  virtual net::Task<Result<void>> done(const std::string& id, const std::vector<std::size_t>& recipients) = 0;
 
   /// The customer will never take the message for these. First a message for bounces/ (or failed/) is on disk:
   /// original envelope, these recipients with their replies, all bytes; then they are done. A crash in between makes
   /// two bounces, never none. Gives the bounce's id. After an error without a bounce the recipients wait as before.
-  Result<std::string> refuse(const std::string& id, spool::MessageReader& message, const std::vector<Refused>& refused);
+  virtual net::Task<Result<std::string>> refuse(const std::string& id, spool::MessageReader& message,
+                                                const std::vector<Refused>& refused) = 0;
 
   /// Moves a message that nobody could send out of the way.
-  void set_aside(const std::string& id, const std::string& why);
+  virtual void set_aside(const std::string& id, const std::string& why) = 0;
+
+ protected:
+  HeldMail() = default;
+  /// It has come; those who watch for it are told.
+  void has_come(const std::string& id, std::uint64_t octets, const std::vector<WaitingMail::Place>& places);
+
+  WaitingMail waiting_;
 
  private:
-  struct Waiting {
-    std::size_t recipient;
-    std::string domain;
-  };
-
-  HeldMail(spool::Store held, spool::Store bounces, spool::Store failed, Log& log);
-  Result<void> recover();
-  void forget_what_is_gone(const spool::Store::Listing& listing);
-  void forget(const std::string& id);
-  void learn(const std::string& id);
-  void say_skipped(const std::vector<spool::Store::Skipped>& skipped);
-  Result<void> record(const std::string& id, const std::vector<std::size_t>& recipients);
-
-  spool::Store held_;
-  spool::Store bounces_;
-  spool::Store failed_;
-  Log* log_;
-  std::map<std::string, std::vector<Waiting>> waiting_;     // by message; an empty one is done, but not on disk
-  std::map<std::string, std::set<std::string>> by_domain_;  // messages
-  std::map<std::string, std::vector<std::size_t>> unrecorded_;
-  std::set<std::string> skipped_;  // said once
-  std::shared_ptr<Domains> busy_;
+  std::multimap<std::string, Watcher*> watchers_;  // by domain
+  std::shared_ptr<Domains> busy_ = std::make_shared<Domains>();
 };
 
 }  // namespace odmr::provider

@@ -35,8 +35,7 @@ Task<> attend(net::Stream stream, const Door& door, Provider& provider, Log& log
     const bool begun = co_await begin_implicit_tls(stream, door, log, stop);
     if (!begun) co_return;
   }
-  auto turn = co_await speak_to_customer(std::move(stream), door, provider.options, provider.customers, provider.held,
-                                         log, stop);
+  auto turn = co_await speak_to_customer(std::move(stream), door, provider, log, stop);
   if (!turn) co_return log.debug("session without a turn", {{"seconds", seconds_since(start, clock)}});
 
   const std::string customer = turn->customer->name;

@@ -83,7 +83,7 @@ class MailSession final : public Peer {
     const Stop::Listener listener(stop_, [this](Stop::Phase phase) { on_stop(phase); });
     const auto loop = co_await asio::this_coro::executor;
     answered_.emplace(loop);
-    channel_.reply(Reply(220, options_.hostname + " ESMTP odmr"));
+    channel_.reply(Reply(220, options_.hostname + (options_.is_lmtp ? " LMTP odmr" : " ESMTP odmr")));
     try {
       while (!end_ && !problem_) co_await step();
     } catch (...) {
@@ -261,6 +261,7 @@ class MailSession final : public Peer {
     switch (command.verb) {
       case Verb::ehlo:
       case Verb::helo:
+      case Verb::lhlo:
         return hello(command);
       case Verb::mail:
         return mail(command);
@@ -280,12 +281,16 @@ class MailSession final : public Peer {
   }
 
   Task<> hello(const smtp::Command& command) {
+    // RFC 2033 4.1: nobody may take the one for the other.
+    if (options_.is_lmtp != (command.verb == Verb::lhlo)) {
+      co_return refuse(Reply(500, options_.is_lmtp ? "5.5.1 this is LMTP: LHLO" : "5.5.1 this is SMTP: EHLO"));
+    }
     if (command.argument.empty()) {
       refuse(Reply(501, "5.5.4 " + std::string(smtp::name(command.verb)) + " needs a name"));
       co_return;
     }
     co_await abandon();
-    hello_ = Hello{command.argument, command.verb == Verb::ehlo};
+    hello_ = Hello{command.argument, command.verb != Verb::helo};
     channel_.reply(hello_->is_extended ? ehlo_reply() : Reply(250, options_.hostname));
   }
 
@@ -398,7 +403,7 @@ class MailSession final : public Peer {
     if (chunks_) co_return refuse(Reply(503, "5.5.1 the message has begun with BDAT"));  // RFC 3030 2
     if (recipients_ == 0) {
       // With nobody to go to the transaction is over: who says MAIL next, without RSET, means another message.
-      refuse(Reply(554, "5.5.1 no valid recipients"));
+      refuse(Reply(options_.is_lmtp ? 503 : 554, "5.5.1 no valid recipients"));  // RFC 2033 4.2
       co_return co_await abandon();
     }
     const auto refused = co_await handler_.on_data();
@@ -477,7 +482,7 @@ class MailSession final : public Peer {
     if (gone_) co_return end_by(*gone_);
     in_transaction_ = false;
     chunks_.reset();
-    for (const auto& one : replies_of(answer)) channel_.reply(one);
+    for (const auto& one : replies_of(answer, recipients_)) channel_.reply(one);
     co_await note_input();
   }
 
@@ -489,14 +494,14 @@ class MailSession final : public Peer {
     const auto loop = co_await asio::this_coro::executor;
     auto answering = handler_.on_end(end, reader_);
     ++awaited_;
-    asio::co_spawn(loop, answer_later(std::move(answering), channel_.reserve()),
+    asio::co_spawn(loop, answer_later(std::move(answering), channel_.reserve(), recipients_),
                    [this](const std::exception_ptr& problem) { note_answered(problem); });
     if (gone_) end_by(*gone_);
   }
 
-  Task<> answer_later(Task<Answer> answering, Channel::Place place) {
+  Task<> answer_later(Task<Answer> answering, Channel::Place place, std::size_t recipients) {
     const Answer answer = co_await std::move(answering);
-    channel_.reply_at(place, replies_of(answer));
+    channel_.reply_at(place, replies_of(answer, recipients));
     answered_once_ = true;
     last_answer_ = channel_.clock().now();
     if (channel_.is_filling())
@@ -519,7 +524,10 @@ class MailSession final : public Peer {
     if (std::exchange(is_look_due_, false)) co_await note_input();
   }
 
-  static std::vector<Reply> replies_of(const Answer& answer) {
+  std::vector<Reply> replies_of(const Answer& answer, std::size_t recipients) const {
+    // RFC 2033 4.2
+    if (options_.is_lmtp && !answer.each.empty()) return answer.each;
+    if (options_.is_lmtp) return std::vector<Reply>(recipients, answer.reply);
     std::vector<Reply> replies;
     if (!answer.each.empty()) replies.emplace_back(353, "2.0.0 each recipient is answered for");
     replies.insert(replies.end(), answer.each.begin(), answer.each.end());

@@ -50,7 +50,8 @@ struct Answer {
   // NOLINTNEXTLINE(google-explicit-constructor): a reply is an answer
   Answer(smtp::Reply whole) : reply(std::move(whole)) {}
   smtp::Reply reply;
-  /// One for each accepted recipient, in their order, where MAIL asked for PRDR and they differ: said before it.
+  /// One for each accepted recipient, in their order, where they differ: said before it where MAIL asked for PRDR, and
+  /// in its place under LMTP.
   std::vector<smtp::Reply> each;
 };
 
@@ -99,6 +100,7 @@ struct MailSessionOptions {
   Duration idle = std::chrono::minutes(5);   ///< between transactions
   Duration data = std::chrono::minutes(10);  ///< silence inside a transaction
   Duration silence = std::chrono::minutes(2);
+  bool is_lmtp = false;                  ///< RFC 2033: LHLO, and a reply to the message for each recipient
   bool bare_names = false;               ///< a name without domain is an address too, as local programs give it
   bool soft_bounce = false;              ///< what is refused here for good is refused for now (smtp::softened)
   bool mend_stray_newlines = false;      ///< a lone CR or LF becomes a space, and is no reason to refuse
@@ -126,8 +128,8 @@ struct SessionEnd {
   std::string text;              ///< why, in words
 };
 
-/// Speaks SMTP as a server, from the greeting to the end, over a line that is ours alone (no STARTTLS, no AUTH: they
-/// have happened, or are not wanted). Ends the connection.
+/// Speaks SMTP, or LMTP, as a server, from the greeting to the end, over a line that is ours alone (no STARTTLS, no
+/// AUTH: they have happened, or are not wanted). Ends the connection.
 net::Task<SessionEnd> serve_mail(net::Stream stream, MailHandler& handler, const MailSessionOptions& options, Log& log,
                                  Stop& stop);
 

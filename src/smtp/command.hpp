@@ -31,6 +31,7 @@ enum class Verb {
   atrn,
   etrn,
   turn,
+  xhold,  ///< our own: ATRN may be answered when mail comes (provider/dialogue)
   unknown,
 };
 

@@ -30,14 +30,14 @@ struct DirectSubmission::Message {
   std::string trace_id;
   std::vector<smtp::Mailbox> recipients;  // accepted
   std::optional<Reply> refused;
-  LimitWatch limits;
+  intake::LimitWatch limits;
 
-  explicit Message(const Limits& all) : limits(all) {}
+  explicit Message(const intake::Limits& all) : limits(all) {}
 };
 
-DirectSubmission::DirectSubmission(const DirectOptions& options, Caller caller, std::string session,
+DirectSubmission::DirectSubmission(const DirectOptions& options, intake::Caller caller, std::string session,
                                    deliver::Target& smart_host, Clock& clock, Log& log)
-    : CallerHandler(std::move(caller), log),
+    : intake::CallerHandler(std::move(caller), log),
       options_(options),
       session_(std::move(session)),
       smart_host_(smart_host),
@@ -51,7 +51,7 @@ Task<Reply> DirectSubmission::on_mail(const smtp::MailCommand& mail, const serve
   message_->hello = hello;
   message_->trace_id = session_ + "." + std::to_string(++sequence_);
   auto& mailbox = message_->mail.reverse_path.mailbox;
-  if (!mail.reverse_path.is_null) mailbox = qualified(mailbox, options_.hostname);
+  if (!mail.reverse_path.is_null) mailbox = intake::qualified(mailbox, options_.hostname);
   Reply reply = co_await smart_host_.mail(message_->mail);
   if (is_about_login(reply)) {
     log_.error("the smart host wants another login", {{"reply", reply.joined()}});
@@ -66,7 +66,7 @@ Task<Reply> DirectSubmission::on_mail(const smtp::MailCommand& mail, const serve
 
 Task<Reply> DirectSubmission::on_rcpt(const smtp::RcptCommand& rcpt) {
   smtp::RcptCommand full = rcpt;
-  full.forward_path.mailbox = qualified(full.forward_path.mailbox, options_.hostname);
+  full.forward_path.mailbox = intake::qualified(full.forward_path.mailbox, options_.hostname);
   Reply reply = co_await smart_host_.rcpt(full);
   if (reply.is_positive())
     message_->recipients.push_back(full.forward_path.mailbox);
@@ -78,8 +78,8 @@ Task<Reply> DirectSubmission::on_rcpt(const smtp::RcptCommand& rcpt) {
 Task<std::optional<Reply>> DirectSubmission::on_data() {
   Message& message = *message_;
   mail::Received received =
-      trace(caller_, message.hello, message.mail,
-            message.recipients.size() == 1 ? message.recipients.front().text() : std::string(), clock_.wall());
+      intake::trace(caller_, message.hello, message.mail,
+                    message.recipients.size() == 1 ? message.recipients.front().text() : std::string(), clock_.wall());
   received.by = options_.hostname;
   received.id = message.trace_id;
   deliver::Handover handover{message.mail.reverse_path, message.recipients, mail::format(received)};

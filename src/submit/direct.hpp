@@ -7,24 +7,24 @@
 #include "base/outcome.hpp"
 #include "client/transaction.hpp"
 #include "deliver/smtp_target.hpp"
+#include "intake/caller.hpp"
+#include "intake/limits.hpp"
 #include "server/mail_session.hpp"
-#include "submit/caller.hpp"
-#include "submit/limits.hpp"
 
 namespace odmr::submit {
 
 struct DirectOptions {
   std::string hostname;
-  Limits limits;
+  intake::Limits limits;
 };
 
 /// The handler of a local program's session that stores nothing: each transaction goes on to the smart host while it
 /// comes, and the smart host's answer is the answer. Only a login that the smart host does not accept is made a 4xx:
 /// it is our configuration that is at fault, and not the mail.
-class DirectSubmission final : public CallerHandler {
+class DirectSubmission final : public intake::CallerHandler {
  public:
-  DirectSubmission(const DirectOptions& options, Caller caller, std::string session, deliver::Target& smart_host,
-                   Clock& clock, Log& log);
+  DirectSubmission(const DirectOptions& options, intake::Caller caller, std::string session,
+                   deliver::Target& smart_host, Clock& clock, Log& log);
   ~DirectSubmission() override;
 
   net::Task<smtp::Reply> on_mail(const smtp::MailCommand& mail, const server::Hello& hello) override;

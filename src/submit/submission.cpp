@@ -17,14 +17,18 @@ struct Submission::Message {
   spool::Envelope envelope;
   std::optional<queue::Intake> intake;  // until the message is given up
   std::optional<Reply> refused;         // then
-  LimitWatch limits;
+  intake::LimitWatch limits;
 
-  explicit Message(const Limits& all) : limits(all) {}
+  explicit Message(const intake::Limits& all) : limits(all) {}
 };
 
-Submission::Submission(const SubmissionOptions& options, Caller caller, spool::Store store, net::Worker& disk,
+Submission::Submission(const SubmissionOptions& options, intake::Caller caller, spool::Store store, net::Worker& disk,
                        Clock& clock, Log& log)
-    : CallerHandler(std::move(caller), log), options_(options), store_(std::move(store)), disk_(disk), clock_(clock) {}
+    : intake::CallerHandler(std::move(caller), log),
+      options_(options),
+      store_(std::move(store)),
+      disk_(disk),
+      clock_(clock) {}
 
 Submission::~Submission() = default;
 
@@ -40,7 +44,7 @@ Task<Reply> Submission::on_mail(const smtp::MailCommand& mail, const server::Hel
   message_->hello = hello;
   auto& envelope = message_->envelope;
   if (!mail.reverse_path.is_null)
-    envelope.reverse_path = qualified(mail.reverse_path.mailbox, options_.hostname).text();
+    envelope.reverse_path = intake::qualified(mail.reverse_path.mailbox, options_.hostname).text();
   envelope.attributes[queue::k_submitter] = caller_.name;
   if (!mail.ret.empty()) envelope.attributes["ret"] = mail.ret;
   if (!mail.envid.empty()) envelope.attributes["envid"] = mail.envid;
@@ -49,7 +53,7 @@ Task<Reply> Submission::on_mail(const smtp::MailCommand& mail, const server::Hel
 
 Task<Reply> Submission::on_rcpt(const smtp::RcptCommand& rcpt) {
   spool::Recipient recipient;
-  recipient.address = qualified(rcpt.forward_path.mailbox, options_.hostname).text();
+  recipient.address = intake::qualified(rcpt.forward_path.mailbox, options_.hostname).text();
   if (!rcpt.notify.empty()) recipient.attributes["notify"] = rcpt.notify;
   if (!rcpt.orcpt.empty()) recipient.attributes["orcpt"] = rcpt.orcpt;
   message_->envelope.recipients.push_back(std::move(recipient));
@@ -60,12 +64,12 @@ Task<std::optional<Reply>> Submission::on_data() {
   Message& message = *message_;
   const auto& recipients = message.envelope.recipients;
   message.envelope.arrival = clock_.wall();
-  queue::IntakeOptions intake;
-  intake.hostname = options_.hostname;
-  intake.received = trace(caller_, message.hello, message.mail,
-                          recipients.size() == 1 ? recipients.front().address : std::string(), clock_.wall());
-  intake.received->by = options_.hostname;
-  message.intake.emplace(store_, message.envelope, std::move(intake));
+  queue::IntakeOptions options;
+  options.hostname = options_.hostname;
+  options.received = intake::trace(caller_, message.hello, message.mail,
+                                   recipients.size() == 1 ? recipients.front().address : std::string(), clock_.wall());
+  options.received->by = options_.hostname;
+  message.intake.emplace(store_, message.envelope, std::move(options));
   co_return std::nullopt;
 }
 

@@ -6,17 +6,17 @@
 #include <string>
 
 #include "base/log.hpp"
+#include "intake/caller.hpp"
+#include "intake/limits.hpp"
 #include "net/worker.hpp"
 #include "server/mail_session.hpp"
 #include "spool/store.hpp"
-#include "submit/caller.hpp"
-#include "submit/limits.hpp"
 
 namespace odmr::submit {
 
 struct SubmissionOptions {
   std::string hostname;
-  Limits limits;
+  intake::Limits limits;
   /// What the queue's disk has left. A message that would leave less than `spare` is not begun.
   std::function<Result<std::uint64_t>()> free_space;
   std::uint64_t spare = std::uint64_t{1} * 1024 * 1024;
@@ -24,11 +24,11 @@ struct SubmissionOptions {
 
 /// The handler of a local program's session: puts each message into the queue. The 250 after the dot is given when the
 /// message is on disk, and not before; while it gets there, other sessions go on.
-class Submission final : public CallerHandler {
+class Submission final : public intake::CallerHandler {
  public:
   /// A store of its own, a copy: commits run on `disk`, and a Store is for one thread at a time.
-  Submission(const SubmissionOptions& options, Caller caller, spool::Store store, net::Worker& disk, Clock& clock,
-             Log& log);
+  Submission(const SubmissionOptions& options, intake::Caller caller, spool::Store store, net::Worker& disk,
+             Clock& clock, Log& log);
   ~Submission() override;
 
   net::Task<smtp::Reply> on_mail(const smtp::MailCommand& mail, const server::Hello& hello) override;

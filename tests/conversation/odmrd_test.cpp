@@ -183,8 +183,8 @@ TEST_CASE("odmrd.toml: a good one", "[odmrd]") {
   REQUIRE(settings);
   CHECK(settings->spool == odmrd.directory / "spool");
   REQUIRE(settings->customers.size() == 2);
-  CHECK(settings->customers[0].domains ==
-        std::vector<std::string>{"one.example", "uno.example", "xn--bcher-kva.example"});
+  CHECK(settings->customers[0].customer.domains ==
+        provider::Domains{"one.example", "uno.example", "xn--bcher-kva.example"});
   const auto customers = app::customers_with_secrets(*settings);
   REQUIRE(customers);
   CHECK(customers->password("one.example") == "geheim");
@@ -210,22 +210,44 @@ certificate_names = ["gw"]
 [customer.three]
 password = "x"
 domains = []
+[customer.four]
+user = "ONE.example"
+password_file = "missing"
+domains = ["four.example"]
+hold = "11m"
+recipients = ["@", "a b@four.example"]
+[intake.mta]
+address = "192.0.2.1:24"
+protocol = "lntp"
 )");
   const auto faults = odmrd.faults();
   std::string all;
   for (const auto& fault : faults) all += fault + "\n";
   INFO(all);
   for (const std::string expected :
-       {":1:12: hostname: ", ":2:1: spol: unknown key", ":3:1: listen.a.certificate: missing",
-        ":3:1: listen.a.key: missing", ":5:7: listen.a.tls: ", ":6:1: listen.b.address: missing",
+       {":1:12: hostname: ",
+        ":2:1: spol: unknown key",
+        ":3:1: listen.a.certificate: missing",
+        ":3:1: listen.a.key: missing",
+        ":5:7: listen.a.tls: ",
+        ":6:1: listen.b.address: missing",
         ":8:7: listen.b.key: is of no use",
-        ":11:17: customer.one.password_file: ", ":12:11: customer.one.domains: \"single\"",
+        ":11:17: customer.one.password_file: ",
+        ":12:11: customer.one.domains: \"single\"",
         ":12:11: customer.one.domains: the domain \"one.example\" is there twice",
         ":14:8: customer.two.user: the user \"one\" is also that of [customer.one]",
         ":15:11: customer.two.domains: the domain \"one.example\" is also that of [customer.one]",
         ":15:11: customer.two.domains: \"two..example\" is no domain",
-        ":16:21: customer.two.certificate_names: no [listen", ":17:1: customer.three.user: missing",
-        ":18:12: customer.three.password: this file holds a secret", ":19:11: customer.three.domains: is empty"}) {
+        ":16:21: customer.two.certificate_names: no [listen",
+        ":17:1: customer.three.user: missing",
+        ":18:12: customer.three.password: this file holds a secret",
+        ":19:11: customer.three.domains: is empty",
+        ":21:8: customer.four.user: \"one.example\" is a domain of [customer.one], which logs in by it, too",
+        ":24:8: customer.four.hold: ",
+        ":25:14: customer.four.recipients: \"@\" is no address",
+        ":25:14: customer.four.recipients: \"a b@four.example\" is no address",
+        ":27:11: intake.mta.address: \"192.0.2.1:24\" is no address of this machine alone",
+        ":28:12: intake.mta.protocol: \"lntp\" is not known here"}) {
     CHECK(all.find(expected) != std::string::npos);
   }
 }

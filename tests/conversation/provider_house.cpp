@@ -22,11 +22,12 @@ class UnsyncedFiles final : public WatchedFiles {
 
 constexpr auto k_patience = std::chrono::minutes(30);
 
-std::vector<provider::Customer> two_customers() {
-  std::vector<provider::Customer> customers;
-  customers.push_back({"example", "example.org", Secret("secret"), {"example.org", "example.com"}, {"gw.example.org"}});
-  customers.push_back({"other", "other.example", Secret("another"), {"other.example"}, {}});
-  return customers;
+std::vector<provider::Account> two_customers() {
+  std::vector<provider::Account> accounts;
+  accounts.push_back(
+      {{"example", "example.org", {"example.org", "example.com"}, {"gw.example.org"}}, Secret("secret")});
+  accounts.push_back({{"other", "other.example", {"other.example"}, {}}, Secret("another")});
+  return accounts;
 }
 
 // Writes down what one end reads.
@@ -138,16 +139,30 @@ FileOps& unsynced() {
   return files;
 }
 
-House::House(FileOps& file_ops) : files(&file_ops), customers(two_customers()) {
+House::House(FileOps& file_ops, bool told)
+    : files(&file_ops),
+      is_told(told),
+      customers(std::make_shared<provider::Customers>(two_customers())),
+      disk(net::make_inline_worker()) {
   reopen();
+}
+
+void House::accounts_of(const std::function<void(provider::Customer&)>& change) {
+  std::vector<provider::Account> accounts;
+  for (const auto& one : customers->all()) {
+    accounts.push_back({one.customer, Secret(one.password.text())});
+    change(accounts.back().customer);
+  }
+  customers = std::make_shared<provider::Customers>(std::move(accounts));
+  provider->customers = customers;
 }
 
 void House::reopen() {
   provider.reset();
   mail.reset();
-  auto opened = provider::HeldMail::in(directory.path(), log, *files);
+  auto opened = provider::HeldInDirectory::in(directory.path(), *disk, log, *files, is_told);
   if (!opened) throw std::runtime_error(opened.error().text);
-  mail = std::make_unique<provider::HeldMail>(std::move(*opened));
+  mail = std::move(*opened);
   provider::SessionOptions options;
   options.hostname = "odmr.example.net";
   provider.reset(new provider::Provider{options, customers, *mail});

@@ -8,6 +8,7 @@
 #include "../pure/temporary_directory.hpp"
 #include "client/open.hpp"
 #include "net/memory.hpp"
+#include "provider/held_in_directory.hpp"
 #include "provider/session.hpp"
 #include "recorded_log.hpp"
 #include "server/mail_session.hpp"
@@ -25,7 +26,7 @@ FileOps& unsynced();
 /// A provider with two customers, in clear: "example" (user example.org, password "secret": example.org, example.com)
 /// and "other" (user other.example, password "another": other.example). Its spool is a real directory.
 struct House {
-  explicit House(FileOps& files = system_files());
+  explicit House(FileOps& files = system_files(), bool is_told = true);
 
   /// Puts a message for `recipients` into the spool; gives its id.
   std::string put(const std::string& reverse_path, const std::vector<std::string>& recipients,
@@ -33,6 +34,8 @@ struct House {
   /// Ids in a folder, in the order of arrival.
   std::vector<std::string> ids(provider::Folder folder) const;
   std::size_t held() const { return ids(provider::Folder::held).size(); }
+  /// Changes each customer; sessions that begin from now on see it.
+  void accounts_of(const std::function<void(provider::Customer&)>& change);
   /// As after a restart of the daemon. Throws where the spool cannot be opened.
   void reopen();
   /// Begins a session on a new line and gives the customer's end of it.
@@ -41,9 +44,11 @@ struct House {
 
   TemporaryDirectory directory;
   FileOps* files;  ///< under the daemon; looked at by reopen()
-  provider::Customers customers;
+  bool is_told;    ///< by the kernel, of what comes into the spool
+  std::shared_ptr<provider::Customers> customers;
+  std::unique_ptr<net::Worker> disk;
   RecordedLog log;
-  std::unique_ptr<provider::HeldMail> mail;
+  std::unique_ptr<provider::HeldInDirectory> mail;
   std::unique_ptr<provider::Provider> provider;
   provider::Door clear{provider::DoorTls::none, nullptr};
   Stop stop;

@@ -281,7 +281,7 @@ TEST_CASE("provider: nothing may follow ATRN in its group", "[provider]") {
 
 TEST_CASE("provider: a spool that cannot be read is no reason to say there is no mail", "[provider]") {
   RefusingFiles files;
-  House house(files);
+  House house(files, false);
   house.put("a@sender.example", {"x@example.org"}, "held");
   files.beginning = "list held";
   CHECK(after_login(house, {"ATRN"}) == Replies{"451 4.3.0 the mail cannot be looked at now"});
@@ -293,6 +293,7 @@ TEST_CASE("provider: a spool that cannot be read is no reason to say there is no
 
 TEST_CASE("provider: one ATRN a domain at a time", "[provider]") {
   House house;
+  house.accounts_of([](provider::Customer& customer) { customer.one_atrn_at_a_time = false; });
   house.put("a@sender.example", {"x@example.org", "x@example.com"}, "one");
   MailServer first(house);
   MailServer second(house);
@@ -308,7 +309,7 @@ TEST_CASE("provider: one ATRN a domain at a time", "[provider]") {
   house.simulation.run(fetch_over(house.connect(), first, "example.org", to_first));
   house.simulation.settle();
   CHECK(to_first.atrn == "250 2.0.0 turning the line round");
-  CHECK(to_second.atrn == "451 4.3.2 another session is fetching this mail");
+  CHECK(to_second.atrn == "450 4.3.2 another session is fetching this mail");
   CHECK(to_third.atrn == "250 2.0.0 turning the line round");
   REQUIRE(first.taken.size() == 1);
   REQUIRE(third.taken.size() == 1);

@@ -112,7 +112,7 @@ struct Desk {
 
   Task<> serve(net::Stream stream, std::size_t number) {
     spool::Store own = *store;
-    const auto caller = submit::Caller::of(stream.peer());
+    const auto caller = intake::Caller::of(stream.peer());
     submit::Submission handler(options, caller, std::move(own), *worker, simulation, silent_log());
     const auto ended = co_await server::serve_mail(std::move(stream), handler, session, silent_log(), stop);
     ends.at(number) = ended;
@@ -668,7 +668,7 @@ struct Passage final : net::Network {
 
   Task<> serve(net::Stream stream) {
     deliver::SmtpTarget smart_host(target, *this, silent_log(), stop);
-    const auto caller = submit::Caller::of(stream.peer());
+    const auto caller = intake::Caller::of(stream.peer());
     const std::string session = "abc.1";
     submit::DirectSubmission handler(options, caller, session, smart_host, simulation, silent_log());
     co_await server::serve_mail(std::move(stream), handler, caller_session, silent_log(), stop);

@@ -77,7 +77,7 @@ std::string play(const fuzz::Input& input, std::size_t segment) {
   options.free_space = [] { return Result<std::uint64_t>(std::uint64_t{1} << 40); };
   session.offer.size = options.limits.max_size = 2000;
   session.offer.smtputf8 = session.offer.dsn = session.bare_names = true;
-  submit::Submission handler(options, submit::Caller::of("uid 1000"), *store, *disk, simulation, silent_log());
+  submit::Submission handler(options, intake::Caller::of("uid 1000"), *store, *disk, simulation, silent_log());
 
   net::Faults faults;
   faults.largest_read = segment;

@@ -15,6 +15,7 @@ import threading
 from collections import Counter
 
 from harness import messages, wait
+from harness.ports import free_port
 from harness.process import Child
 from harness.programs import binary
 
@@ -179,9 +180,13 @@ class Provider(Scene):
     def __init__(self, bench, root):
         super().__init__(bench, root)
         self.spool = os.path.join(root, "spool")
-        self.daemon = bench.daemon(spool=self.spool)
+        self.daemon = bench.daemon(spool=self.spool, **self.more())
         self.sink = bench.sink()
         self.customer = bench.customer(self.sink)
+
+    def more(self):
+        """Of the daemon's configuration."""
+        return {}
 
     def stores(self):
         others = ("bounces", "failed")
@@ -221,6 +226,68 @@ class Enqueue(Submission, Provider):
         arguments = [binary("odmrd"), "enqueue", "--config", self.daemon.configuration, "-f", self.letter.reverse_path,
                      *self.letter.recipients]
         return arguments, self.bench.path("struck"), {"PATH": "/usr/bin:/bin", **env}, self.letter.data
+
+
+def listening(output):
+    """Of what the daemon's address is told in, once it is."""
+    with contextlib.suppress(FileNotFoundError), open(output, encoding="utf-8") as file:
+        return re.search(r"^listening on \S*:(\d+)$", file.read(), re.MULTILINE)
+    return None
+
+
+class Take(Submission, Provider):
+    """`odmrd serve` while an MTA hands over a message by LMTP: its 250 says that it is kept."""
+
+    recipient = "bert@customer.example"
+    reply = None  # the last word about the message; none where the line broke before it
+
+    def more(self):
+        return {"intake": {"address": f"127.0.0.1:{free_port('127.0.0.1')}"}}
+
+    def reset(self):
+        forget(self.sink)
+        self.start_over(self.spool)
+
+    def command(self):
+        arguments = [binary("odmrd"), "serve", "--config", self.daemon.configuration]
+        return arguments, self.bench.path("struck"), {"PATH": "/usr/bin:/bin"}
+
+    @contextlib.contextmanager
+    def meanwhile(self, tracer):
+        output = os.path.join(self.bench.path("struck"), "stdout")
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(output)
+        self.reply = None
+        thread = threading.Thread(target=self._hand_over, args=(tracer, output))
+        thread.start()
+        try:
+            yield
+        finally:
+            thread.join()
+
+    def _hand_over(self, tracer, output):
+        found = wait.until(lambda: tracer.is_over.is_set() or listening(output), 30, "odmrd listens or ends")
+        if found is True:
+            return
+        with contextlib.suppress(OSError, smtplib.SMTPServerDisconnected):
+            try:
+                client = smtplib.LMTP("127.0.0.1", self.daemon.intake_port, timeout=30)
+                client.sendmail(self.letter.reverse_path, self.letter.recipients, self.letter.data)
+                self.reply = 250
+                client.quit()
+            except smtplib.SMTPRecipientsRefused as refused:
+                self.reply = next(iter(refused.recipients.values()))[0]
+            except smtplib.SMTPResponseException as refused:
+                self.reply = refused.smtp_code
+        tracer.signal(signal.SIGTERM)
+
+    def note_acknowledgement(self, run):
+        if self.reply == 250:
+            self.acknowledged.add(self.letter.id)
+
+    def told_not_kept(self, run):
+        """It has said so; nothing is said by a line that broke."""
+        return {self.letter.id} if self.reply not in (None, 250) else set()
 
 
 class Prepared(Scene):
@@ -285,18 +352,12 @@ class Serve(Prepared, Provider):
             thread.join()
 
     def _fetch_beside(self, tracer, output):
-        found = wait.until(lambda: tracer.is_over.is_set() or self._listening(output), 30, "odmrd listens or ends")
+        found = wait.until(lambda: tracer.is_over.is_set() or listening(output), 30, "odmrd listens or ends")
         if found is True:
             return
         self.customer.isp["port"] = int(found.group(1))
         self.fetch()
         tracer.signal(signal.SIGTERM)
-
-    @staticmethod
-    def _listening(output):
-        with contextlib.suppress(FileNotFoundError), open(output, encoding="utf-8") as file:
-            return re.search(r"^listening on \S*:(\d+)$", file.read(), re.MULTILINE)
-        return None
 
     def restart(self):
         self.sink.recipient_replies.clear()

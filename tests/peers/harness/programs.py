@@ -249,7 +249,7 @@ class Daemon:
     """odmrd serve with one customer, on a port that the system chose."""
 
     def __init__(self, folder, *, tls="none", certificate=None, domains=("customer.example", "second.example"),
-                 spool=None, **top):
+                 spool=None, intake=None, customer=None, **top):
         self.folder = folder
         os.makedirs(folder, exist_ok=True)
         os.chmod(folder, 0o755)
@@ -261,13 +261,18 @@ class Daemon:
         self.configuration = write(os.path.join(folder, "odmrd.toml"), (
             toml_table("", {"spool": spool or os.path.join(folder, "spool"), "hostname": "provider.example", **top})
             + toml_table("listen.odmr", listen)
-            + toml_table("customer.one", {"user": USER, "password_file": secret, "domains": list(domains)})))
+            + (toml_table("intake.mta", intake) if intake else "")
+            + toml_table("customer.one", {"user": USER, "password_file": secret, "domains": list(domains),
+                                          **(customer or {})})))
+        self.intake_port = int(intake["address"].rpartition(":")[2]) if intake and ":" in intake["address"] else None
         self.child = None
+        self.said_before = 0  # bytes of its log, of earlier starts
         self.port = None
 
     def start(self):
-        self.child = Child([binary("odmrd"), "serve", "--config", self.configuration],
-                           os.path.join(self.folder, "odmrd.log"), env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"})
+        log = os.path.join(self.folder, "odmrd.log")
+        self.said_before = os.path.getsize(log) if os.path.exists(log) else 0
+        self.child = Child([binary("odmrd"), "serve", "--config", self.configuration], log, env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"})
         found = wait.until(lambda: self._listening() or not self.child.running(), 20, "odmrd listens")
         if found is True:
             raise AssertionError(f"odmrd ended at once:\n{self.child.output()}")
@@ -275,12 +280,17 @@ class Daemon:
         return self
 
     def _listening(self):
-        return re.search(r"^listening on \S*:(\d+)$", self.child.output(), re.MULTILINE)
+        return re.search(r"^listening on \S*:(\d+)$", self.child.output()[self.said_before:], re.MULTILINE)
 
     def stop(self):
         if self.child:
             self.child.stop()
             self.child = None
+
+    def kill(self):
+        """As a crash does it."""
+        self.child.kill()
+        self.child = None
 
     def enqueue(self, message):
         """One message into the spool; what `odmrd enqueue` exited with."""

@@ -141,6 +141,10 @@ class Bench:
         self.made.append((kind, host))
         return host
 
+    def keep(self, what, thing):
+        """Something that ends with the case."""
+        return self._keep(what, thing)
+
     def _keep(self, what, thing):
         self.made.append((what, thing))
         self.stack.callback(thing.stop)

@@ -7,7 +7,7 @@
 #include "server/mail_session.hpp"
 #include "smtp/command.hpp"
 
-namespace odmr::submit {
+namespace odmr::intake {
 
 /// Who hands mail in.
 struct Caller {
@@ -40,4 +40,4 @@ class CallerHandler : public server::MailHandler {
   Log& log_;
 };
 
-}  // namespace odmr::submit
+}  // namespace odmr::intake

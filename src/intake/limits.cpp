@@ -1,8 +1,8 @@
-#include "submit/limits.hpp"
+#include "intake/limits.hpp"
 
 #include <string>
 
-namespace odmr::submit {
+namespace odmr::intake {
 
 using smtp::Reply;
 
@@ -21,4 +21,4 @@ std::optional<Reply> LimitWatch::see(std::string_view piece) {
   return std::nullopt;
 }
 
-}  // namespace odmr::submit
+}  // namespace odmr::intake

@@ -7,7 +7,7 @@
 #include "mail/header.hpp"
 #include "smtp/reply.hpp"
 
-namespace odmr::submit {
+namespace odmr::intake {
 
 struct Limits {
   std::uint64_t max_size = 0;  ///< of a message as it comes; 0: no limit
@@ -28,4 +28,4 @@ class LimitWatch {
   std::uint64_t size_ = 0;
 };
 
-}  // namespace odmr::submit
+}  // namespace odmr::intake

@@ -1,8 +1,8 @@
-#include "submit/caller.hpp"
+#include "intake/caller.hpp"
 
 #include <utility>
 
-namespace odmr::submit {
+namespace odmr::intake {
 
 Caller Caller::of(const std::string& peer) {
   const auto colon = peer.rfind(':');
@@ -37,4 +37,4 @@ void CallerHandler::on_rcpt_refused(std::string_view argument, const smtp::Reply
   log_.info("recipient refused", {{"recipient", std::string(argument)}, {"reply", reply.joined()}});
 }
 
-}  // namespace odmr::submit
+}  // namespace odmr::intake

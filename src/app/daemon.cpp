@@ -1,0 +1,198 @@
+#include "app/daemon.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <asio/co_spawn.hpp>
+#include <csignal>
+#include <utility>
+
+namespace odmr::app {
+
+namespace {
+
+// Of the disk, what stays free: marks and bounces need room when nothing else gets any.
+constexpr std::uint64_t k_spare = std::uint64_t{16} * 1024 * 1024;
+
+bool is_same_door(const ListenSettings& a, const ListenSettings& b) {
+  return a.name == b.name && a.address == b.address && a.tls == b.tls;
+}
+
+bool is_same_door(const IntakeSettings& a, const IntakeSettings& b) {
+  return a.name == b.name && a.address == b.address && a.is_lmtp == b.is_lmtp;
+}
+
+template <class Settings>
+bool are_same_doors(const std::vector<Settings>& a, const std::vector<Settings>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](const Settings& one, const Settings& other) { return is_same_door(one, other); });
+}
+
+}  // namespace
+
+Daemon::Daemon(const DaemonSettings& settings, std::shared_ptr<const provider::Customers> customers,
+               provider::HeldInDirectory& held, const ReadAgain& read_again, asio::io_context& loop, Log& log)
+    : settings_(settings),
+      held_(held),
+      read_again_(read_again),
+      provider_{settings.session, std::move(customers), held},
+      loop_(loop),
+      log_(log),
+      clock_(loop),
+      has_terminal_(::isatty(STDIN_FILENO) != 0),
+      attendance_(loop, clock_, settings.stop_grace, {settings.max_connections, settings.max_connections_per_address},
+                  log, has_terminal_),
+      hangups_(loop),
+      on_stop_(attendance_.stop(), [this](Stop::Phase) {
+        if (news_) news_->cancel();
+        std::error_code ignored;
+        hangups_.cancel(ignored);
+      }) {
+  intake_.hostname = settings.session.hostname;
+  intake_.limits = settings.limits;
+  intake_.spare = k_spare;
+  intake_.free_space = [directory = settings.spool] { return free_space(directory); };
+}
+
+Result<std::vector<provider::Door>> Daemon::doors_of(const std::vector<ListenSettings>& listeners) const {
+  std::vector<provider::Door> doors;
+  for (const auto& one : listeners) {
+    doors.push_back({one.tls, nullptr});
+    if (one.tls == provider::DoorTls::none) continue;
+    auto context = net::TlsContext::server(one.certificate);
+    if (!context) return fail(context.error().code, "listen." + one.name + ": " + context.error().text);
+    doors.back().context = std::move(*context);
+  }
+  return doors;
+}
+
+Result<void> Daemon::listen() {
+  auto doors = doors_of(settings_.listeners);
+  if (!doors) return fail(doors.error());
+  doors_ = std::move(*doors);
+  for (const auto& one : settings_.listeners) {
+    auto listener = net::Listener::open(loop_, clock_, one.address);
+    if (!listener) return fail(listener.error().code, "listen." + one.name + ": " + listener.error().text);
+    listeners_.push_back(std::move(*listener));
+  }
+  return listen_for_mail();
+}
+
+Result<void> Daemon::listen_for_mail() {
+  for (const auto& one : settings_.intakes) {
+    auto listener = net::Listener::open(loop_, clock_, one.address);
+    if (!listener) return fail(listener.error().code, "intake." + one.name + ": " + listener.error().text);
+    intakes_.push_back(std::move(*listener));
+  }
+  return {};
+}
+
+Result<void> Daemon::give_to(const confine::User& user) {
+  for (const auto& listener : intakes_) {
+    if (auto given = listener->give_to(user.id, user.group); !given) return given;
+  }
+  return {};
+}
+
+void Daemon::run(const std::function<void(const std::string&)>& on_listening) {
+  for (const auto& listener : listeners_) on_listening(listener->address());
+  for (const auto& listener : intakes_) on_listening(listener->address());
+  const std::string too_many = "421 4.3.2 " + settings_.session.hostname + " has too many connections\r\n";
+  for (std::size_t i = 0; i < doors_.size(); ++i) {
+    const provider::Door& door = doors_[i];
+    const auto session = [this, &door](net::Stream stream, std::uint64_t /*number*/, Log& log) {
+      return provider::attend(std::move(stream), door, provider_, log, attendance_.stop());
+    };
+    // Under TLS from the first byte there is nothing that could be said in time.
+    const bool can_hear = door.tls != provider::DoorTls::implicit;
+    attendance_.open({std::move(listeners_[i]), session, can_hear ? too_many : std::string()});
+  }
+  for (std::size_t i = 0; i < intakes_.size(); ++i) {
+    const IntakeSettings& intake = settings_.intakes[i];
+    const auto session = [this, &intake](net::Stream stream, std::uint64_t /*number*/, Log& log) {
+      return take_mail(std::move(stream), intake, log);
+    };
+    attendance_.open({std::move(intakes_[i]), session, too_many});
+  }
+  follow_news();
+  follow_hangups();
+  attendance_.run();
+}
+
+net::Task<> Daemon::take_mail(net::Stream stream, const IntakeSettings& intake, Log& log) {
+  server::MailSessionOptions session;
+  session.hostname = settings_.session.hostname;
+  session.is_lmtp = intake.is_lmtp;
+  session.offer.size = intake_.limits.max_size;
+  session.offer.smtputf8 = true;
+  session.offer.chunking = true;
+  const auto caller = intake::Caller::of(stream.peer());
+  provider::Intake handler(intake_, caller, intake.is_lmtp, provider_.customers, held_, clock_, log);
+  const auto end = co_await server::serve_mail(std::move(stream), handler, session, log, attendance_.stop());
+  log.debug("intake ended", {{"why", end.text}, {"transactions", std::to_string(end.transactions)}});
+}
+
+// --- what others put into the spool wakes who waits for it
+
+void Daemon::follow_news() {
+  const auto descriptor = held_.news();
+  if (!descriptor) return;
+  auto news = net::readiness_of(*descriptor, loop_.get_executor());
+  if (!news) return log_.warn("mail that others put into the spool wakes nobody", {{"why", news.error().text}});
+  news_ = std::move(*news);
+  asio::co_spawn(loop_, learn_news(), [](const std::exception_ptr& bug) {
+    if (bug) std::rethrow_exception(bug);
+  });
+}
+
+net::Task<> Daemon::learn_news() {
+  for (;;) {
+    const auto ready = co_await news_->wait();
+    if (!ready) co_return;
+    const auto looked = co_await held_.look();
+    if (!looked) log_.error("the spool cannot be read", {{"why", looked.error().text}});
+  }
+}
+
+// --- SIGHUP
+
+void Daemon::follow_hangups() {
+  if (has_terminal_) return;
+  std::error_code failed;
+  hangups_.add(SIGHUP, failed);
+  if (failed) return;
+  hangups_.async_wait([this](std::error_code error, int /*number*/) {
+    if (error) return;
+    reload();
+    if (!attendance_.stop().requested()) follow_hangups();
+  });
+}
+
+// Sessions under way go on as they began.
+void Daemon::reload() {
+  const auto settings = read_again_();
+  if (!settings) {
+    for (const auto& fault : settings.error()) log_.error("fault", {{"what", fault}});
+    return log_.error("the configuration is faulty: the one before stays in force",
+                      {{"faults", std::to_string(settings.error().size())}});
+  }
+  auto customers = customers_with_secrets(*settings, provider_.customers.get());
+  auto doors = doors_of(settings->listeners);
+  if (!customers || !doors) {
+    return log_.error("the configuration cannot be used: the one before stays in force",
+                      {{"why", customers ? doors.error().text : customers.error().text}});
+  }
+  const bool is_same_house =
+      are_same_doors(settings->listeners, settings_.listeners) && are_same_doors(settings->intakes, settings_.intakes);
+  if (!is_same_house) {
+    log_.warn("[listen] and [intake] have changed, which counts after a restart; the rest counts now");
+  } else {
+    // Sessions have their door's address.
+    for (std::size_t i = 0; i < doors_.size(); ++i) doors_[i].context = (*doors)[i].context;
+  }
+  provider_.customers = std::make_shared<const provider::Customers>(std::move(*customers));
+  intake_.limits = settings->limits;
+  log_.info("the configuration was read again", {{"customers", std::to_string(settings->customers.size())}});
+}
+
+}  // namespace odmr::app
