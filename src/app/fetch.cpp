@@ -5,6 +5,7 @@
 
 #include "app/refusal.hpp"
 #include "app/remedy.hpp"
+#include "server/channel.hpp"
 #include "smtp/command.hpp"
 #include "turn/turn.hpp"
 
@@ -15,6 +16,10 @@ namespace {
 using net::Task;
 using server::SessionEnd;
 
+// A line that was given back sooner, and without mail, was not held: who took that for a hold would come again and
+// again.
+constexpr auto k_least_hold = std::chrono::seconds(10);
+
 journal::SessionReceipt receipt_of(const SessionReport& report) {
   return {report.session, report.provider.value_or(std::string()), report.started, std::nullopt};
 }
@@ -22,12 +27,13 @@ journal::SessionReceipt receipt_of(const SessionReport& report) {
 class Fetch {
  public:
   Fetch(const FetchPlan& plan, net::Network& network, const Books& books, BeforeTurn* before_turn,
-        OnProgress on_progress, Log& log, Stop& stop)
+        OnProgress on_progress, Log& log, Stop& stop, HeldLines* held_lines)
       : plan_(plan),
         server_(plan.server),
         network_(network),
         books_(books),
         before_turn_(before_turn),
+        held_lines_(plan.limits.session_time ? nullptr : held_lines),
         on_progress_(std::move(on_progress)),
         log_(log, {{"session", plan.session_id}, {"provider", plan.provider}}),
         stop_(stop),
@@ -50,6 +56,7 @@ class Fetch {
     co_await keep_receipts();
     co_await all_groups();
     co_await target_.close();
+    report_.holds = report_.holds || (held_lines_ != nullptr && is_held_ && report_.received.messages > 0);
     report_.seconds = std::chrono::duration<double>(network_.clock().now() - begin).count();
     add_remedy();
     auto receipt = receipt_of_end(report_, network_.clock().wall());
@@ -77,6 +84,8 @@ class Fetch {
     // RFC 5321 4.5.3.1.4: a list of domains longer than a command line takes several ATRN, and so several sessions.
     const auto groups =
         plan_.atrn_all ? std::vector<std::vector<std::string>>{{}} : smtp::split_for_atrn(plan_.domains);
+    // Who waited for the mail of some domains would leave that of the others where it is.
+    if (groups.size() > 1) held_lines_ = nullptr;
     for (const auto& group : groups) {
       const bool goes_on = co_await until_empty(group);
       if (!goes_on) co_return;
@@ -117,12 +126,49 @@ class Fetch {
     }
     auto turned = co_await reach_and_turn(domains, is_follow_up);
     if (!turned) co_return Connection();
+    if (turned->held) {
+      const bool is_still_ready = co_await look_again();
+      if (!is_still_ready) {
+        co_await turn_away(std::move(turned->stream));
+        co_return Connection();
+      }
+    }
     co_return co_await receive(std::move(*turned), is_follow_up);
+  }
+
+  // Whether the target was ready before the line was held is of no use now.
+  Task<bool> look_again() {
+    const auto ready = co_await target_.first().ready();
+    is_target_down_ = !ready;
+    if (ready) co_return true;
+    if (stop_.requested()) {
+      end(Outcome::unavailable, Cause::stopped, "stopped by a signal");
+      co_return false;
+    }
+    if (books_.shelf != nullptr) {
+      log_.warn("the local target is not ready: mail is kept here", {{"why", ready.error().text}});
+      co_return true;
+    }
+    end(Outcome::local_down, ready.error().cause,
+        "the local target is not ready any more, the line having been held: " + ready.error().text);
+    co_return false;
+  }
+
+  // 421, and nothing but that: whoever hears it keeps all of his mail (RFC 5321 3.8), where of a close, or a 554, Exim
+  // makes a bounce of the first message.
+  Task<> turn_away(net::Stream stream) {
+    server::Channel channel(std::move(stream), log_, plan_.timeouts.command);
+    channel.reply(smtp::Reply(421, "4.3.2 " + plan_.hostname + " cannot take mail now"));
+    co_await channel.flush();
+    co_await channel.stream().finish();
+    note_connection_over("421 in place of a greeting: " + report_.text);
   }
 
   Task<std::optional<turn::Turned>> reach_and_turn(const std::vector<std::string>& domains, bool is_follow_up) {
     auto session = co_await reach(is_follow_up);
+    bool has_other_work = is_follow_up;
     if (session && before_turn_ != nullptr && before_turn_->has_something()) {
+      has_other_work = true;  // and what became of it is to be told
       const auto said = co_await std::exchange(before_turn_, nullptr)->speak(*session);
       // Whatever became of the outbound mail, the mail that waits there is fetched: on a new connection if need be.
       if (!said) {
@@ -133,15 +179,64 @@ class Fetch {
       }
     }
     if (!session) co_return std::nullopt;
+    const bool may_be_held = held_lines_ != nullptr && !is_follow_up && turn::may_be_held(*session);
+    if (may_be_held) co_await get_held(*session, has_other_work);
+    if (may_be_held && is_held_) {
+      auto turned = co_await wait_for_turn(std::move(*session), domains);
+      co_return heard(std::move(turned), is_follow_up);
+    }
+    if (may_be_held && stop_.requested()) {
+      session->close();
+      note_connection_over("stopped by a signal");
+      end(Outcome::unavailable, Cause::stopped, "stopped by a signal");
+      co_return std::nullopt;
+    }
     auto turned = co_await turn::turn_round(std::move(*session), domains, plan_.timeouts.atrn, stop_);
+    co_return heard(std::move(turned), is_follow_up);
+  }
+
+  Task<> get_held(client::Session& session, bool has_other_work) {
+    if (has_other_work || !held_lines_->are_wanted()) {
+      report_.holds = true;
+      co_return;
+    }
+    is_held_ = co_await turn::ask_to_be_held(session, plan_.timeouts.command, stop_);
+    if (!is_held_) log_.debug("the line is not held for us");
+  }
+
+  Task<tl::expected<turn::Turned, turn::NotTurned>> wait_for_turn(client::Session session,
+                                                                  std::vector<std::string> domains) {
+    // It has others to serve, and would not wait for so long.
+    co_await target_.first().close();
+    log_.debug("ATRN waits for mail, the line is held");
+    std::optional<HeldLines::Wait> wait(std::in_place, *held_lines_);
+    auto turned = co_await turn::turn_round(std::move(session), std::move(domains), plan_.timeouts.atrn, stop_,
+                                            &held_lines_->enough());
+    wait.reset();
+    const Duration held = (turned ? turned->held : turned.error().held).value_or(Duration::zero());
+    report_.holds = held >= k_least_hold || (!turned && turned.error().is_broken_off);
+    co_return turned;
+  }
+
+  // The answer to ATRN.
+  std::optional<turn::Turned> heard(tl::expected<turn::Turned, turn::NotTurned> turned, bool is_follow_up) {
     const auto& reply = turned ? std::optional(turned->reply) : turned.error().reply;
     if (reply && !report_.reply) report_.reply = reply->joined();
     if (reply) connection_.reply = reply->joined();
     if (!turned) {
-      not_turned(turned.error(), is_follow_up);
-      co_return std::nullopt;
+      if (turned.error().is_broken_off)
+        broken_off(turned.error().text);
+      else
+        not_turned(turned.error(), is_follow_up);
+      return std::nullopt;
     }
-    co_return std::move(*turned);
+    return std::move(*turned);
+  }
+
+  // Nothing was fetched, and nothing is wrong.
+  void broken_off(const std::string& why) {
+    note_connection_over(why);
+    end(Outcome::no_mail, Cause::unknown, why);
   }
 
   // A conversation that is logged in.
@@ -352,6 +447,7 @@ class Fetch {
   net::Network& network_;
   const Books& books_;
   BeforeTurn* before_turn_;  // null once it has had its say
+  HeldLines* held_lines_;    // null where no line is held
   OnProgress on_progress_;
   ScopedLog log_;
   Stop& stop_;
@@ -359,6 +455,7 @@ class Fetch {
   deliver::Connections target_;
   const TimePoint until_;
   receive::History history_;
+  bool is_held_ = false;  // the first ATRN was to wait for mail
   bool is_target_down_ = false;
   bool is_budget_used_up_ = false;
   SessionReport report_;
@@ -385,8 +482,8 @@ journal::SessionReceipt receipt_of_end(const SessionReport& report, WallTime now
 }
 
 Task<SessionReport> fetch(const FetchPlan& plan, net::Network& network, const Books& books, BeforeTurn* before_turn,
-                          OnProgress on_progress, Log& log, Stop& stop) {
-  Fetch session(plan, network, books, before_turn, std::move(on_progress), log, stop);
+                          OnProgress on_progress, Log& log, Stop& stop, HeldLines* held_lines) {
+  Fetch session(plan, network, books, before_turn, std::move(on_progress), log, stop, held_lines);
   co_return co_await session.run();
 }
 

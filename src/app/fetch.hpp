@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "app/held_lines.hpp"
 #include "app/settings.hpp"
 #include "base/outcome.hpp"
 #include "receive/reception.hpp"
@@ -55,6 +56,9 @@ struct SessionReport {
   Cause cause = Cause::unknown;          ///< the same as a value, as far as there is one
   std::string remedy;                    ///< what can be done about it; empty where it went well
   std::optional<WallTime> not_before;    ///< not tried, since it was refused; it would be from then on
+  /// The provider holds lines for us: asked again at once, it answers when mail comes. Not so where the hold was over
+  /// too soon to be one.
+  bool holds = false;
 };
 
 /// Who has something to say to the provider on the logged-in connection, before ATRN: outbound mail that goes that way.
@@ -80,8 +84,10 @@ struct Books {
 journal::SessionReceipt receipt_of_end(const SessionReport& report, WallTime now);
 
 /// The session: local target, line, login, turn, mail; and again on a new connection while that brings mail.
-/// `before_turn` may be null; it is asked once, on the first connection.
+/// `before_turn` may be null; it is asked once, on the first connection. `held_lines`: where it is not null, and the
+/// provider can, the first ATRN waits for mail. Not so for a session that takes several ATRN, or has its time.
 net::Task<SessionReport> fetch(const FetchPlan& plan, net::Network& network, const Books& books,
-                               BeforeTurn* before_turn, OnProgress on_progress, Log& log, Stop& stop);
+                               BeforeTurn* before_turn, OnProgress on_progress, Log& log, Stop& stop,
+                               HeldLines* held_lines = nullptr);
 
 }  // namespace odmr::app

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <asio/co_spawn.hpp>
 #include <asio/io_context.hpp>
+#include <asio/signal_set.hpp>
 #include <map>
 #include <utility>
 
@@ -10,6 +11,7 @@
 #include "app/confinement.hpp"
 #include "app/dialled_line.hpp"
 #include "app/foreign_queue.hpp"
+#include "app/held_lines.hpp"
 #include "app/journal_place.hpp"
 #include "app/kept_mail.hpp"
 #include "app/outbound.hpp"
@@ -23,6 +25,7 @@
 #include "net/digest.hpp"
 #include "net/system_network.hpp"
 #include "net/together.hpp"
+#include "watch/supervisor.hpp"
 
 namespace odmr::app {
 
@@ -52,6 +55,8 @@ class Run {
         bounces_(settings.state_dir + "/bounces", system_files(), network_.clock()),
         shelf_(kept_mail_in(settings.state_dir), *disk_, system_files(), network_.clock()),
         signals_(loop_, network_.clock(), stop_, settings.stop_grace, log, options.is_supervised),
+        enough_(loop_),
+        held_lines_([this] { look_whether_waiting(); }),
         pulse_(network_.clock().alarm([this] { beat(); })),
         line_(settings.line, helper, *commands_, network_.clock(), log, stop_) {}
 
@@ -64,9 +69,11 @@ class Run {
     if (!plans_.empty()) recall_refusals();
     if (settings_.outbound && !options_.receive_only) prepare_outbound();
     if (!settings_.outbound && !options_.receive_only) warn_of_mail_that_waits();
+    if (options_.stays) heed_enough();
     beat();
     asio::co_spawn(loop_, all(), [this](const std::exception_ptr& problem) {
       signals_.forget();
+      enough_.cancel();
       pulse_->clear();
       if (problem) std::rethrow_exception(problem);
     });
@@ -84,9 +91,44 @@ class Run {
 
   // Whoever waits for us hears that we do not hang.
   void beat() {
-    observer_.on_life();
+    if (is_waiting_)
+      observer_.on_waiting();
+    else
+      observer_.on_life();
     pulse_->set(network_.clock().now() + k_pulse);
   }
+
+  // --- lines that are held
+
+  void heed_enough() {
+    enough_.add(watch::k_enough);
+    enough_.async_wait([this](std::error_code error, int /*number*/) {
+      if (!error) held_lines_.break_off();
+    });
+  }
+
+  // Whether all that is left to do is to wait for mail.
+  void look_whether_waiting() {
+    const bool waits = held_lines_.waiting() > 0 && held_lines_.waiting() == sessions_ && !is_sending_;
+    if (waits == is_waiting_) return;
+    is_waiting_ = waits;
+    beat();
+  }
+
+  // What a run has found out is told at its end, and what comes next is begun by another one.
+  void session_over() {
+    --sessions_;
+    held_lines_.break_off();
+    look_whether_waiting();
+  }
+
+  void sending_over() {
+    is_sending_ = false;
+    if (outbound_ && outbound_->report()) held_lines_.break_off();
+    look_whether_waiting();
+  }
+
+  bool has_something_to_send() const { return (can_send_ && outbound_->has_something()) || runs_command(); }
 
   SessionReport report_without_connection(const std::optional<std::string>& provider, Outcome outcome, Cause cause,
                                           const std::string& text) const {
@@ -341,6 +383,7 @@ class Run {
         co_await receive();
         break;
       case Order::receive_first:
+        if (has_something_to_send()) held_lines_.break_off();
         co_await receive();
         co_await send();
         break;
@@ -352,7 +395,8 @@ class Run {
   // First: it is older than what comes now.
   Task<> hand_over_kept_mail() {
     const auto report = co_await kept_mail_->hand_over();
-    if (report.waiting > 0) {
+    is_mail_kept_ = report.waiting > 0;
+    if (is_mail_kept_) {
       log_.warn("mail that the local target put off is still kept here",
                 {{"messages", std::to_string(report.waiting)}, {"why", report.why}});
       worst_ = worst(worst_, Outcome::deferred);
@@ -361,6 +405,7 @@ class Run {
   }
 
   Task<> receive() {
+    sessions_ = plans_.size();
     std::vector<Task<>> sessions;
     for (const auto& plan : plans_) sessions.push_back(fetch_one(*plan));
     co_await net::together(std::move(sessions));
@@ -368,17 +413,24 @@ class Run {
 
   Task<> fetch_one(const FetchPlan& plan) {
     const auto refusal = refusals_.find(plan.provider);
-    if (refusal != refusals_.end()) {
+    if (refusal != refusals_.end())
       co_await send_nevertheless(plan, refusal->second);
-      co_return;
-    }
+    else
+      co_await ask(plan);
+    session_over();
+  }
+
+  Task<> ask(const FetchPlan& plan) {
     OnProgress on_progress = [this, &plan](const receive::Tally& tally, std::uint64_t bytes) {
       observer_.on_receiving(plan.provider, tally, bytes);
     };
     const bool carries_outbound = can_send_ && outbound_->goes_over(plan.provider);
     BeforeTurn* before_turn = carries_outbound ? &*outbound_ : nullptr;
+    // What is kept here is offered to the target by the interval, so that is when the next run has to come.
+    HeldLines* held_lines = options_.stays && !is_mail_kept_ ? &held_lines_ : nullptr;
     const Books books{system_files(), *journal_, bounces_, plan.keeps_deferred ? &shelf_ : nullptr};
-    const auto report = co_await fetch(plan, network_, books, before_turn, std::move(on_progress), log_, stop_);
+    const auto report =
+        co_await fetch(plan, network_, books, before_turn, std::move(on_progress), log_, stop_, held_lines);
     ended(report);
     if (!carries_outbound) co_return;
     // Nobody to give mail to is no reason to keep what goes out.
@@ -443,6 +495,7 @@ class Run {
   }
 
   Task<> send() {
+    is_sending_ = true;
     std::vector<Task<>> ways;
     if (can_send_) {
       ways.push_back(outbound_->send());
@@ -450,6 +503,7 @@ class Run {
     }
     if (runs_command()) ways.push_back(flush_other_queue());
     co_await net::together(std::move(ways));
+    sending_over();
   }
 
   // Where the provider is the way out, and is not asked for mail in this run.
@@ -513,6 +567,12 @@ class Run {
   std::optional<KeptMail> kept_mail_;
   Stop stop_;
   SignalStop signals_;
+  asio::signal_set enough_;
+  HeldLines held_lines_;
+  std::size_t sessions_ = 0;  // under way
+  bool is_sending_ = false;
+  bool is_waiting_ = false;    // for mail, and for nothing else
+  bool is_mail_kept_ = false;  // and the local target does not take it
   std::unique_ptr<Alarm> pulse_;
   DialledLine line_;
   std::optional<spool::DirectoryLock> lock_;

@@ -19,6 +19,9 @@ class RunObserver {
   virtual void on_session(const SessionReport& report) = 0;
   /// Every minute, as long as the run's loop turns.
   virtual void on_life() {}
+  /// In place of that: the run merely waits for mail, on lines that are held (XHOLD). Also when it begins to; on_life()
+  /// says that it does so no longer.
+  virtual void on_waiting() {}
 };
 
 struct RunOptions {
@@ -28,6 +31,7 @@ struct RunOptions {
   bool retry_all = false;      ///< send also what is not due yet
   bool force = false;          ///< try also a provider that refused us a moment ago
   bool is_supervised = false;  ///< by `odmr watch`
+  bool stays = false;          ///< may wait for mail on lines that are held; watch::k_enough ends that
 };
 
 /// `odmr run`: one session with each provider, and the outbound queue flushed, side by side unless [outbound] order

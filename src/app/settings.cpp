@@ -463,13 +463,15 @@ JournalSettings read_journal(const Table& table) {
   return journal;
 }
 
-WatchSettings read_watch(const Table& table) {
+WatchSettings read_watch(const Table& table, bool is_dialled) {
   WatchSettings watch;
   const config::Range<Duration> sensible{std::chrono::seconds(1), std::chrono::hours(24 * 7)};
   watch.interval = table.duration("interval", watch.interval, sensible);
   watch.jitter = table.duration("jitter", watch.interval / 10, {Duration::zero(), sensible.most});
   watch.longest = table.duration("max_interval", std::max(watch.longest, watch.interval), sensible);
   if (watch.longest < watch.interval) table.fault("max_interval", "is shorter than interval, which it lengthens");
+  // A line that has to be dialled costs something as long as it is up.
+  watch.hold = table.boolean("hold", !is_dialled);
   return watch;
 }
 
@@ -520,7 +522,7 @@ Settings read_settings(config::Document& document) {
   read_outbound(outbound, settings);
   read_submit(root.table("submit"), settings);
   settings.journal = read_journal(root.table("journal"));
-  settings.watch = read_watch(root.table("watch"));
+  settings.watch = read_watch(root.table("watch"), !settings.line.dialled.up.empty());
   return settings;
 }
 

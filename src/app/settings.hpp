@@ -123,6 +123,7 @@ struct WatchSettings {
   Duration interval = std::chrono::minutes(5);
   Duration jitter = std::chrono::seconds(30);  ///< what is added at random, at most
   Duration longest = std::chrono::hours(1);    ///< wait for a provider that refuses
+  bool hold = true;                            ///< wait for mail with the line held, where the provider can
 };
 
 /// [timeouts]

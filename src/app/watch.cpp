@@ -73,6 +73,7 @@ watch::Plan plan_of(const Settings& settings, const std::vector<std::string>& na
   plan.sends = has_way_out(settings);
   plan.state_dir = settings.state_dir;
   if (settings.outbound) plan.queue = "queue";
+  plan.sends_queue_alone = settings.outbound && !settings.command;
   plan.stop_grace = settings.stop_grace;
   return plan;
 }
@@ -92,6 +93,7 @@ class Watch final : public watch::Work {
     options.receive_only = !errand.sends && has_way_out(settings_);
     options.force = options_.force && is_first;
     options.is_supervised = true;
+    options.stays = settings_.watch.hold;
     return front_.run(settings_, options, [line](const watch::Report& report) { watch::send_report(line, report); });
   }
 
@@ -149,6 +151,7 @@ watch::Ending ending_of(const SessionReport& report, WallTime now) {
   watch::Ending ending;
   ending.provider = report.provider.value_or(std::string());
   ending.outcome = report.outcome;
+  ending.holds = report.holds;
   if (report.not_before) ending.not_before = std::chrono::duration_cast<Duration>(*report.not_before - now);
   return ending;
 }

@@ -30,6 +30,9 @@ class Terminal final : public app::RunObserver {
   void on_life() override {
     if (also_ != nullptr) also_->on_life();
   }
+  void on_waiting() override {
+    if (also_ != nullptr) also_->on_waiting();
+  }
 
  private:
   const CommonOptions& options_;

@@ -26,6 +26,11 @@ class Reporter final : public app::RunObserver {
     tell_({app::ending_of(report, std::chrono::system_clock::now()), show::in_words(report)});
   }
   void on_life() override { tell_({}); }
+  void on_waiting() override {
+    watch::Report report;
+    report.waits = true;
+    tell_(report);
+  }
 
  private:
   const std::function<void(const watch::Report&)>& tell_;

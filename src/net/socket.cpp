@@ -22,12 +22,14 @@ constexpr auto k_as_tuple = asio::experimental::as_tuple(asio::use_awaitable);
 // Reads that need not wait, before others have their turn: signals, timers, other connections.
 constexpr int k_reads_in_a_row = 64;
 
+// An ATRN may wait minutes for its reply. Mobile networks and carrier-grade NAT forget a silent connection after a
+// minute or so, and tell neither end: so something is sent before, and who does not answer for a minute is gone.
 void keep_alive(int fd) {
   const auto set = [fd](int level, int option, int value) { setsockopt(fd, level, option, &value, sizeof value); };
   set(SOL_SOCKET, SO_KEEPALIVE, 1);
-  set(IPPROTO_TCP, TCP_KEEPIDLE, 60);
-  set(IPPROTO_TCP, TCP_KEEPINTVL, 30);
-  set(IPPROTO_TCP, TCP_KEEPCNT, 6);
+  set(IPPROTO_TCP, TCP_KEEPIDLE, 45);
+  set(IPPROTO_TCP, TCP_KEEPINTVL, 15);
+  set(IPPROTO_TCP, TCP_KEEPCNT, 4);
   set(IPPROTO_TCP, TCP_NODELAY, 1);
 }
 

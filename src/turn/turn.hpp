@@ -16,6 +16,7 @@ struct Turned {
   smtp::Reply reply;
   /// The provider has said (XEMPTIES, odmrd's own) that its QUIT comes when nothing more is held for us.
   bool is_emptied = false;
+  std::optional<Duration> held = {};  ///< the line was held, so long
 };
 
 /// A line that did not turn.
@@ -25,12 +26,24 @@ struct NotTurned {
   std::string text;
   bool interrupted = false;
   Cause cause = Cause::unknown;
+  std::optional<Duration> held = {};  ///< the line was held, so long
+  bool is_broken_off = false;         ///< by us, who held it: nothing is wrong
 };
+
+/// Whether the provider says that it may hold a line (XHOLD, odmrd's own): an ATRN for which there is no mail is then
+/// not answered before there is some, or a time is over.
+bool may_be_held(const client::Session& session);
+
+/// Asks for that, for the next ATRN on this logged-in session. Gives whether it is granted: that it is refused is no
+/// failure. Where the connection ends with it, so does the ATRN.
+net::Task<bool> ask_to_be_held(client::Session& session, Duration patience, Stop& stop);
 
 /// Says ATRN with these domains (none: bare, "all that I may have") on a logged-in session, and waits up to `patience`
 /// for the reply, which may take the provider ten minutes (RFC 2645 5.2.1). Ends the connection unless it turned.
+///
+/// `enough`: not null where the line is held. It ends the wait then, and so does `stop`; the outcome is no_mail.
 net::Task<tl::expected<Turned, NotTurned>> turn_round(client::Session session, std::vector<std::string> domains,
-                                                      Duration patience, Stop& stop);
+                                                      Duration patience, Stop& stop, Stop* enough = nullptr);
 
 /// The outcome that a reply to ATRN means; no value for 250, which turns the line.
 std::optional<Outcome> outcome_of(const smtp::Reply& reply);

@@ -48,6 +48,10 @@ bool Arrivals::holds_mail() const {
   return names && !names->empty();
 }
 
+bool Arrivals::has_mail() const {
+  return watched_ == queue_ + "/held" && holds_mail();
+}
+
 bool Arrivals::take() {
   bool has_come = false;
   bool is_lost = false;

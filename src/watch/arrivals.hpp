@@ -19,6 +19,8 @@ class Arrivals {
   int descriptor() const { return events_.get(); }
   /// Takes what has happened since. Whether mail may have come.
   bool take();
+  /// Whether there is any mail in the queue.
+  bool has_mail() const;
   /// Looks again for what was not there.
   bool follow();
 

@@ -13,7 +13,9 @@ namespace odmr::watch {
 namespace {
 
 constexpr std::string_view k_alive = "alive";
+constexpr std::string_view k_waits = "waits";
 constexpr std::string_view k_ended = "ended";
+constexpr std::string_view k_holds = "holds";
 constexpr std::size_t k_longest_text = 1000;
 constexpr auto k_longest_wait = std::chrono::hours(24 * 7);
 
@@ -42,7 +44,7 @@ std::string text_of(const std::optional<Duration>& wait) {
 }  // namespace
 
 std::string to_packet(const Report& report) {
-  if (!report.ending) return std::string(k_alive);
+  if (!report.ending) return std::string(report.waits ? k_waits : k_alive);
   std::string packet(k_ended);
   const auto add = [&packet](std::string_view field) {
     packet += '\0';
@@ -51,17 +53,20 @@ std::string to_packet(const Report& report) {
   add(report.ending->provider);
   add(name(report.ending->outcome));
   add(text_of(report.ending->not_before));
+  add(report.ending->holds ? k_holds : std::string_view());
   add(escape(report.text, k_longest_text));
   return packet;
 }
 
 std::optional<Report> parse_packet(std::string_view packet) {
   if (packet == k_alive) return Report();
+  if (packet == k_waits) return Report{std::nullopt, {}, true};
   const auto fields = fields_of(packet);
-  if (fields.size() != 5 || fields[0] != k_ended) return std::nullopt;
+  if (fields.size() != 6 || fields[0] != k_ended) return std::nullopt;
   const auto outcome = outcome_named(fields[2]);
   const auto wait = parse_number(fields[3]);
   if (!outcome || (!wait && !fields[3].empty())) return std::nullopt;
+  if (fields[4] != k_holds && !fields[4].empty()) return std::nullopt;
   Report report;
   auto& ending = report.ending.emplace();
   ending.provider = fields[1];
@@ -69,7 +74,8 @@ std::optional<Report> parse_packet(std::string_view packet) {
   if (wait)
     ending.not_before =
         std::min<Duration>(std::chrono::seconds(std::min<std::uint64_t>(*wait, 1U << 30U)), k_longest_wait);
-  report.text = escape(fields[4], k_longest_report);
+  ending.holds = fields[4] == k_holds;
+  report.text = escape(fields[5], k_longest_report);
   return report;
 }
 

@@ -14,6 +14,7 @@ namespace odmr::watch {
 struct Report {
   std::optional<Ending> ending;  ///< none: it lives
   std::string text;              ///< the session in words, on one line; may hold a stranger's
+  bool waits = false;            ///< it lives, and merely waits for mail: k_enough would end it at once
   friend bool operator==(const Report&, const Report&) = default;
 };
 

@@ -29,6 +29,7 @@ struct Ending {
   std::string provider;
   Outcome outcome = Outcome::no_mail;
   std::optional<Duration> not_before;  ///< it was not tried; after so long it would be
+  bool holds = false;                  ///< it holds lines for us until mail comes, and has just done so
   friend bool operator==(const Ending&, const Ending&) = default;
 };
 
@@ -38,6 +39,9 @@ struct Ending {
 /// A provider is asked again after the interval. One that refuses us, or does not speak our protocol, waits twice as
 /// long each time, up to Timing::longest. One that cannot be reached is tried again after half a minute, one, and two,
 /// and then like any other. Mail that is submitted is sent at once, but asks no provider for mail.
+///
+/// A provider that holds a line until mail comes is asked again at once, since to be asked costs it nothing; and so
+/// soon after a held line was lost, the first time. That alone is no occasion to send mail.
 class Schedule {
  public:
   /// Everything is due at once. `sends`: there is a way out for mail.
@@ -45,6 +49,12 @@ class Schedule {
 
   /// What to do now; nothing when nothing is due. It is under way from then on, until ended().
   std::optional<Errand> take(TimePoint now);
+  /// The run merely waits for mail now, whatever else it was begun for: the sending of mail has its next time.
+  /// `random`: as below.
+  void waits(TimePoint now, double random);
+  /// While that waits: the queue is empty, so that nothing is sent this time. Now and then it is looked at all the
+  /// same.
+  void nothing_to_send(TimePoint now);
   /// The errand is over. What `endings` do not name went well. `random`: from 0 up to 1.
   void ended(const std::vector<Ending>& endings, TimePoint now, double random);
 
@@ -69,16 +79,20 @@ class Schedule {
     unsigned failures = 0;  ///< to reach it, in a row
     bool is_under_way = false;
     bool is_wanted_again = false;
+    bool is_to_be_held = false;  ///< its time has come only because it holds lines
+    bool has_lost_line = false;  ///< that it held, and nothing went well since
   };
   bool is_held_back(const Entry& entry, TimePoint now) const;
+  bool has_to_send(TimePoint now) const;
   void judge(Entry& entry, const Ending& ending, TimePoint now, double random);
-  Duration wait_after(Entry& entry, Outcome outcome) const;
+  Duration wait_after(Entry& entry, const Ending& ending) const;
   Duration spread(Duration wait, double random) const;
 
   Timing timing_;
   std::vector<Entry> providers_;
   std::optional<Entry> sending_;
   std::optional<TimePoint> submission_;
+  TimePoint last_sending_ = TimePoint::min();
   TimePoint may_send_again_ = TimePoint::min();
 };
 

@@ -26,6 +26,9 @@ namespace {
 
 constexpr std::size_t k_longest_status = 400;
 constexpr std::size_t k_most_endings = 1000;
+// A line that was held all the while that the machine slept is most likely gone, and nobody has said so.
+constexpr auto k_sleep = std::chrono::seconds(10);
+constexpr auto k_look_for_sleep = std::chrono::minutes(1);
 
 double random_share() {
   return static_cast<double>(random_bits() >> 11U) * 0x1p-53;
@@ -59,6 +62,11 @@ std::string microseconds(Duration duration) {
 // Of a clock that stands still while the machine sleeps, as a run's own does.
 TimePoint time_awake() {
   return std::chrono::steady_clock::now();
+}
+
+// How long the machine has slept since it was started.
+Duration time_asleep() {
+  return time_since_boot().time_since_epoch() - time_awake().time_since_epoch();
 }
 
 }  // namespace
@@ -151,7 +159,8 @@ void Supervisor::set_timer(TimePoint when) {
 
 void Supervisor::wait() {
   TimePoint next = next_watchdog_;
-  if (!run_ && !is_stopping_) next = std::min(next, schedule_.next());
+  if (!is_in_the_way() && !is_stopping_) next = std::min(next, schedule_.next());
+  if (run_ && !is_in_the_way()) next = std::min(next, time_since_boot() + k_look_for_sleep);
   if (run_ && !run_->is_killed) next = std::min(next, time_since_boot() + (end_of_patience() - time_awake()));
   set_timer(next);
   std::array<pollfd, 4> watched{{{signals_.get(), POLLIN, 0},
@@ -236,7 +245,8 @@ void Supervisor::look_at_the_clock() {
 // --- a run
 
 void Supervisor::begin_what_is_due() {
-  if (run_ || is_stopping_) return;
+  if (is_stopping_ || is_in_the_way()) return;
+  if (run_) return make_way();
   const auto now = time_since_boot();
   const auto errand = schedule_.take(now);
   if (!errand) return;
@@ -247,6 +257,22 @@ void Supervisor::begin_what_is_due() {
   schedule_.ended(endings_after(true), now, random_share());
   run_.reset();
   tell();
+}
+
+// A run that only waits for mail gives way to whatever is due.
+bool Supervisor::is_in_the_way() const {
+  return run_ && (!run_->is_waiting || run_->has_had_enough);
+}
+
+void Supervisor::make_way() {
+  const auto now = time_since_boot();
+  const bool has_slept = time_asleep() - run_->asleep > k_sleep;
+  if (schedule_.next() > now && !has_slept) return;
+  if (plan_.sends_queue_alone && arrivals_ && !arrivals_->has_mail()) schedule_.nothing_to_send(now);
+  if (schedule_.next() > now && !has_slept) return;
+  log_.debug("the run that waits for mail makes way");
+  run_->has_had_enough = true;
+  ::kill(run_->process, k_enough);
 }
 
 Result<void> Supervisor::begin(const Errand& errand) {
@@ -274,6 +300,8 @@ void Supervisor::be_the_run(const Errand& errand, int line) {
   // These two are for us, also where they go to everything that belongs to a service.
   std::signal(SIGHUP, SIG_IGN);
   std::signal(SIGUSR1, SIG_IGN);
+  // Nor does it wait for mail yet.
+  std::signal(k_enough, SIG_IGN);
   // In the background of a terminal, it may write there.
   std::signal(SIGTTOU, SIG_IGN);
   ::sigprocmask(SIG_SETMASK, &before_->mask, nullptr);
@@ -285,7 +313,8 @@ void Supervisor::hear_reports() {
   bool has_news = false;
   for (auto report = receive_report(run_->line.get()); report; report = receive_report(run_->line.get())) {
     run_->last_sign = time_awake();
-    if (report->ending) has_news = note(*report) || has_news;
+    const bool is_news = report->ending ? note(*report) : note_whether_waiting(report->waits);
+    has_news = has_news || is_news;
   }
   if (has_news) tell();
 }
@@ -305,6 +334,21 @@ bool Supervisor::note(const Report& report) {
   return true;
 }
 
+bool Supervisor::note_whether_waiting(bool waits) {
+  if (waits == run_->is_waiting) return false;
+  run_->is_waiting = waits;
+  if (!waits) return true;
+  run_->asleep = time_asleep();
+  schedule_.waits(time_since_boot(), random_share());
+  constexpr const char* what = "mail is waited for, with the line held";
+  // Again and again, from then on: said once.
+  if (std::exchange(is_used_to_waiting_, true))
+    log_.debug(what);
+  else
+    log_.info(what);
+  return true;
+}
+
 // Orphans come to us where we are the first process of a container.
 void Supervisor::reap() {
   for (;;) {
@@ -320,6 +364,8 @@ void Supervisor::over(int status) {
   hear_reports();
   say_how_it_died(status);
   const auto endings = endings_after(is_broken(status));
+  const bool is_held_again = std::any_of(endings.begin(), endings.end(), [](const Ending& one) { return one.holds; });
+  is_used_to_waiting_ = is_used_to_waiting_ && is_held_again;
   run_.reset();
   const auto now = time_since_boot();
   schedule_.ended(endings, now, random_share());
@@ -374,7 +420,7 @@ std::string Supervisor::in_words(TimePoint now) const {
   for (const auto& [provider, words] : last_) text += (text.empty() ? "" : "; ") + words;
   text = escape(text, k_longest_status);
   if (!text.empty()) text += "; ";
-  if (run_) return text + "a run is under way";
+  if (run_) return text + (run_->is_waiting ? "waiting for mail, with the line held" : "a run is under way");
   const auto left = std::chrono::duration_cast<WallTime::duration>(schedule_.next() - now);
   return text + "next run at " + local_time(std::chrono::system_clock::now() + left);
 }

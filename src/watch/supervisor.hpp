@@ -22,7 +22,8 @@ struct Plan {
   std::vector<std::string> providers;
   bool sends = false;
   std::string state_dir;
-  std::string queue;  ///< in it, whose mail is sent at once; empty: none
+  std::string queue;               ///< in it, whose mail is sent at once; empty: none
+  bool sends_queue_alone = false;  ///< there is nothing to send where that is empty
   Duration stop_grace = std::chrono::minutes(10);
 };
 
@@ -42,6 +43,8 @@ class Work {
 /// send SIGTERM to it as well as to us, and that must not cut a message.
 inline constexpr int k_finish = SIGTERM;
 inline constexpr int k_leave = SIGINT;
+/// That it need not wait for mail any longer. To a run in which some has just come it means nothing.
+inline constexpr int k_enough = SIGUSR2;
 
 /// How long a run is waited for.
 struct SupervisorPatience {
@@ -55,6 +58,8 @@ struct SupervisorPatience {
 /// Begins a run whenever one is due, each in a process of its own, so that what goes wrong in one (a crash, a leak, a
 /// hang) ends with it. Itself it speaks to no peer and reads nothing that one has said but the reports of its runs, has
 /// no thread, and waits in one place.
+///
+/// A run may merely wait for mail, on lines that providers hold; it says so, and is ended when anything is due.
 ///
 /// SIGUSR1: everything now. SIGHUP: the configuration again; but where our terminal is gone, the end. SIGTERM, SIGINT:
 /// the run that is under way is told to finish, by a second one to leave at once; the end comes with its end.
@@ -76,6 +81,9 @@ class Supervisor {
     TimePoint last_sign;
     std::vector<Ending> endings;
     bool is_killed = false;
+    bool is_waiting = false;      // for mail, and for nothing else
+    Duration asleep{};            // the machine had been, when it began to
+    bool has_had_enough = false;  // was told to make way
   };
 
   Result<void> prepare();
@@ -84,10 +92,13 @@ class Supervisor {
   void follow_queue();
 
   void begin_what_is_due();
+  bool is_in_the_way() const;
+  void make_way();
   Result<void> begin(const Errand& errand);
   [[noreturn]] void be_the_run(const Errand& errand, int line);
   void hear_reports();
   bool note(const Report& report);
+  bool note_whether_waiting(bool waits);
   void reap();
   void over(int status);
   void say_how_it_died(int status);
@@ -125,6 +136,7 @@ class Supervisor {
 
   std::optional<UnderWay> run_;
   bool is_first_ = true;
+  bool is_used_to_waiting_ = false;                        // the last run waited, too
   std::vector<std::pair<std::string, std::string>> last_;  // what became of each provider, in words
   std::optional<TimePoint> end_by_;                        // stopping, and the run has so long
   bool is_stopping_ = false;

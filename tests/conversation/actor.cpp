@@ -167,6 +167,9 @@ Task<> Actor::play_step(const Step& step) {
     case Step::Kind::leave:
       write_down("LEAVE");
       co_return scene_.stop.advance(Stop::Phase::leave);
+    case Step::Kind::enough:
+      write_down("ENOUGH");
+      co_return scene_.held_lines.break_off();
   }
 }
 

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "app/held_lines.hpp"
 #include "ledger.hpp"
 #include "net/memory.hpp"
 #include "net/stream.hpp"
@@ -28,6 +29,7 @@ struct Scene {
   Ledger& ledger;
   std::vector<std::string>& mismatches;
   std::vector<Event>& dialogue;
+  app::HeldLines held_lines = app::HeldLines({});
   bool lenient = false;
   bool lmtp = false;       ///< the target
   std::size_t acting = 0;  ///< actors that have not come to their end

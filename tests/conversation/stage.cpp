@@ -329,9 +329,9 @@ class StageNetwork final : public net::Network {
 
 Task<> run_fetch(const app::FetchPlan& plan, net::Network& network, journal::Journal& journal,
                  receive::BounceKeeper& bounces, receive::Shelf* shelf, Log& log, Stop& stop,
-                 app::SessionReport& report) {
+                 app::HeldLines* held_lines, app::SessionReport& report) {
   const app::Books books{system_files(), journal, bounces, shelf};
-  report = co_await app::fetch(plan, network, books, nullptr, app::OnProgress(), log, stop);
+  report = co_await app::fetch(plan, network, books, nullptr, app::OnProgress(), log, stop, held_lines);
 }
 
 Task<> wait_for_actors(Scene& scene) {
@@ -420,6 +420,7 @@ class Comparison {
     compare_count("rejected", received.rejected, 0);
     compare_count("deferred", received.deferred, 0);
     compare_count("duplicates", received.duplicates, 0);
+    compare_count("holds", report.holds ? 1 : 0, 0);
   }
 
   void compare_count(const std::string& key, std::uint64_t actual, std::uint64_t otherwise) {
@@ -513,8 +514,9 @@ Performance perform(const Transcript& transcript, const Variation& variation) {
   if (!journal) throw std::runtime_error(journal.error().text);
 
   const TimePoint begin = simulation.now();
-  performance.ended = simulation.run(
-      run_fetch(plan, network, **journal, bounces, keeps_deferred ? &shelf : nullptr, log, stop, performance.report));
+  performance.ended =
+      simulation.run(run_fetch(plan, network, **journal, bounces, keeps_deferred ? &shelf : nullptr, log, stop,
+                               settings.get("hold", "no") == "yes" ? &scene.held_lines : nullptr, performance.report));
   performance.took = simulation.now() - begin;
   performance.receipts = receipts_in(**journal);
   simulation.run(wait_for_actors(scene));

@@ -136,7 +136,7 @@ Step acted_step(const std::string& line) {
       {"SASL", Step::Kind::sasl},   {"CLEAR", Step::Kind::clear},     {"CLOCK", Step::Kind::clock},
       {"PAUSE", Step::Kind::clock}, {"CLOSE", Step::Kind::close},     {"HALF-CLOSE", Step::Kind::half_close},
       {"RESET", Step::Kind::reset}, {"END", Step::Kind::end},         {"DRAIN", Step::Kind::drain},
-      {"STOP", Step::Kind::stop},   {"LEAVE", Step::Kind::leave},
+      {"STOP", Step::Kind::stop},   {"LEAVE", Step::Kind::leave},     {"ENOUGH", Step::Kind::enough},
   };
   const auto [verb, argument] = split(line);
   const auto kind = kinds.find(verb);

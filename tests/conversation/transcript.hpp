@@ -37,6 +37,7 @@ struct Step {
     drain,         ///< DRAIN: we close, whatever we say before it
     stop,          ///< STOP: SIGTERM
     leave,         ///< LEAVE: a second SIGTERM
+    enough,        ///< ENOUGH: a held line is not to be waited on any longer
   };
   Kind kind = Kind::send;
   std::string text;

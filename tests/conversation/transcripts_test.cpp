@@ -156,7 +156,9 @@ std::string faults_of_success(const Performance& performance) {
   const bool has_453 = std::any_of(performance.input.begin(), performance.input.end(), [](const auto& line) {
     return line.first.peer == Peer::provider && line.second.find("453 ") != std::string::npos;
   });
-  if (performance.report.outcome == Outcome::no_mail && !has_453 && performance.ledger.quits == 0) {
+  // Who gave up a wait has not asked whether there is any, and says that.
+  const bool has_given_up = performance.report.text.starts_with("the wait for mail, with the line held, ");
+  if (performance.report.outcome == Outcome::no_mail && !has_453 && !has_given_up && performance.ledger.quits == 0) {
     return "no mail, and nobody said so\n";
   }
   if (performance.report.outcome == Outcome::fetched &&

@@ -195,6 +195,7 @@ TEST_CASE("[watch] and the waits after refusals follow from each other where the
   CHECK(plain.settings.watch.interval == 5min);
   CHECK(plain.settings.watch.jitter == 30s);
   CHECK(plain.settings.watch.longest == 1h);
+  CHECK(plain.settings.watch.hold);
   CHECK(plain.settings.providers.front().retry.refused == 1min);
   CHECK(plain.settings.providers.front().retry.longest == 1h);
   const auto slow = read(k_head + "retry_refused = \"2h\"\n[watch]\ninterval = \"3h\"\n");
@@ -206,6 +207,13 @@ TEST_CASE("[watch] and the waits after refusals follow from each other where the
   CHECK(off.faults.empty());
   CHECK(off.settings.watch.jitter == 0s);
   CHECK(off.settings.providers.front().retry.refused == 0s);
+}
+
+TEST_CASE("a line that is dialled is not held unless somebody says so") {
+  const std::string dialled = "[line]\nup = \"pon isp\"\n";
+  CHECK_FALSE(read(k_head + dialled).settings.watch.hold);
+  CHECK(read(k_head + dialled + "[watch]\nhold = true\n").settings.watch.hold);
+  CHECK_FALSE(read(k_head + "[watch]\nhold = false\n").settings.watch.hold);
 }
 
 TEST_CASE("a longest wait that is shorter than the first is a fault") {

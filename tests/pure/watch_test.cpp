@@ -36,6 +36,10 @@ Schedule schedule_of(const std::vector<std::string>& providers, bool sends = fal
   return {k_timing, providers, sends, k_start};
 }
 
+Ending held(const std::string& provider, Outcome outcome) {
+  return {provider, outcome, {}, true};
+}
+
 // Takes what is due, lets it end so at once, and gives how long it waits then.
 Duration wait_after(Schedule& schedule, Outcome outcome, double random = 0, std::optional<Duration> not_before = {}) {
   const TimePoint now = schedule.next();
@@ -199,11 +203,131 @@ TEST_CASE("who wants a run now gets it, whatever was refused", "[watch]") {
   }
 }
 
+// --- lines that are held
+
+TEST_CASE("a provider that holds lines is asked again at once, as long as it does", "[watch]") {
+  auto schedule = schedule_of({"isp"});
+  TimePoint now = k_start;
+  for (const Outcome outcome : {Outcome::no_mail, Outcome::fetched, Outcome::no_mail}) {
+    REQUIRE(schedule.take(now));
+    now += 9min;
+    schedule.ended({held("isp", outcome)}, now, 0.9);
+    CHECK(schedule.next() == now);
+  }
+  REQUIRE(schedule.take(now));
+  schedule.ended({{"isp", Outcome::no_mail, {}}}, now, 0);  // a hold that was none
+  CHECK(schedule.next() == now + 5min);
+}
+
+TEST_CASE("what was put off, and what fails, is not asked for at once because lines are held", "[watch]") {
+  for (const auto& [outcome, wait] : {std::pair<Outcome, Duration>(Outcome::deferred, 5min),
+                                      {Outcome::local_down, 30s},
+                                      {Outcome::auth, 10min},
+                                      {Outcome::state, 5min}}) {
+    auto schedule = schedule_of({"isp"});
+    REQUIRE(schedule.take(k_start));
+    schedule.ended({held("isp", outcome)}, k_start, 0);
+    CHECK(schedule.next() == k_start + wait);
+  }
+}
+
+TEST_CASE("a line that was lost while it was held is missed soon, once", "[watch]") {
+  auto schedule = schedule_of({"isp"});
+  TimePoint now = k_start;
+  const auto lose = [&](bool was_held) {
+    REQUIRE(schedule.take(now));
+    schedule.ended({{"isp", Outcome::unavailable, {}, was_held}}, now, 0);
+    const Duration wait = schedule.next() - now;
+    now = schedule.next();
+    return wait;
+  };
+  for (const Duration wait : {Duration(5s), Duration(30s), Duration(60s), Duration(120s), Duration(5min)})
+    CHECK(lose(true) == wait);
+  REQUIRE(schedule.take(now));
+  schedule.ended({held("isp", Outcome::no_mail)}, now, 0);
+  CHECK(lose(true) == 5s);
+  CHECK(lose(false) == 30s);  // cannot even be reached
+}
+
+TEST_CASE("while mail is waited for, mail goes out when it is due or submitted, and by no other reason", "[watch]") {
+  auto schedule = schedule_of({"isp"}, true);
+  REQUIRE(schedule.take(k_start) == Errand{{"isp"}, true});
+  CHECK(schedule.next() == TimePoint::max());
+  schedule.waits(k_start + 2s, 0);
+  const auto due = k_start + 2s + 5min;
+  CHECK(schedule.next() == due);  // the next time to send
+  SECTION("it falls due: the run is ended, and another one sends") {
+    schedule.ended({held("isp", Outcome::no_mail), {"", Outcome::no_mail, {}}}, due, 0);
+    CHECK(schedule.take(due) == Errand{{"isp"}, true});
+  }
+  SECTION("it falls due, and the queue is empty: the wait goes on, for an hour at most") {
+    schedule.nothing_to_send(due - 1s);
+    CHECK(schedule.next() == due);
+    while (schedule.next() < k_start + 1h) {
+      const auto now = schedule.next();
+      schedule.nothing_to_send(now);
+      CHECK(schedule.next() == now + 5min);
+    }
+    const auto now = schedule.next();
+    schedule.nothing_to_send(now);
+    CHECK(schedule.next() == now);
+  }
+  SECTION("the queue is empty, and something else is due, too") {
+    schedule.all_now(due);
+    schedule.nothing_to_send(due);
+    CHECK(schedule.next() == due);
+  }
+  SECTION("mail is submitted") {
+    schedule.submitted(k_start + 1min);
+    const auto now = schedule.next();
+    CHECK(now == k_start + 1min + Schedule::k_gather);
+    schedule.ended({held("isp", Outcome::no_mail)}, now, 0);
+    CHECK(schedule.take(now) == Errand{{"isp"}, true});
+  }
+  SECTION("the hold is over: that alone sends nothing") {
+    const auto now = k_start + 3min;
+    schedule.ended({held("isp", Outcome::no_mail)}, now, 0);
+    CHECK(schedule.take(now) == Errand{{"isp"}, false});
+    schedule.waits(now, 0);
+    CHECK(schedule.next() == due);
+  }
+  SECTION("the smart host could not be reached in the end: that waits its time, and is not tried with each hold") {
+    const auto now = k_start + 3min;
+    schedule.ended({held("isp", Outcome::no_mail), {"", Outcome::unavailable, {}}}, now, 0);
+    CHECK(schedule.take(now) == Errand{{"isp"}, false});
+    CHECK(schedule.next() == now + 30s);
+  }
+  SECTION("mail came in such a run: what it left to send goes with the next one") {
+    schedule.ended({held("isp", Outcome::no_mail)}, k_start + 1min, 0);
+    REQUIRE(schedule.take(k_start + 1min) == Errand{{"isp"}, false});
+    schedule.ended({held("isp", Outcome::fetched)}, k_start + 2min, 0);
+    CHECK(schedule.take(k_start + 2min) == Errand{{"isp"}, true});
+  }
+  SECTION("SIGUSR1: everything") {
+    schedule.all_now(k_start + 1min);
+    CHECK(schedule.next() == k_start + 1min);
+    schedule.ended({held("isp", Outcome::no_mail)}, k_start + 1min, 0);
+    CHECK(schedule.take(k_start + 1min) == Errand{{"isp"}, true});
+  }
+}
+
+TEST_CASE("a provider that holds is asked beside one whose time has come", "[watch]") {
+  auto schedule = schedule_of({"isp", "other"});
+  REQUIRE(schedule.take(k_start));
+  schedule.ended({held("isp", Outcome::no_mail), {"other", Outcome::no_mail, {}}}, k_start, 0);
+  CHECK(schedule.take(k_start) == Errand{{"isp"}, false});
+  schedule.waits(k_start, 0);
+  CHECK(schedule.next() == k_start + 5min);
+  schedule.ended({held("isp", Outcome::no_mail)}, k_start + 5min, 0);
+  CHECK(schedule.take(k_start + 5min) == Errand{{"isp", "other"}, false});
+}
+
 // --- what a run reports
 
 TEST_CASE("a report comes out of its packet as it went in", "[watch]") {
-  for (const auto& report : {Report(), Report{Ending{"isp", Outcome::auth, 90s}, "isp: auth: login refused"},
-                             Report{Ending{"", Outcome::sent, {}}, ""}}) {
+  for (const auto& report :
+       {Report(), Report{{}, {}, true}, Report{Ending{"isp", Outcome::auth, 90s}, "isp: auth: login refused"},
+        Report{held("isp", Outcome::no_mail), "isp: no mail"}, Report{Ending{"", Outcome::sent, {}}, ""}}) {
     CHECK(parse_packet(to_packet(report)) == report);
   }
   CHECK(to_packet({Ending{"isp", Outcome::no_mail, {}}, std::string(100'000, 'x')}).size() <= k_longest_report);
@@ -211,11 +335,12 @@ TEST_CASE("a report comes out of its packet as it went in", "[watch]") {
 
 TEST_CASE("what is no report is none", "[watch]") {
   using namespace std::string_literals;
-  for (const auto& packet : {""s, "ended"s, "ended\0isp\0auth\0\0"s + "text\0more"s, "ended\0isp\0nonsense\0\0text"s,
-                             "ended\0isp\0auth\0-1\0text"s, "alive\0"s, std::string(5000, '\0')}) {
+  for (const auto& packet : {""s, "ended"s, "ended\0isp\0auth\0\0\0"s + "text\0more"s,
+                             "ended\0isp\0nonsense\0\0\0text"s, "ended\0isp\0auth\0-1\0\0text"s,
+                             "ended\0isp\0auth\0\0perhaps\0text"s, "alive\0"s, "waits\0"s, std::string(5000, '\0')}) {
     CHECK(parse_packet(packet) == std::nullopt);
   }
-  const auto escaped = parse_packet("ended\0isp\0auth\0\0a\nb"s);
+  const auto escaped = parse_packet("ended\0isp\0auth\0\0\0a\nb"s);
   REQUIRE(escaped);
   CHECK(escaped->text == "a\\x0ab");
 }
@@ -323,6 +448,7 @@ TEST_CASE("mail that is put into the queue is noticed, wherever the queue begins
   auto arrivals = Arrivals::in(state, "queue");
   REQUIRE(arrivals);
   CHECK_FALSE(arrivals->take());
+  CHECK(arrivals->has_mail() == has_queue);
   std::filesystem::create_directory(state);
   if (!has_state && !has_queue) CHECK_FALSE(arrivals->follow());  // the state directory came without a word
   put();
@@ -471,4 +597,68 @@ TEST_CASE("SIGHUP reads again, and what is faulty changes nothing", "[watch]") {
   CHECK(std::any_of(heard.begin(), heard.end(),
                     [](const auto& one) { return one.starts_with("STATUS=isp: no mail; "); }));
   CHECK(std::any_of(heard.begin(), heard.end(), [](const auto& one) { return one.starts_with("STOPPING=1\n"); }));
+}
+
+namespace {
+
+// A run that waits for mail until it is told that it need not.
+int wait_for_mail(int line) {
+  sigset_t enough;
+  ::sigemptyset(&enough);
+  ::sigaddset(&enough, k_enough);
+  ::sigprocmask(SIG_BLOCK, &enough, nullptr);
+  Report waiting;
+  waiting.waits = true;
+  send_report(line, waiting);
+  ::sigwaitinfo(&enough, nullptr);
+  send_report(line, {Ending{"isp", Outcome::no_mail, {}, true}, "isp: no mail"});
+  return 0;
+}
+
+}  // namespace
+
+TEST_CASE("a run that merely waits makes way for what is due, and is begun again at once", "[watch]") {
+  const TemporaryDirectory directory;
+  const Listener listener(directory / "notify");
+  Plan plan = quick_plan();
+  plan.timing = {1h, 0s, 1h};
+  Script script({[&](int line) {
+                   ::kill(::getppid(), SIGUSR1);
+                   return wait_for_mail(line);
+                 },
+                 [&](int line) {
+                   ::kill(::getppid(), SIGHUP);
+                   return wait_for_mail(line);
+                 },
+                 well});
+  script.next_plan = plan;
+  Supervisor supervisor(plan, script, *net::NotifySocket::open(directory / "notify"), silent_log());
+  CHECK(supervisor.run());
+  CHECK(script.words() == 3);
+  CHECK(script.deaths.empty());
+  const auto heard = listener.heard();
+  CHECK(std::any_of(heard.begin(), heard.end(), [](const auto& one) {
+    return one.find("STATUS=waiting for mail, with the line held") != std::string::npos;
+  }));
+}
+
+TEST_CASE("a run that works is not disturbed by what falls due", "[watch]") {
+  Script script({[](int line) {
+                   // It is due, and the run is told of it only while it waits.
+                   ::signal(k_enough, SIG_DFL);
+                   Report waiting;
+                   waiting.waits = true;
+                   send_report(line, waiting);
+                   send_report(line, Report());
+                   ::kill(::getppid(), SIGUSR1);
+                   send_report(line, {Ending{"isp", Outcome::no_mail, {}}, "isp: no mail"});
+                   return 0;
+                 },
+                 well});
+  Plan plan = quick_plan();
+  plan.timing = {1h, 0s, 1h};
+  Supervisor supervisor(plan, script, net::NotifySocket(), silent_log());
+  CHECK(supervisor.run());
+  CHECK(script.words() == 2);
+  CHECK(script.deaths.empty());
 }

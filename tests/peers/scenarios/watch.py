@@ -35,6 +35,14 @@ def register(suite):
     suite.case("watch/refused")(watch_refused)
     suite.case("watch/terminal-closes")(terminal_closes)
     suite.case("watch/cannot-begin")(cannot_begin)
+    suite.case("watch/held/mail-at-once")(mail_at_once)
+    suite.case("watch/held/submitted-mail-goes-at-once")(submitted_while_held)
+    suite.case("watch/held/SIGTERM")(stopped_while_held)
+    suite.case("watch/held/SIGUSR1-and-SIGHUP")(signals_while_held)
+    suite.case("watch/held/two-providers")(two_providers)
+    suite.case("watch/held/line-is-lost")(lost_while_held)
+    suite.case("watch/held/target-goes-down")(target_goes_down)
+    suite.case("watch/held/not-wanted")(hold_not_wanted)
     suite.case("refused/not-tried-again-at-once")(not_tried)
     suite.case("refused/waits-grow")(waits_grow)
     suite.case("refused/clock-set-back")(clock_set_back)
@@ -366,6 +374,134 @@ def cannot_begin(bench):
     customer.tables["watch"] = {}
     customer.top["state_dir"] = os.path.join(customer.secret, "below-a-file")
     equal(customer.run("watch").status, 73, "exit status for a state directory that cannot be")
+
+
+# --- lines that the provider holds
+
+class Held(Watch):
+    """An hour is between its runs, so that whatever happens does not happen because one is due."""
+
+    def waits(self, count=1):
+        """That many times it has begun to wait for mail."""
+        def often():
+            self.manager.has("x")
+            return sum("waiting for mail, with the line held" in one for one in self.manager.heard) >= count
+        wait.until(often, 30, f"wait {count} for mail, with the line held; the manager heard {self.manager.heard}")
+        return self
+
+    def outcomes(self, provider="isp"):
+        return [one["outcome"] for one in self.objects if one["provider"] == provider]
+
+
+def mail_at_once(bench):
+    daemon, sink = bench.daemon().start(), bench.sink()
+    watch = Held(bench, bench.customer(sink, daemon))
+    letters = []
+    for count in range(1, 4):
+        watch.waits(count)
+        letters.append(bench.maker.make())
+        equal(daemon.enqueue(letters[-1]), 0, "exit status of odmrd enqueue")
+        none(Ledger(letters).problems(sink.deliveries(count)))
+    watch.waits(4)
+    log = watch.end().stderr
+    equal(watch.outcomes(), ["fetched"] * 3 + ["no-mail"], f"outcomes; log:\n{log}")
+    equal(log.count("mail is waited for, with the line held"), 1, f"times that it is said in\n{log}")
+
+
+def submitted_while_held(bench):
+    daemon, host, sink = bench.daemon().start(), bench.host(), bench.sink()
+    customer = bench.customer(sink, daemon).send_through(host)
+    watch = Held(bench, customer).waits()
+    letters = [bench.maker.make(recipients=["a@elsewhere.example"])]
+    customer.submit(letters[0])
+    none(Ledger(letters).problems(host.deliveries(1)))
+    equal(watch.sessions(1, None)[0]["outcome"], "sent", "outcome of the flush")
+    session = watch.sessions(1)[0]
+    equal(session["outcome"], "no-mail", "outcome of the session that waited")
+    check("made way for other work" in session["text"], f"text {session['text']!r}")
+    watch.waits(2)
+    came = bench.maker.make()
+    equal(daemon.enqueue(came), 0, "exit status of odmrd enqueue")
+    none(Ledger([came]).problems(sink.deliveries(1)))
+    watch.end()
+
+
+def stopped_while_held(bench):
+    daemon = bench.daemon().start()
+    customer = bench.customer(bench.sink(), daemon)
+    watch = Held(bench, customer).waits()
+    beside = customer.run()
+    equal((beside.status, beside.session()["outcome"]), (75, "locked"), "a run beside it")
+    watch.end()
+    session = watch.sessions(1)[0]
+    equal((session["outcome"], session["exit"]), ("no-mail", 0), "outcome")
+    check("ended by a signal" in session["text"], f"text {session['text']!r}")
+    check(session["seconds"] < 30, f"it took {session['seconds']} s")
+    equal(customer.run("status", "--json", "--max-age", "10m").status, 0, "exit status of status --max-age")
+
+
+def signals_while_held(bench):
+    daemon = bench.daemon().start()
+    watch = Held(bench, bench.customer(bench.sink(), daemon)).waits()
+    watch.signal(signal.SIGUSR1)
+    equal(watch.sessions(1)[0]["outcome"], "no-mail", "outcome of the one that waited")
+    watch.waits(2).signal(signal.SIGHUP)
+    watch.sessions(2)
+    watch.waits(3)
+    watch.end()
+    equal(set(watch.outcomes()), {"no-mail"}, "outcomes")
+
+
+def two_providers(bench):
+    """One brings mail, and the other's line is not in the way of what comes next; and one that cannot hold is asked
+    at its own times."""
+    daemon, other = bench.daemon().start(), bench.provider()
+    sink = bench.sink()
+    customer = bench.customer(sink, daemon)
+    customer.tables["provider.other"] = {**customer.isp, "port": other.port}
+    watch = Held(bench, customer)
+    equal(watch.sessions(1, "other")[0]["outcome"], "no-mail", "outcome with the other")
+    watch.waits()
+    letter = bench.maker.make()
+    equal(daemon.enqueue(letter), 0, "exit status of odmrd enqueue")
+    none(Ledger([letter]).problems(sink.deliveries(1)))
+    wait.until(lambda: "fetched" in watch.outcomes(), 30, "the session that fetched it")
+    watch.end()
+    equal(other.atrn_count(), 1, "times that the other was asked")
+
+
+def lost_while_held(bench):
+    daemon = bench.daemon().start()
+    watch = Held(bench, bench.customer(bench.sink(), daemon)).waits()
+    daemon.child.process.kill()
+    equal(watch.sessions(1)[0]["outcome"], "unavailable", "outcome")
+    watch.idle()
+    watch.end()
+
+
+def target_goes_down(bench):
+    """While the line is held. The provider keeps its mail, and says so to nobody."""
+    daemon, sink = bench.daemon().start(), bench.sink()
+    watch = Held(bench, bench.customer(sink, daemon)).waits()
+    sink.stop()
+    equal(daemon.enqueue(bench.maker.make()), 0, "exit status of odmrd enqueue")
+    session = watch.sessions(1)[0]
+    equal((session["outcome"], session["reply"][:3]), ("local-down", "250"), "outcome, and the reply to ATRN")
+    watch.idle()
+    watch.end()
+    check("customer.example" in daemon.spool(), f"the spool has\n{daemon.spool()}")
+
+
+def hold_not_wanted(bench):
+    daemon = bench.daemon().start()
+    customer = bench.customer(bench.sink(), daemon)
+    customer.tables["watch"] = {"interval": "1h", "hold": False}
+    watch = Watch(bench, customer)
+    session = watch.sessions(1)[0]
+    equal((session["outcome"], session.get("text")), ("no-mail", None), "outcome and text")
+    watch.idle()
+    watch.end()
+    equal(len(watch.sessions(1)), 1, "sessions")
 
 
 # --- providers that refuse
