@@ -219,7 +219,7 @@ void HeldInDirectory::apply(const spool::Store::Listing& listing, const std::set
     if (!is_there) forget(id);
   }
   for (const auto& id : listing.ids) {
-    if (!waiting_.contains(id)) learn(id);
+    if (!waiting_.contains(id)) learn(id, listing.notes.contains(id));
   }
 }
 
@@ -228,11 +228,15 @@ void HeldInDirectory::forget(const std::string& id) {
   unrecorded_.erase(id);
 }
 
-void HeldInDirectory::learn(const std::string& id) {
+void HeldInDirectory::learn(const std::string& id, bool may_have_marks) {
   const auto message = held_.open(id);
   if (!message && message.error().code == Errc::malformed) return set_aside(id, message.error().text);
   // What may have been taken already must not be offered again: without its marks a message waits.
-  const auto done = message ? held_.done(id) : fail(message.error());
+  Result<std::set<std::size_t>> done;
+  if (!message)
+    done = fail(message.error());
+  else if (may_have_marks)
+    done = held_.done(id);
   if (!done) {
     if (done.error().code != Errc::not_found) say_skipped({{id, done.error().text}});
     return;

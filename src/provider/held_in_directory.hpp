@@ -47,7 +47,7 @@ class HeldInDirectory final : public HeldMail {
   Result<void> recover();
   void follow(const std::string& spool);
   void apply(const spool::Store::Listing& listing, const std::set<std::string>& known);
-  void learn(const std::string& id);
+  void learn(const std::string& id, bool may_have_marks = true);
   void forget(const std::string& id);
   void say_skipped(const std::vector<spool::Store::Skipped>& skipped);
   net::Task<Result<void>> record(const std::string& id, const std::vector<std::size_t>& recipients);
