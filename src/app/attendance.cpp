@@ -1,31 +1,15 @@
 #include "app/attendance.hpp"
 
-#include <algorithm>
 #include <asio/co_spawn.hpp>
-#include <asio/ip/address_v6.hpp>
 #include <exception>
 #include <utility>
 
 #include "net/delay.hpp"
+#include "net/networks.hpp"
 
 namespace odmr::app {
 
 using net::Task;
-
-std::string counted_as(const std::string& peer) {
-  const auto colon = peer.rfind(':');
-  if (colon == std::string::npos || peer.find('/') != std::string::npos) return {};
-  std::string address = peer.substr(0, colon);
-  if (!address.starts_with('[')) return address;
-  std::error_code error;
-  const auto parsed = asio::ip::make_address_v6(address.substr(1, address.size() - 2), error);
-  if (error) return address;
-  // IPv4 at a socket that takes both.
-  if (parsed.is_v4_mapped()) return asio::ip::make_address_v4(asio::ip::v4_mapped, parsed).to_string();
-  auto octets = parsed.to_bytes();
-  std::fill(octets.begin() + 8, octets.end(), 0);
-  return asio::ip::make_address_v6(octets).to_string() + "/64";
-}
 
 Attendance::Attendance(asio::io_context& loop, Clock& clock, Duration grace, Room room, Log& log, bool hangup_stops)
     : loop_(loop),
@@ -44,7 +28,7 @@ void Attendance::open(Door door) {
 void Attendance::begin(net::Stream stream, const Session& session) {
   ++under_way_;
   ++sessions_;
-  const std::string one = counted_as(stream.peer());
+  const std::string one = net::counted_as(stream.peer());
   if (!one.empty()) ++sessions_of_[one];
   asio::co_spawn(loop_, attend(std::move(stream), session, ++last_number_), [this, one](const std::exception_ptr& bug) {
     leave(one);
@@ -90,7 +74,7 @@ void Attendance::finished(const std::exception_ptr& bug) {
 Task<> Attendance::accept_all(const Door& door) {
   for (;;) {
     auto stream = co_await door.listener->accept();
-    if (stream && has_room_for(counted_as(stream->peer()))) {
+    if (stream && has_room_for(net::counted_as(stream->peer()))) {
       begin(std::move(*stream), door.session);
     } else if (stream) {
       ++under_way_;

@@ -13,14 +13,10 @@
 
 namespace odmr::app {
 
-/// Whom a connection counts for, of the peer "192.0.2.1:4711" or "[2001:db8::1]:4711": the address; of IPv6 the network
-/// of 64 bits, which one host has to itself. Empty for a Unix socket.
-std::string counted_as(const std::string& peer);
-
 /// How many sessions there may be at once.
 struct Room {
   std::size_t for_all = 0;
-  std::size_t for_one = 0;  ///< as counted_as() has it; 0: as many as for all
+  std::size_t for_one = 0;  ///< as net::counted_as() has it; 0: as many as for all
 };
 
 /// Attends to whoever connects: a session for each, side by side, until a signal. Then nobody new is let in, who is not
@@ -65,7 +61,7 @@ class Attendance {
   std::list<Door> doors_;
   std::size_t under_way_ = 0;  // sessions, and doors that are open
   std::size_t sessions_ = 0;
-  std::map<std::string, std::size_t> sessions_of_;  // by counted_as()
+  std::map<std::string, std::size_t> sessions_of_;  // by net::counted_as()
   std::uint64_t last_number_ = 0;
 };
 

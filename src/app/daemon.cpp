@@ -35,7 +35,8 @@ Daemon::Daemon(const DaemonSettings& settings, std::shared_ptr<const provider::C
     : settings_(settings),
       held_(held),
       read_again_(read_again),
-      provider_{settings.session, std::move(customers), held},
+      provider_{settings.session, std::move(customers), held, {}, provider::LoginGuard(settings.guard),
+                settings.access},
       loop_(loop),
       log_(log),
       clock_(loop),
@@ -191,6 +192,7 @@ void Daemon::reload() {
     for (std::size_t i = 0; i < doors_.size(); ++i) doors_[i].context = (*doors)[i].context;
   }
   provider_.customers = std::make_shared<const provider::Customers>(std::move(*customers));
+  provider_.access = settings->access;
   intake_.limits = settings->limits;
   log_.info("the configuration was read again", {{"customers", std::to_string(settings->customers.size())}});
 }

@@ -120,8 +120,24 @@ std::shared_ptr<const provider::KnownRecipients> read_recipients(const Table& ta
   return known;
 }
 
+net::Networks read_networks(const Table& table, const char* key) {
+  net::Networks networks;
+  for (const auto& one : table.texts(key, {})) {
+    if (const auto added = networks.add(one); !added) table.fault(key, added.error().text);
+  }
+  return networks;
+}
+
+void read_access(const Table& table, DaemonSettings& settings) {
+  settings.access.allow = read_networks(table, "allow");
+  settings.access.ignore = read_networks(table, "ignore");
+  settings.guard.most_failures = static_cast<std::size_t>(table.integer("max_failures", 10, {1, 1'000'000}));
+  settings.guard.lockout = table.duration("lockout", settings.guard.lockout);
+}
+
 void read_atrn(const Table& table, provider::Customer& customer) {
   customer.atrn = table.boolean("atrn", true);
+  customer.from = read_networks(table, "allow");
   customer.one_atrn_at_a_time = table.boolean("one_atrn_at_a_time", true);
   customer.atrn_interval =
       table.duration("atrn_interval", Duration::zero(), {Duration::zero(), std::chrono::hours(24)});
@@ -263,6 +279,7 @@ DaemonSettings read_daemon_settings(config::Document& document, Depth depth) {
   settings.max_connections = static_cast<std::uint64_t>(root.integer("max_connections", 500, {1, 1'000'000}));
   settings.log = read_log(root.table("log"));
   read_timeouts(root.table("timeouts"), settings.session);
+  read_access(root.table("access"), settings);
   const auto listeners = root.tables("listen");
   if (listeners.empty()) root.fault("listen", "missing; there has to be one [listen.NAME] at least");
   for (const auto& table : listeners) settings.listeners.push_back(read_listener(table, depth));

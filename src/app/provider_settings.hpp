@@ -46,6 +46,8 @@ struct DaemonSettings {
   std::uint64_t max_connections = 500;
   std::uint64_t max_connections_per_address = 50;
   provider::SessionOptions session;
+  provider::Access access;
+  provider::LoginGuard::Options guard;
   intake::Limits limits;
   std::vector<ListenSettings> listeners;
   std::vector<IntakeSettings> intakes;

@@ -11,6 +11,7 @@
 
 #include "base/clock.hpp"
 #include "base/secret.hpp"
+#include "net/networks.hpp"
 #include "net/tls.hpp"
 #include "provider/known_recipients.hpp"
 #include "sasl/server.hpp"
@@ -31,6 +32,7 @@ struct Customer {
   Duration atrn_interval{};                    ///< ATRN again before that is refused (RFC 2645 5.2.1); zero: never
   Duration hold{};                             ///< how long an ATRN may wait for mail; zero: it does not
   bool holds_all = false;                      ///< also one before which no XHOLD came
+  net::Networks from = {};                     ///< where ATRN may come from; empty: anywhere
   std::uint64_t quota = 0;                     ///< octets that are held for it; 0: as many as the disk takes
   std::shared_ptr<const KnownRecipients> recipients = nullptr;  ///< null: whoever is in its domains
 };

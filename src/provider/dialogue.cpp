@@ -40,6 +40,8 @@ class Dialogue {
         customers_(provider.customers),
         held_(provider.held),
         visits_(provider.visits),
+        guard_(provider.guard),
+        address_(net::counted_as(channel_.stream().peer())),
         log_(log),
         stop_(stop),
         login_by_(channel_.clock().now() + options_.login) {}
@@ -223,6 +225,10 @@ class Dialogue {
     if (customer_ != nullptr) co_return refuse(Reply(503, "5.5.1 you are logged in"));
     if (!is_extended_) co_return refuse(Reply(503, "5.5.1 EHLO first"));
     if (argument.empty()) co_return refuse(Reply(501, "5.5.4 AUTH needs a mechanism"));
+    if (guard_.keeps_out(address_, channel_.clock().now())) {
+      log_.info("login", {{"result", "kept out"}, {"customer", "-"}});
+      co_return refuse(Reply(454, "4.7.0 too many logins from your address have failed: later"));
+    }
     const std::string exporter = tls() ? tls()->exporter : std::string();
     const std::string by_certificate = certificate_user();
     const sasl::Channel binding{exporter, by_certificate};
@@ -238,6 +244,7 @@ class Dialogue {
     }
     if (outcome->succeeded) customer_ = customers_->with_user(outcome->user);
     log_login(*outcome);
+    if (customer_ != nullptr) guard_.succeeded(address_);
     if (customer_ == nullptr) co_await after_failure(outcome->mechanism, where);
   }
 
@@ -257,6 +264,8 @@ class Dialogue {
       co_return;
     }
     ++failures_;
+    if (guard_.failed(address_, channel_.clock().now()))
+      log_.warn("an address is kept out: too many logins from there have failed", {{"address", address_}});
     const Duration length = options_.first_delay * (1 << std::min(failures_ - 1, 10U));
     co_await net::delay(channel_.clock(), length, stop_);
     if (failures_ >= options_.most_failures) say_good_bye("4.7.0", "has seen too many failed logins");
@@ -296,6 +305,8 @@ class Dialogue {
 
   Task<Grant> answer_to(const std::string& argument) {
     if (!customer_->atrn) co_return refused(502, "5.7.1 ATRN is not for you");
+    if (!customer_->from.empty() && !customer_->from.has(channel_.stream().peer()))
+      co_return refused(450, "4.7.1 not from this address");
     const auto named = smtp::parse_atrn(argument);
     if (!named) co_return refused(named.error().code, named.error().text);
     Domains domains(named->begin(), named->end());
@@ -361,6 +372,8 @@ class Dialogue {
   const std::shared_ptr<const Customers> customers_;
   HeldMail& held_;
   Visits& visits_;
+  LoginGuard& guard_;
+  const std::string address_;  // that logins count for
   Log& log_;
   Stop& stop_;
   TimePoint login_by_;

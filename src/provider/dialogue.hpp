@@ -9,6 +9,7 @@
 #include "net/stream.hpp"
 #include "provider/customers.hpp"
 #include "provider/held_mail.hpp"
+#include "provider/login_guard.hpp"
 #include "provider/visits.hpp"
 
 namespace odmr::provider {
@@ -40,12 +41,22 @@ struct SessionOptions {
   std::size_t most_recipients = 100;               ///< in one transaction (RFC 5321 4.5.3.1.8)
 };
 
+/// Who may connect.
+struct Access {
+  net::Networks allow;   ///< empty: everybody
+  net::Networks ignore;  ///< but those
+
+  bool admits(const std::string& peer) const { return !ignore.has(peer) && (allow.empty() || allow.has(peer)); }
+};
+
 /// What every session needs; outlives them all. Customers may be changed: a session goes on with those it began with.
 struct Provider {
   SessionOptions options;
   std::shared_ptr<const Customers> customers;
   HeldMail& held;
   Visits visits = {};
+  LoginGuard guard = {};
+  Access access = {};
 };
 
 /// An ATRN that was answered 250: from here on we are the client.

@@ -11,6 +11,7 @@ namespace {
 using net::Task;
 
 constexpr auto k_handshake = std::chrono::seconds(30);
+constexpr auto k_farewell = std::chrono::seconds(1);
 
 Task<bool> begin_implicit_tls(net::Stream& stream, const Door& door, Log& log, Stop& stop) {
   const Stop::Listener listener(stop, [&stream](Stop::Phase) { stream.close(); });
@@ -31,6 +32,13 @@ std::string seconds_since(TimePoint start, Clock& clock) {
 Task<> attend(net::Stream stream, const Door& door, Provider& provider, Log& log, Stop& stop) {
   Clock& clock = stream.clock();
   const TimePoint start = clock.now();
+  if (!provider.access.admits(stream.peer())) {
+    log.info("turned away: this address may not connect");
+    // Under TLS from the first byte there is nothing that could be said in time.
+    const std::string no_service = "554 5.7.1 " + provider.options.hostname + " has no service for you\r\n";
+    if (door.tls != DoorTls::implicit) co_await stream.write(no_service, k_farewell);
+    co_return co_await stream.finish();
+  }
   if (door.tls == DoorTls::implicit) {
     const bool begun = co_await begin_implicit_tls(stream, door, log, stop);
     if (!begun) co_return;

@@ -439,4 +439,75 @@ TEST_CASE("provider: a customer without ATRN, and a login by a domain's name", "
   CHECK(converse(house, house.clear, {"EHLO gw", "LOGIN", "ATRN"}).back() == "502 5.7.1 ATRN is not for you");
 }
 
+// --- who may ask
+
+TEST_CASE("access: networks as they are written, and who is in them", "[intake][access]") {
+  net::Networks networks;
+  CHECK(networks.empty());
+  for (const char* good : {"192.0.2.0/25", "198.51.100.7", "2001:db8:1::/48", "0.0.0.0/32"}) CHECK(networks.add(good));
+  for (const char* bad : {"", "x", "192.0.2.1/24", "192.0.2.0/33", "192.0.2.0/", "192.0.2.0/x", "2001:db8::1/64",
+                          "2001:db8::/129", "192.0.2", "192.0.2.0/-1", "192.0.2.0/8/8"}) {
+    INFO(bad);
+    CHECK(!networks.add(bad));
+  }
+  for (const char* in :
+       {"192.0.2.0:1", "192.0.2.127:65535", "[::ffff:192.0.2.5]:366", "198.51.100.7:1", "[2001:db8:1:ffff::1]:1"}) {
+    INFO(in);
+    CHECK(networks.has(in));
+  }
+  for (const char* out : {"192.0.2.128:1", "198.51.100.8:1", "[2001:db8:2::1]:1", "uid 106", "", "/run/odmr/submit:1",
+                          "[::192.0.2.5]:1"}) {
+    INFO(out);
+    CHECK(!networks.has(out));
+  }
+}
+
+TEST_CASE("access: who may not connect hears 554, and no more", "[intake][access]") {
+  House house;
+  const bool by_ignoring = GENERATE(true, false);
+  auto& access = house.provider->access;
+  REQUIRE((by_ignoring ? access.ignore : access.allow).add(by_ignoring ? "192.0.2.0/29" : "203.0.113.0/24"));
+  CHECK(converse(house, house.clear, {"HEAR"}) ==
+        std::vector<std::string>{"554 5.7.1 odmr.example.net has no service for you", "closed"});
+  REQUIRE(access.allow.add("192.0.2.7"));
+  access.ignore = {};
+  CHECK(converse(house, house.clear, {"QUIT"}).front() == "220 odmr.example.net ODMR odmrd");
+}
+
+TEST_CASE("access: a customer that may say ATRN from some addresses alone", "[intake][access]") {
+  House house;
+  house.accounts_of([](provider::Customer& customer) { REQUIRE(customer.from.add("203.0.113.0/24")); });
+  CHECK(converse(house, house.clear, {"EHLO gw", "LOGIN", "ATRN"}).back() == "450 4.7.1 not from this address");
+  house.accounts_of([](provider::Customer& customer) { REQUIRE(customer.from.add("192.0.2.7")); });
+  CHECK(converse(house, house.clear, {"EHLO gw", "LOGIN", "ATRN"}).back() == "453 4.0.0 you have no mail");
+}
+
+TEST_CASE("access: an address where logins fail is kept out, for a while; a login in time clears it",
+          "[intake][access]") {
+  House house;
+  house.provider->guard = provider::LoginGuard({4, std::chrono::minutes(15), 10});
+  const Account wrong{"example.org", "wrong", {sasl::Mechanism::cram_md5}};
+  const std::vector<std::string> twice{"EHLO gw", "LOGIN", "LOGIN"};
+  CHECK(converse(house, house.clear, twice, wrong).back().starts_with("535 "));
+  CHECK(converse(house, house.clear, {"EHLO gw", "LOGIN"}).back().starts_with("235 "));
+  CHECK(converse(house, house.clear, twice, wrong).back().starts_with("535 "));
+  CHECK(converse(house, house.clear, twice, wrong).back().starts_with("535 "));
+  CHECK(house.log.text.find("an address is kept out") != std::string::npos);
+  CHECK(converse(house, house.clear, {"EHLO gw", "AUTH CRAM-MD5"}).back() ==
+        "454 4.7.0 too many logins from your address have failed: later");
+  Stop never;
+  house.simulation.run(net::delay(house.simulation, std::chrono::minutes(15), never));
+  CHECK(converse(house, house.clear, {"EHLO gw", "LOGIN"}).back().starts_with("235 "));
+}
+
+TEST_CASE("access: no more addresses are remembered than is allowed", "[intake][access]") {
+  provider::LoginGuard guard({1, std::chrono::minutes(15), 3});
+  const TimePoint now{};
+  for (const char* address : {"a", "b", "c", "d"}) CHECK(guard.failed(address, now));
+  CHECK(!guard.keeps_out("a", now));
+  CHECK(guard.keeps_out("b", now));
+  CHECK(!guard.failed("", now));
+  CHECK(!guard.keeps_out("d", now + std::chrono::minutes(15)));
+}
+
 }  // namespace odmr::test

@@ -8,6 +8,7 @@
 #include "app/enqueue.hpp"
 #include "app/held.hpp"
 #include "mail/line_ends.hpp"
+#include "net/networks.hpp"
 
 namespace odmr::test {
 
@@ -82,13 +83,13 @@ std::optional<std::string> line_ends(const std::string& message, std::size_t pie
 }  // namespace
 
 TEST_CASE("odmrd: whom a connection counts for") {
-  CHECK(app::counted_as("192.0.2.1:4711") == "192.0.2.1");
-  CHECK(app::counted_as("[::ffff:192.0.2.1]:4711") == "192.0.2.1");
-  CHECK(app::counted_as("[2001:db8:1:2:3:4:5:6]:4711") == "2001:db8:1:2::/64");
-  CHECK(app::counted_as("[2001:db8:1:2::1]:9") == "2001:db8:1:2::/64");
-  CHECK(app::counted_as("[2001:db8:1:3::1]:9") != app::counted_as("[2001:db8:1:2::1]:9"));
-  CHECK(app::counted_as("/run/odmr/submit:1").empty());
-  CHECK(app::counted_as("").empty());
+  CHECK(net::counted_as("192.0.2.1:4711") == "192.0.2.1");
+  CHECK(net::counted_as("[::ffff:192.0.2.1]:4711") == "192.0.2.1");
+  CHECK(net::counted_as("[2001:db8:1:2:3:4:5:6]:4711") == "2001:db8:1:2::/64");
+  CHECK(net::counted_as("[2001:db8:1:2::1]:9") == "2001:db8:1:2::/64");
+  CHECK(net::counted_as("[2001:db8:1:3::1]:9") != net::counted_as("[2001:db8:1:2::1]:9"));
+  CHECK(net::counted_as("/run/odmr/submit:1").empty());
+  CHECK(net::counted_as("").empty());
 }
 
 TEST_CASE("enqueue: line ends become CRLF, in whatever pieces they come", "[odmrd]") {
