@@ -315,7 +315,8 @@ void hold(House& house, Duration hold) {
 }  // namespace
 
 TEST_CASE("hold: XHOLD is offered where a customer may wait, and ATRN then waits for mail", "[intake][hold]") {
-  House house;
+  const bool is_told = GENERATE(true, false);
+  House house(system_files(), is_told);
   hold(house, std::chrono::minutes(9));
   Post post(house);
   const bool is_from_outside = GENERATE(true, false);

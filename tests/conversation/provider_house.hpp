@@ -26,7 +26,8 @@ FileOps& unsynced();
 /// A provider with two customers, in clear: "example" (user example.org, password "secret": example.org, example.com)
 /// and "other" (user other.example, password "another": other.example). Its spool is a real directory.
 struct House {
-  explicit House(FileOps& files = system_files(), bool is_told = true);
+  /// `is_told`: by the kernel, of what comes into the spool. To give that up takes the system a while, each time.
+  explicit House(FileOps& files = system_files(), bool is_told = false);
 
   /// Puts a message for `recipients` into the spool; gives its id.
   std::string put(const std::string& reverse_path, const std::vector<std::string>& recipients,

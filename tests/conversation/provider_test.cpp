@@ -281,7 +281,7 @@ TEST_CASE("provider: nothing may follow ATRN in its group", "[provider]") {
 
 TEST_CASE("provider: a spool that cannot be read is no reason to say there is no mail", "[provider]") {
   RefusingFiles files;
-  House house(files, false);
+  House house(files);
   house.put("a@sender.example", {"x@example.org"}, "held");
   files.beginning = "list held";
   CHECK(after_login(house, {"ATRN"}) == Replies{"451 4.3.0 the mail cannot be looked at now"});
@@ -289,6 +289,21 @@ TEST_CASE("provider: a spool that cannot be read is no reason to say there is no
   MailServer server(house);
   CHECK(fetch(house, server).atrn == "250 2.0.0 turning the line round");
   CHECK(server.taken.size() == 1);
+}
+
+TEST_CASE("provider: of what others put into the spool and take from it the kernel tells", "[provider]") {
+  RefusingFiles files;
+  House house(files, true);
+  files.beginning = "list held";  // nobody asks
+  const auto first = house.put("a@sender.example", {"x@example.org"}, "one");
+  const auto second = house.put("a@sender.example", {"x@example.org"}, "two");
+  REQUIRE(provider::open_folder(house.directory.path(), Folder::held)->remove(first));
+  MailServer server(house);
+  CHECK(fetch(house, server).atrn == "250 2.0.0 turning the line round");
+  CHECK(server.offered == std::vector<std::string>{"two"});
+  const auto third = house.put("a@sender.example", {"x@example.org"}, "three");
+  REQUIRE(provider::open_folder(house.directory.path(), Folder::held)->remove(third));
+  CHECK(fetch(house, server).atrn == "453 4.0.0 you have no mail");
 }
 
 TEST_CASE("provider: one ATRN a domain at a time", "[provider]") {
@@ -437,7 +452,8 @@ TEST_CASE("provider: a message that is put off does not hold up those behind it"
 
 TEST_CASE("provider: mail that comes in during a session goes with it", "[provider]") {
   const InManner manner(GENERATE(Manner::data, Manner::chunks, Manner::pipeline));
-  House house;
+  const bool is_told = GENERATE(true, false);
+  House house(system_files(), is_told);
   house.put("a@sender.example", {"x@example.org"}, "one");
   MailServer server(house);
   server.on_taken = [&](const MailServer::Message& message) {
