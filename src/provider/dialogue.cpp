@@ -19,6 +19,8 @@ using smtp::Verb;
 
 constexpr std::size_t k_longest_line = 12288;  // RFC 4954 4: AUTH with an initial response
 constexpr auto k_handshake = std::chrono::seconds(30);
+constexpr Duration k_ask_again = std::chrono::seconds(15);
+constexpr int k_not_now = 450;
 constexpr int k_no_mail = 453;  // RFC 2645 5.2.1
 
 std::int64_t seconds_of(Duration duration) {
@@ -320,7 +322,9 @@ class Dialogue {
       co_return refused(450, "4.7.0 you have asked a moment ago");
     auto granted = co_await grant(domains);
     const bool waits = customer_->hold > Duration::zero() && (wants_hold_ || customer_->holds_all);
-    if (!granted && granted.error().code == k_no_mail && waits) {
+    // Who waits anyway waits for another session of his to let go, too: it may be the one whose line has just died.
+    const bool may_change = !granted && (granted.error().code == k_no_mail || granted.error().code == k_not_now);
+    if (may_change && waits) {
       auto waited = co_await wait_for_mail(domains);
       co_return waited;
     }
@@ -336,9 +340,9 @@ class Dialogue {
       log_.error("the spool cannot be read", {{"why", looked.error().text}});
       co_return refused(451, "4.3.0 the mail cannot be looked at now");
     }
-    if (visits_.is_busy(*customer_)) co_return refused(450, "4.3.2 another session of yours is fetching mail");
+    if (visits_.is_busy(*customer_)) co_return refused(k_not_now, "4.3.2 another session of yours is fetching mail");
     auto claim = held_.claim(domains);
-    if (!claim) co_return refused(450, "4.3.2 another session is fetching this mail");
+    if (!claim) co_return refused(k_not_now, "4.3.2 another session is fetching this mail");
     if (!held_.has_mail_for(domains)) co_return refused(k_no_mail, "4.0.0 you have no mail");
     Granted granted{domains, std::move(*claim), visits_.begin(*customer_)};
     co_return granted;
@@ -354,10 +358,16 @@ class Dialogue {
       auto granted = co_await grant(domains);
       if (granted) co_return granted;
       if (stop_.requested()) co_return refused(k_no_mail, "4.0.0 no mail so far");
-      const auto filled = co_await channel_.stream().fill(until);
+      // Nobody tells when another session, which may have died in silence, lets go of what it was being handed.
+      const bool is_mail_kept_back = granted.error().code != k_no_mail;
+      const TimePoint now = channel_.clock().now();
+      if (now >= until && is_mail_kept_back) co_return granted;
+      if (now >= until) co_return refused(k_no_mail, "4.0.0 no mail has come");
+      const auto filled =
+          co_await channel_.stream().fill(is_mail_kept_back ? std::min(until, now + k_ask_again) : until);
       if (filled) co_return broken_off("something came before the reply");
-      if (filled.error().code == Errc::timed_out) co_return refused(k_no_mail, "4.0.0 no mail has come");
-      if (filled.error().code != Errc::interrupted) co_return broken_off(filled.error().text);
+      const bool goes_on = filled.error().code == Errc::interrupted || filled.error().code == Errc::timed_out;
+      if (!goes_on) co_return broken_off(filled.error().text);
     }
   }
 

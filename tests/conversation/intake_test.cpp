@@ -402,6 +402,26 @@ TEST_CASE("hold: a customer whose line died in silence is not kept out by it", "
   CHECK(house.held() == 0);
 }
 
+TEST_CASE("hold: who waits has what another session lets go of", "[intake][hold]") {
+  House house;
+  hold(house, std::chrono::minutes(9));
+  house.accounts_of([](provider::Customer& customer) { customer.holds_all = true; });
+  house.put("a@sender.example", {"x@example.org"}, "one");
+  // The first session's line dies in silence with the message under way.
+  MailServer first(house);
+  first.thinking = std::chrono::minutes(3);
+  first.subjects = {{"one", smtp::Reply(451, "4.3.0 later")}};
+  MailServer second(house);
+  Fetched to_first;
+  Fetched to_second;
+  house.simulation.start(fetch_over(house.connect(), first, "", to_first));
+  house.simulation.run(fetch_later(house, std::chrono::minutes(1), second, "", to_second));
+  house.simulation.settle();
+  CHECK(to_second.atrn == "250 2.0.0 turning the line round");
+  CHECK(second.taken.size() == 1);
+  CHECK(house.held() == 0);
+}
+
 TEST_CASE("provider: one ATRN at a time, of all the customer's domains, where that is wanted", "[intake][hold]") {
   House house;
   house.put("a@sender.example", {"x@example.org", "x@example.com"}, "one");
