@@ -228,25 +228,12 @@ class Enqueue(Submission, Provider):
         return arguments, self.bench.path("struck"), {"PATH": "/usr/bin:/bin", **env}, self.letter.data
 
 
-def listening(output):
-    """Of what the daemon's address is told in, once it is."""
-    with contextlib.suppress(FileNotFoundError), open(output, encoding="utf-8") as file:
-        return re.search(r"^listening on \S*:(\d+)$", file.read(), re.MULTILINE)
-    return None
+class Serving(Provider):
+    """`odmrd serve`, and something that happens beside it (`beside`); then it is told to stop."""
 
-
-class Take(Submission, Provider):
-    """`odmrd serve` while an MTA hands over a message by LMTP: its 250 says that it is kept."""
-
-    recipient = "bert@customer.example"
-    reply = None  # the last word about the message; none where the line broke before it
-
-    def more(self):
-        return {"intake": {"address": f"127.0.0.1:{free_port('127.0.0.1')}"}}
-
-    def reset(self):
-        forget(self.sink)
-        self.start_over(self.spool)
+    def beside(self, port):
+        """Once it listens there."""
+        raise NotImplementedError
 
     def command(self):
         arguments = [binary("odmrd"), "serve", "--config", self.daemon.configuration]
@@ -257,18 +244,42 @@ class Take(Submission, Provider):
         output = os.path.join(self.bench.path("struck"), "stdout")
         with contextlib.suppress(FileNotFoundError):
             os.unlink(output)
-        self.reply = None
-        thread = threading.Thread(target=self._hand_over, args=(tracer, output))
+        thread = threading.Thread(target=self._act_beside, args=(tracer, output))
         thread.start()
         try:
             yield
         finally:
             thread.join()
 
-    def _hand_over(self, tracer, output):
-        found = wait.until(lambda: tracer.is_over.is_set() or listening(output), 30, "odmrd listens or ends")
+    def _act_beside(self, tracer, output):
+        found = wait.until(lambda: tracer.is_over.is_set() or self._listening(output), 30, "odmrd listens or ends")
         if found is True:
             return
+        self.beside(int(found.group(1)))
+        tracer.signal(signal.SIGTERM)
+
+    @staticmethod
+    def _listening(output):
+        with contextlib.suppress(FileNotFoundError), open(output, encoding="utf-8") as file:
+            return re.search(r"^listening on \S*:(\d+)$", file.read(), re.MULTILINE)
+        return None
+
+
+class Take(Submission, Serving):
+    """`odmrd serve` while an MTA hands over a message by LMTP: its 250 says that it is kept."""
+
+    recipient = "bert@customer.example"
+    reply = None  # the last word about the message; none where the line broke before it
+
+    def more(self):
+        return {"intake": {"address": f"127.0.0.1:{free_port('127.0.0.1')}"}}
+
+    def reset(self):
+        forget(self.sink)
+        self.reply = None
+        self.start_over(self.spool)
+
+    def beside(self, _port):
         with contextlib.suppress(OSError, smtplib.SMTPServerDisconnected):
             try:
                 client = smtplib.LMTP("127.0.0.1", self.daemon.intake_port, timeout=30)
@@ -279,7 +290,6 @@ class Take(Submission, Provider):
                 self.reply = next(iter(refused.recipients.values()))[0]
             except smtplib.SMTPResponseException as refused:
                 self.reply = refused.smtp_code
-        tracer.signal(signal.SIGTERM)
 
     def note_acknowledgement(self, run):
         if self.reply == 250:
@@ -317,7 +327,7 @@ class Prepared(Scene):
                 for id_ in self.letters if [window.closed is not None for window in windows.of(id_)] != [True]]
 
 
-class Serve(Prepared, Provider):
+class Serve(Prepared, Serving):
     """`odmrd serve` while its customer fetches; one recipient of two is put off the first time."""
 
     put_off = "later@customer.example"
@@ -335,29 +345,9 @@ class Serve(Prepared, Provider):
             os.unlink(path)
         self.bring_back()
 
-    def command(self):
-        arguments = [binary("odmrd"), "serve", "--config", self.daemon.configuration]
-        return arguments, self.bench.path("struck"), {"PATH": "/usr/bin:/bin"}
-
-    @contextlib.contextmanager
-    def meanwhile(self, tracer):
-        output = os.path.join(self.bench.path("struck"), "stdout")
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(output)
-        thread = threading.Thread(target=self._fetch_beside, args=(tracer, output))
-        thread.start()
-        try:
-            yield
-        finally:
-            thread.join()
-
-    def _fetch_beside(self, tracer, output):
-        found = wait.until(lambda: tracer.is_over.is_set() or listening(output), 30, "odmrd listens or ends")
-        if found is True:
-            return
-        self.customer.isp["port"] = int(found.group(1))
+    def beside(self, port):
+        self.customer.isp["port"] = port
         self.fetch()
-        tracer.signal(signal.SIGTERM)
 
     def restart(self):
         self.sink.recipient_replies.clear()
