@@ -12,6 +12,7 @@ Customers::Customers(std::vector<Account> accounts) : accounts_(std::move(accoun
   for (std::size_t i = 0; i < accounts_.size(); ++i) {
     const Customer& customer = accounts_[i].customer;
     by_user_.emplace(customer.user, i);
+    longest_hold_ = std::max(longest_hold_, customer.hold);
     for (const auto& domain : customer.domains) by_domain_.emplace(domain, i);
     for (const auto& name : customer.certificate_names) by_certificate_name_.emplace(lower(name), i);
   }
@@ -31,12 +32,6 @@ const Account* Customers::account_with(std::string_view user) const {
 const Customer* Customers::with_user(std::string_view user) const {
   const Account* const account = account_with(user);
   return account == nullptr ? nullptr : &account->customer;
-}
-
-Duration Customers::longest_hold() const {
-  Duration longest{};
-  for (const auto& account : accounts_) longest = std::max(longest, account.customer.hold);
-  return longest;
 }
 
 const Customer* Customers::with_domain(std::string_view canonical_domain) const {

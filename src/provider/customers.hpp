@@ -60,13 +60,14 @@ class Customers final : public sasl::Accounts {
 
   const std::vector<Account>& all() const { return accounts_; }
   /// The longest that an ATRN of any of them may wait; zero where none may.
-  Duration longest_hold() const;
+  Duration longest_hold() const { return longest_hold_; }
 
  private:
   const Account* find(const std::map<std::string, std::size_t, std::less<>>& by, std::string_view key) const;
   const Account* account_with(std::string_view user) const;
 
   std::vector<Account> accounts_;
+  Duration longest_hold_{};
   std::map<std::string, std::size_t, std::less<>> by_user_;
   std::map<std::string, std::size_t, std::less<>> by_domain_;
   std::map<std::string, std::size_t, std::less<>> by_certificate_name_;

@@ -19,7 +19,6 @@ class KnownRecipients {
   void set_delimiter(std::string delimiter) { delimiter_ = std::move(delimiter); }
 
   bool knows(const smtp::Mailbox& mailbox) const;
-  std::size_t size() const { return entries_.size(); }
 
  private:
   bool has(const std::string& local_part, const std::string& domain) const;

@@ -45,7 +45,6 @@ class WaitingMail {
   std::optional<Due> next_for(const Domains& domains, const std::string& after) const;
   /// A message for several of the domains counts once for each.
   Sums sums(const Domains& domains) const;
-  std::size_t size() const { return messages_.size(); }
 
  private:
   struct ByName {
