@@ -36,6 +36,11 @@ void Attendance::begin(net::Stream stream, const Session& session) {
   });
 }
 
+void Attendance::begin(net::Task<> work) {
+  ++under_way_;
+  asio::co_spawn(loop_, std::move(work), [this](const std::exception_ptr& bug) { finished(bug); });
+}
+
 // Somebody who hangs at all the places that he can get leaves some for the others.
 bool Attendance::has_room_for(const std::string& one) const {
   if (sessions_ >= room_.for_all) return false;

@@ -37,7 +37,9 @@ class Attendance {
   void open(Door door);
   /// A session with somebody who is there already.
   void begin(net::Stream stream, const Session& session);
-  /// Until all doors are shut and all sessions over.
+  /// Something that goes on beside the sessions and ends by itself when stop() is asked for.
+  void begin(net::Task<> work);
+  /// Until all doors are shut, all sessions over, and all work done.
   void run();
 
   Stop& stop() { return stop_; }
@@ -59,7 +61,7 @@ class Attendance {
   SignalStop signals_;
   Stop::Listener on_stop_;
   std::list<Door> doors_;
-  std::size_t under_way_ = 0;  // sessions, and doors that are open
+  std::size_t under_way_ = 0;  // sessions, doors that are open, and work
   std::size_t sessions_ = 0;
   std::map<std::string, std::size_t> sessions_of_;  // by net::counted_as()
   std::uint64_t last_number_ = 0;

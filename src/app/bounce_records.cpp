@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "app/header_of.hpp"
 #include "base/ascii.hpp"
 #include "mail/notice.hpp"
 #include "net/digest.hpp"
@@ -15,21 +16,6 @@ namespace odmr::app {
 namespace {
 
 constexpr std::string_view k_queued_as = "queued ";
-
-// A record is small: a header of at most 64 KiB (receive::BounceRecord).
-Result<std::string> read_header(spool::MessageReader& record) {
-  std::string header(record.size(), '\0');
-  std::size_t length = 0;
-  for (;;) {
-    char end = 0;
-    const bool is_full = length == header.size();
-    const auto count = record.read(is_full ? &end : header.data() + length, is_full ? 1 : header.size() - length);
-    if (!count) return fail(count.error());
-    if (*count == 0) break;
-    length += *count;
-  }
-  return header.substr(0, header.rfind('\n') + 1);
-}
 
 class Records {
  public:
@@ -58,7 +44,7 @@ class Records {
     if (!record) return set_aside_or_fail(id, record.error());
     const auto& envelope = record->envelope();
     if (!smtp::parse_mailbox(envelope.reverse_path)) return give_up(id, envelope);
-    const auto header = read_header(*record);
+    const auto header = header_of(*record, Damaged::is_refused);
     if (!header) return set_aside_or_fail(id, header.error());
     auto queued = put(id, envelope, *header);
     if (!queued) return queued;
@@ -144,13 +130,12 @@ class Records {
 
 }  // namespace
 
-Result<void> queue_bounce_records(const Settings& settings, Clock& clock, Log& log, FileOps& files) {
-  auto bounces = spool::Store::in(settings.state_dir + "/bounces", files);
+Result<void> queue_bounce_records(const BouncePlace& place, Clock& clock, Log& log, FileOps& files) {
+  auto bounces = spool::Store::in(place.records, files);
   if (!bounces) return fail(bounces.error());
-  auto queue = spool::Store::in(queue::directory_in(settings.state_dir), files);
+  auto queue = spool::Store::in(place.queue, files);
   if (!queue) return fail(queue.error());
-  if (const auto recovered = bounces->recover(); !recovered) return fail(recovered.error());
-  return Records(std::move(*bounces), std::move(*queue), settings.hostname, clock, log).queue_all();
+  return Records(std::move(*bounces), std::move(*queue), place.hostname, clock, log).queue_all();
 }
 
 }  // namespace odmr::app

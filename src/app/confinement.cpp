@@ -183,6 +183,18 @@ Rules rules_for_serve(const DaemonSettings& settings) {
   for (const auto& intake : settings.intakes) {
     if (intake.address.starts_with('/')) rules.removable.push_back(fs::path(intake.address).parent_path().string());
   }
+  rules.connectable.push_back(k_domain);
+  bool needs_trust = false;
+  if (settings.outbound) {
+    add_port(settings.outbound->endpoint, rules);
+    needs_trust = looks_there(settings.outbound->tls);
+  }
+  for (const auto& one : settings.customers) {
+    if (!one.etrn) continue;
+    rules.connectable.push_back(one.etrn->port);
+    needs_trust = needs_trust || looks_there(one.etrn->tls);
+  }
+  if (needs_trust) add_trust_store(rules);
   return rules;
 }
 

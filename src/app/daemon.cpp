@@ -7,6 +7,8 @@
 #include <csignal>
 #include <utility>
 
+#include "app/way_out.hpp"
+
 namespace odmr::app {
 
 namespace {
@@ -31,24 +33,29 @@ bool are_same_doors(const std::vector<Settings>& a, const std::vector<Settings>&
 }  // namespace
 
 Daemon::Daemon(const DaemonSettings& settings, std::shared_ptr<const provider::Customers> customers,
-               provider::HeldInDirectory& held, const ReadAgain& read_again, asio::io_context& loop, Log& log)
+               std::shared_ptr<const provider::WayOut> way_out, provider::HeldInDirectory& held, net::Worker& disk,
+               const ReadAgain& read_again, asio::io_context& loop, Log& log)
     : settings_(settings),
       held_(held),
       read_again_(read_again),
-      provider_{settings.session, std::move(customers), held, {}, provider::LoginGuard(settings.guard),
-                settings.access},
       loop_(loop),
+      network_(loop),
+      provider_{settings.session, std::move(customers), held, network_, std::move(way_out)},
       log_(log),
-      clock_(loop),
       has_terminal_(::isatty(STDIN_FILENO) != 0),
-      attendance_(loop, clock_, settings.stop_grace, {settings.max_connections, settings.max_connections_per_address},
-                  log, has_terminal_),
+      attendance_(loop, network_.clock(), settings.stop_grace,
+                  {settings.max_connections, settings.max_connections_per_address}, log, has_terminal_),
+      notifier_({settings.spool, settings.session.hostname, settings.postmaster}, provider_, disk, log,
+                attendance_.stop()),
       hangups_(loop),
       on_stop_(attendance_.stop(), [this](Stop::Phase) {
         if (news_) news_->cancel();
         std::error_code ignored;
         hangups_.cancel(ignored);
       }) {
+  provider_.begin_push = [this](provider::Push push) { attendance_.begin(send(std::move(push))); };
+  provider_.guard = provider::LoginGuard(settings.guard);
+  provider_.access = settings.access;
   intake_.hostname = settings.session.hostname;
   intake_.limits = settings.limits;
   intake_.spare = k_spare;
@@ -72,7 +79,7 @@ Result<void> Daemon::listen() {
   if (!doors) return fail(doors.error());
   doors_ = std::move(*doors);
   for (const auto& one : settings_.listeners) {
-    auto listener = net::Listener::open(loop_, clock_, one.address);
+    auto listener = net::Listener::open(loop_, network_.clock(), one.address);
     if (!listener) return fail(listener.error().code, "listen." + one.name + ": " + listener.error().text);
     listeners_.push_back(std::move(*listener));
   }
@@ -81,7 +88,7 @@ Result<void> Daemon::listen() {
 
 Result<void> Daemon::listen_for_mail() {
   for (const auto& one : settings_.intakes) {
-    auto listener = net::Listener::open(loop_, clock_, one.address);
+    auto listener = net::Listener::open(loop_, network_.clock(), one.address);
     if (!listener) return fail(listener.error().code, "intake." + one.name + ": " + listener.error().text);
     intakes_.push_back(std::move(*listener));
   }
@@ -115,9 +122,14 @@ void Daemon::run(const std::function<void(const std::string&)>& on_listening) {
     };
     attendance_.open({std::move(intakes_[i]), session, too_many});
   }
+  attendance_.begin(notifier_.run());
   follow_news();
   follow_hangups();
   attendance_.run();
+}
+
+net::Task<> Daemon::send(provider::Push push) {
+  co_await provider::push(std::move(push), provider_, log_, attendance_.stop());
 }
 
 net::Task<> Daemon::take_mail(net::Stream stream, const IntakeSettings& intake, Log& log) {
@@ -128,7 +140,7 @@ net::Task<> Daemon::take_mail(net::Stream stream, const IntakeSettings& intake, 
   session.offer.smtputf8 = true;
   session.offer.chunking = true;
   const auto caller = intake::Caller::of(stream.peer());
-  provider::Intake handler(intake_, caller, intake.is_lmtp, provider_.customers, held_, clock_, log);
+  provider::Intake handler(intake_, caller, intake.is_lmtp, provider_.customers, held_, network_.clock(), log);
   const auto end = co_await server::serve_mail(std::move(stream), handler, session, log, attendance_.stop());
   log.debug("intake ended", {{"why", end.text}, {"transactions", std::to_string(end.transactions)}});
 }
@@ -179,9 +191,13 @@ void Daemon::reload() {
   }
   auto customers = customers_with_secrets(*settings, provider_.customers.get());
   auto doors = doors_of(settings->listeners);
-  if (!customers || !doors) {
-    return log_.error("the configuration cannot be used: the one before stays in force",
-                      {{"why", customers ? doors.error().text : customers.error().text}});
+  auto way_out = way_out_of(*settings, provider_.way_out.get());
+  const Error* const error = !customers ? &customers.error()
+                             : !doors   ? &doors.error()
+                             : !way_out ? &way_out.error()
+                                        : nullptr;
+  if (error != nullptr) {
+    return log_.error("the configuration cannot be used: the one before stays in force", {{"why", error->text}});
   }
   const bool is_same_house =
       are_same_doors(settings->listeners, settings_.listeners) && are_same_doors(settings->intakes, settings_.intakes);
@@ -192,6 +208,7 @@ void Daemon::reload() {
     for (std::size_t i = 0; i < doors_.size(); ++i) doors_[i].context = (*doors)[i].context;
   }
   provider_.customers = std::make_shared<const provider::Customers>(std::move(*customers));
+  provider_.way_out = std::move(*way_out);
   provider_.access = settings->access;
   intake_.limits = settings->limits;
   log_.info("the configuration was read again", {{"customers", std::to_string(settings->customers.size())}});

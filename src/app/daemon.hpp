@@ -7,11 +7,14 @@
 #include <vector>
 
 #include "app/attendance.hpp"
+#include "app/notifier.hpp"
 #include "app/provider_settings.hpp"
 #include "confine/user.hpp"
 #include "net/readiness.hpp"
+#include "net/system_network.hpp"
 #include "provider/held_in_directory.hpp"
 #include "provider/intake.hpp"
+#include "provider/push.hpp"
 
 namespace odmr::app {
 
@@ -23,7 +26,8 @@ class Daemon {
  public:
   /// What is given must outlive it.
   Daemon(const DaemonSettings& settings, std::shared_ptr<const provider::Customers> customers,
-         provider::HeldInDirectory& held, const ReadAgain& read_again, asio::io_context& loop, Log& log);
+         std::shared_ptr<const provider::WayOut> way_out, provider::HeldInDirectory& held, net::Worker& disk,
+         const ReadAgain& read_again, asio::io_context& loop, Log& log);
 
   /// Errors: tls and malformed, the configuration; others, an address that cannot be listened on.
   Result<void> listen();
@@ -35,6 +39,7 @@ class Daemon {
  private:
   Result<void> listen_for_mail();
   net::Task<> take_mail(net::Stream stream, const IntakeSettings& intake, Log& log);
+  net::Task<> send(provider::Push push);
   void follow_news();
   net::Task<> learn_news();
   void follow_hangups();
@@ -44,12 +49,13 @@ class Daemon {
   const DaemonSettings& settings_;
   provider::HeldInDirectory& held_;
   const ReadAgain& read_again_;
-  provider::Provider provider_;
   asio::io_context& loop_;
+  net::SystemNetwork network_;
+  provider::Provider provider_;
   Log& log_;
-  net::SystemClock clock_;
   const bool has_terminal_;
   Attendance attendance_;
+  Notifier notifier_;
   asio::signal_set hangups_;
   std::unique_ptr<net::Readiness> news_;
   Stop::Listener on_stop_;

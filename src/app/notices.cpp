@@ -5,8 +5,8 @@
 #include <array>
 #include <utility>
 
+#include "app/header_of.hpp"
 #include "base/ascii.hpp"
-#include "mail/header.hpp"
 #include "mail/notice.hpp"
 #include "net/digest.hpp"
 #include "queue/attributes.hpp"
@@ -22,23 +22,7 @@ using How = queue::Queue::NoticeOutcome::How;
 using About = queue::Notice::About;
 
 constexpr std::size_t k_at_once = 100;
-constexpr std::size_t k_small_piece = 4096;
-constexpr std::size_t k_piece = std::size_t{64} * 1024;  // also the most of a header that is returned
-
-// The message's header, as much of it as a notice returns; whole lines. The reader is at the message's first byte
-// again.
-Result<std::string> read_header(spool::MessageReader& message) {
-  mail::HeaderWatch watch(k_piece);
-  std::string piece(k_small_piece, '\0');
-  while (!watch.is_over() && watch.header().size() < k_piece) {
-    const auto count = message.read(piece.data(), piece.size());
-    if (!count && count.error().code != Errc::malformed) return fail(count.error());
-    if (!count || *count == 0) break;
-    watch.see(std::string_view(piece).substr(0, *count));
-  }
-  message.rewind();
-  return watch.header().substr(0, watch.header().rfind('\n') + 1);
-}
+constexpr std::size_t k_piece = std::size_t{64} * 1024;
 
 // What a try to hand a notice over came to. No reply: the message's own file could not be read.
 struct Try {
@@ -148,7 +132,7 @@ class Notices {
       outcome = {How::undeliverable, "the sender's address is not ASCII, and the local target does not take that"};
       co_return true;
     }
-    const auto header = read_header(notice.letter.message);
+    const auto header = header_of(notice.letter.message, Damaged::gives_what_there_is);
     if (!header) {
       outcome = {How::put_off, "the message cannot be read: " + header.error().text};
       co_return true;

@@ -76,12 +76,17 @@ Result<void> Outbound::open_and_look() {
   if (!opened) return fail(opened.error());
   queue_.emplace(std::move(*opened));
   if (auto recovered = queue_->recover(); !recovered) return recovered;
+  auto bounces = spool::Store::in(settings_.state_dir + "/bounces");
+  if (!bounces) return fail(bounces.error());
+  if (const auto recovered = bounces->recover(); !recovered) return fail(recovered.error());
   return look();
 }
 
 // What the last run's mail left behind goes first: bounces to those who sent it.
 Result<void> Outbound::look() {
-  if (auto queued = queue_bounce_records(settings_, network_.clock(), log_); !queued) return queued;
+  const BouncePlace place{settings_.state_dir + "/bounces", queue::directory_in(settings_.state_dir),
+                          settings_.hostname};
+  if (auto queued = queue_bounce_records(place, network_.clock(), log_); !queued) return queued;
   if (auto refreshed = queue_->refresh(); !refreshed) return refreshed;
   const auto due = queue_->has_due(all_);
   if (!due) return fail(due.error());

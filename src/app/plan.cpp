@@ -51,26 +51,6 @@ void add_budget(const BudgetSettings& budget, FetchPlan& plan) {
   plan.largest_for_now = budget.message_size;
 }
 
-// `name`: as Keyring has it.
-Result<client::Server> server_of(const Settings& settings, const net::Endpoint& endpoint, const TlsSettings& tls,
-                                 const LoginSettings& login, Keyring& keyring, const std::string& name = {}) {
-  client::Server server;
-  server.endpoint = endpoint;
-  server.hostname = settings.hostname;
-  server.tls = tls.policy;
-  auto context = keyring.context(tls, name);
-  if (!context) return fail(context.error());
-  server.tls_context = std::move(*context);
-  auto loaded = load_login(login, tls, keyring);
-  if (!loaded) return fail(loaded.error());
-  server.login = std::move(*loaded);
-  server.patience.connect = settings.timeouts.connect;
-  server.patience.command = settings.timeouts.command;
-  server.patience.silence = settings.timeouts.command;
-  server.reply_limits = settings.limits.reply;
-  return server;
-}
-
 // A certificate that was renewed is another one. What cannot be read has been said already, or cannot be read any more.
 std::string digest_of(const std::string& certificate) {
   if (certificate.empty()) return {};
@@ -78,7 +58,30 @@ std::string digest_of(const std::string& certificate) {
   return contents ? net::sha256(contents->bytes.text()) : std::string();
 }
 
+Manners manners_of(const Settings& settings) {
+  return {settings.hostname, settings.timeouts.connect, settings.timeouts.command, settings.limits.reply};
+}
+
 }  // namespace
+
+Result<client::Server> server_of(const Manners& manners, const net::Endpoint& endpoint, const TlsSettings& tls,
+                                 const LoginSettings& login, Keyring& keyring, const std::string& name) {
+  client::Server server;
+  server.endpoint = endpoint;
+  server.hostname = manners.hostname;
+  server.tls = tls.policy;
+  auto context = keyring.context(tls, name);
+  if (!context) return fail(context.error());
+  server.tls_context = std::move(*context);
+  auto loaded = load_login(login, tls, keyring);
+  if (!loaded) return fail(loaded.error());
+  server.login = std::move(*loaded);
+  server.patience.connect = manners.connect;
+  server.patience.command = manners.command;
+  server.patience.silence = manners.command;
+  server.reply_limits = manners.reply;
+  return server;
+}
 
 Result<FetchPlan> plan_fetch(const Settings& settings, const ProviderSettings& provider, Keyring& keyring) {
   FetchPlan plan;
@@ -86,7 +89,8 @@ Result<FetchPlan> plan_fetch(const Settings& settings, const ProviderSettings& p
   plan.session_id = net::hex(net::random_octets(6));
   plan.scratch_directory = settings.state_dir;
   plan.hostname = settings.hostname;
-  auto server = server_of(settings, provider.endpoint, provider.tls, provider.login, keyring, name_of(provider));
+  auto server =
+      server_of(manners_of(settings), provider.endpoint, provider.tls, provider.login, keyring, name_of(provider));
   if (!server) return fail(server.error());
   plan.server = std::move(*server);
   auto way = load_way(provider.way, keyring);
@@ -119,7 +123,7 @@ Result<deliver::TargetOptions> plan_target(const Settings& settings, const Deliv
   target.hostname = settings.hostname;
   target.final = settings.timeouts.final;
   if (deliver.kind == deliver::TargetOptions::Kind::maildir) return target;
-  auto server = server_of(settings, deliver.endpoint, deliver.tls, deliver.login, keyring);
+  auto server = server_of(manners_of(settings), deliver.endpoint, deliver.tls, deliver.login, keyring);
   if (!server) return fail(server.error());
   target.server = std::move(*server);
   target.server.patience.silence = settings.timeouts.target;
@@ -134,14 +138,15 @@ Result<send::FlushOptions> plan_flush(const Settings& settings, Keyring& keyring
   auto way = load_way(outbound.way, keyring);
   if (!way) return fail(way.error());
   if (outbound.to == OutboundSettings::To::smart_host) {
-    auto server = server_of(settings, outbound.endpoint, outbound.tls, outbound.login, keyring, k_smart_host);
+    auto server =
+        server_of(manners_of(settings), outbound.endpoint, outbound.tls, outbound.login, keyring, k_smart_host);
     if (!server) return fail(server.error());
     options.server = std::move(*server);
     options.server.endpoint.way = *way;
   }
   if (outbound.pop_before_smtp) {
     const auto& pop = *outbound.pop_before_smtp;
-    auto server = server_of(settings, pop.endpoint, pop.tls, pop.login, keyring);
+    auto server = server_of(manners_of(settings), pop.endpoint, pop.tls, pop.login, keyring);
     if (!server) return fail(server.error());
     options.pop_before_smtp = send::PopBeforeSmtp{std::move(*server)};
     options.pop_before_smtp->server.endpoint.way = *way;

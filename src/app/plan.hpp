@@ -5,6 +5,18 @@
 
 namespace odmr::app {
 
+/// How we are to any server.
+struct Manners {
+  std::string hostname;  ///< ours
+  Duration connect = client::Patience().connect;
+  Duration command = client::Patience().command;
+  smtp::ReplyLimits reply;
+};
+
+/// A server to speak to, as settings have it. `name`: as Keyring has it. Errors: as below.
+Result<client::Server> server_of(const Manners& manners, const net::Endpoint& endpoint, const TlsSettings& tls,
+                                 const LoginSettings& login, Keyring& keyring, const std::string& name = {});
+
 /// Makes a session's plan from its settings: takes trust, certificates and secrets from the keyring, which
 /// may read files, and run a configured command.
 /// Error: what stands in the way, with the file it concerns.

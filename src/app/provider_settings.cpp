@@ -9,6 +9,7 @@
 #include <fstream>
 #include <map>
 
+#include "app/plan.hpp"
 #include "app/run_as.hpp"
 #include "base/ascii.hpp"
 #include "smtp/path.hpp"
@@ -146,6 +147,91 @@ void read_atrn(const Table& table, provider::Customer& customer) {
   customer.holds_all = table.boolean("hold_all", false);
 }
 
+// Mail of the customer's own.
+void read_outbound_of(const Table& table, const DaemonSettings& settings, provider::Customer& customer) {
+  customer.outbound = table.boolean("outbound", false);
+  customer.outbound_limit = static_cast<std::uint64_t>(table.integer("outbound_limit", 500, {1, 1'000'000'000}));
+  if (customer.outbound && !settings.outbound)
+    table.fault("outbound", "there is no [outbound] with a smart host that the mail could go to");
+  if (!customer.outbound && table.has("outbound_limit"))
+    table.fault("outbound_limit", "this customer's mail is not taken; add outbound = true, or leave it out");
+}
+
+// "caller"; a domain, whose MX is asked for; or a host: in brackets, as mail servers write it, or an address.
+void read_etrn_to(const Table& table, EtrnSettings& etrn) {
+  using To = provider::Etrn::To;
+  const std::string to = table.text("to", "caller");
+  if (to == "caller") return;
+  const bool is_bracketed = to.size() > 2 && to.starts_with('[') && to.ends_with(']');
+  etrn.host = is_bracketed ? to.substr(1, to.size() - 2) : to;
+  etrn.to = is_bracketed || net::ip_version_of(etrn.host) ? To::host : To::domain;
+  if (net::ip_version_of(etrn.host)) return;
+  const auto domain = smtp::canonical_domain(etrn.host);
+  if (!domain) {
+    table.fault("to", "\"" + escape(to) +
+                          "\" is neither \"caller\", nor a domain, nor a host: write a domain to use its MX, "
+                          "\"[HOST]\" or an address to go there; the port goes into port");
+    return;
+  }
+  etrn.host = *domain;
+}
+
+std::optional<EtrnSettings> read_etrn(const Table& table, Depth depth) {
+  if (!table.is_there()) return std::nullopt;
+  EtrnSettings etrn;
+  read_etrn_to(table, etrn);
+  etrn.port = read_port(table, 25);
+  etrn.without_login = table.boolean("without_login", false);
+  etrn.tls = read_tls(table, client::TlsPolicy::starttls, depth);
+  etrn.login = read_login(table, depth);
+  check_login(table, etrn.login, etrn.tls);
+  // Anybody would get the mail by asking for it.
+  if (etrn.without_login && etrn.to == provider::Etrn::To::caller)
+    table.fault("without_login", "whoever asks would be sent the mail; name in to where it goes");
+  return etrn;
+}
+
+constexpr Duration k_longest_wait = std::chrono::hours(24 * 3650);
+
+// How long its mail waits, and who is told. Without a way out nobody can be.
+void read_waiting(const Table& table, const DaemonSettings& settings, provider::Customer& customer) {
+  const Duration otherwise = settings.outbound ? std::chrono::hours(24 * 30) : std::chrono::hours(0);
+  const Duration lifetime = table.duration("lifetime", otherwise, {Duration::zero(), k_longest_wait});
+  const Duration warn_after = table.duration("warn_after", Duration::zero(), {Duration::zero(), k_longest_wait});
+  if (lifetime > Duration::zero()) customer.lifetime = lifetime;
+  if (warn_after > Duration::zero()) customer.warn_after = warn_after;
+  if (customer.lifetime && !settings.outbound)
+    table.fault("lifetime", "there is no [outbound], so nobody could be told that mail was not fetched");
+  if (customer.warn_after && settings.postmaster.empty())
+    table.fault("warn_after",
+                "nobody is there to be warned; write postmaster = \"postmaster@example.net\" above all tables");
+  if (customer.warn_after && customer.lifetime && *customer.warn_after >= *customer.lifetime)
+    table.fault("warn_after", "comes after the end of lifetime; make it shorter");
+}
+
+std::string read_postmaster(const Table& root, const DaemonSettings& settings) {
+  const auto address = root.text("postmaster");
+  if (!address) return {};
+  const auto mailbox = smtp::parse_mailbox(*address);
+  if (!mailbox) root.fault("postmaster", "\"" + escape(*address) + "\" is no address: " + mailbox.error().text);
+  if (!settings.outbound) root.fault("postmaster", "there is no [outbound] by which anything could be sent there");
+  return *address;
+}
+
+std::optional<SmartHostSettings> read_outbound(const Table& table, Depth depth) {
+  if (!table.is_there()) return std::nullopt;
+  SmartHostSettings outbound;
+  const auto to = table.required_text("to", "smtp://127.0.0.1:25");
+  outbound.tls = read_tls(table, client::TlsPolicy::starttls, depth);
+  if (const auto endpoint = to.empty() ? std::nullopt : read_smart_host(table, to, outbound.tls, ""))
+    outbound.endpoint = *endpoint;
+  outbound.login = read_login(table, depth);
+  check_login(table, outbound.login, outbound.tls);
+  outbound.max_connections = static_cast<std::size_t>(table.integer("max_connections", 2, {1, 10}));
+  outbound.lifetime = table.duration("lifetime", outbound.lifetime);
+  return outbound;
+}
+
 void require_login(const Table& table) {
   if (table.has("certificate_names")) return;
   for (const char* key : {"password_file", "password_command", "password_credential", "password"}) {
@@ -156,7 +242,7 @@ void require_login(const Table& table) {
               "password_credential, or certificate_names)");
 }
 
-CustomerSettings read_customer(const Table& table, Depth depth) {
+CustomerSettings read_customer(const Table& table, const DaemonSettings& daemon, Depth depth) {
   CustomerSettings settings;
   auto& customer = settings.customer;
   customer.name = table.name();
@@ -168,6 +254,9 @@ CustomerSettings read_customer(const Table& table, Depth depth) {
   customer.recipients = read_recipients(table, depth);
   settings.recipients_file = table.path("recipients_file").value_or("");
   read_atrn(table, customer);
+  settings.etrn = read_etrn(table.table("etrn"), depth);
+  read_waiting(table, daemon, customer);
+  read_outbound_of(table, daemon, customer);
   if (!settings.password) require_login(table);
   if (settings.password && depth == Depth::files) {
     const auto readable = config::verify(*settings.password);
@@ -213,7 +302,7 @@ void read_customers(const Table& root, DaemonSettings& settings, Depth depth) {
   Owners of_users("user", "the user");
   Owners of_names("certificate_names", "the name");
   for (const auto& table : tables) {
-    settings.customers.push_back(read_customer(table, depth));
+    settings.customers.push_back(read_customer(table, settings, depth));
     const auto& customer = settings.customers.back().customer;
     for (const auto& domain : customer.domains) of_domains.take(table, domain);
     for (const auto& name : customer.certificate_names) of_names.take(table, lower(name));
@@ -238,11 +327,20 @@ std::vector<std::string> files_of(const DaemonSettings& settings, const std::str
     for (const auto* file : {&one.certificate.certificate, &one.certificate.key, &one.certificate.client_ca})
       files.push_back(*file);
   }
+  const auto add_secret = [&files](const std::optional<config::SecretSource>& secret) {
+    const auto* file = secret ? std::get_if<config::SecretSource::File>(&secret->from) : nullptr;
+    if (file != nullptr) files.push_back(file->path);
+  };
+  const auto add_peer = [&files, &add_secret](const TlsSettings& tls, const LoginSettings& login) {
+    for (const auto* file : {&tls.ca_file, &tls.client_certificate, &tls.client_key}) files.push_back(*file);
+    add_secret(login.password);
+  };
   for (const auto& one : settings.customers) {
     files.push_back(one.recipients_file);
-    const auto* file = one.password ? std::get_if<config::SecretSource::File>(&one.password->from) : nullptr;
-    if (file != nullptr) files.push_back(file->path);
+    add_secret(one.password);
+    if (one.etrn) add_peer(one.etrn->tls, one.etrn->login);
   }
+  if (settings.outbound) add_peer(settings.outbound->tls, settings.outbound->login);
   std::erase(files, std::string());
   return files;
 }
@@ -287,6 +385,8 @@ DaemonSettings read_daemon_settings(config::Document& document, Depth depth) {
   const Table limits = root.table("limits");
   settings.limits.max_size = limits.size("max_message_size", std::uint64_t{50} * 1024 * 1024);
   settings.limits.max_hops = static_cast<std::size_t>(limits.integer("max_hops", 100, {1, 10'000}));
+  settings.outbound = read_outbound(root.table("outbound"), depth);
+  settings.postmaster = read_postmaster(root, settings);
   read_customers(root, settings, depth);
   return settings;
 }
@@ -322,12 +422,34 @@ std::optional<Secret> kept_password(const CustomerSettings& settings, const prov
   return Secret(same->password.text());
 }
 
+// TLS and login of the deliveries that ETRN asks for.
+Result<std::shared_ptr<const provider::Etrn>> etrn_of(const CustomerSettings& settings, const std::string& hostname,
+                                                      const provider::Customers* before) {
+  if (!settings.etrn) return std::shared_ptr<const provider::Etrn>();
+  const auto& etrn = *settings.etrn;
+  net::Endpoint endpoint;
+  endpoint.host = etrn.host;
+  endpoint.port = etrn.port;
+  Manners manners;
+  manners.hostname = hostname;
+  const auto* const same = before == nullptr ? nullptr : before->with_name(settings.customer.name);
+  const bool keeps_login = same != nullptr && same->etrn && is_by_command(etrn.login);
+  Keyring keyring;
+  auto server = server_of(manners, endpoint, etrn.tls, keeps_login ? LoginSettings() : etrn.login, keyring);
+  if (!server) return fail(server.error());
+  if (keeps_login) server->login = same->etrn->server.login;
+  return std::make_shared<const provider::Etrn>(provider::Etrn{etrn.to, std::move(*server), etrn.without_login});
+}
+
 }  // namespace
 
 Result<provider::Customers> customers_with_secrets(const DaemonSettings& settings, const provider::Customers* before) {
   std::vector<provider::Account> accounts;
   for (const auto& one : settings.customers) {
     accounts.push_back({one.customer, Secret()});
+    auto etrn = etrn_of(one, settings.session.hostname, before);
+    if (!etrn) return fail(etrn.error().code, "customer." + one.customer.name + ".etrn: " + etrn.error().text);
+    accounts.back().customer.etrn = std::move(*etrn);
     if (!one.password) continue;
     if (auto kept = kept_password(one, before)) {
       accounts.back().password = std::move(*kept);

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "app/peer_settings.hpp"
 #include "app/settings.hpp"
 #include "base/log.hpp"
 #include "config/document.hpp"
@@ -30,11 +31,31 @@ struct IntakeSettings {
   bool is_lmtp = true;  ///< else SMTP
 };
 
+/// [customer.NAME.etrn]: where the mail goes that ETRN asks for.
+struct EtrnSettings {
+  provider::Etrn::To to = provider::Etrn::To::caller;
+  std::string host;  ///< or the domain
+  std::uint16_t port = 25;
+  bool without_login = false;
+  TlsSettings tls;
+  LoginSettings login;
+};
+
 /// [customer.NAME]: the customer, but for its password.
 struct CustomerSettings {
   provider::Customer customer;
   std::optional<config::SecretSource> password;
   std::string recipients_file;
+  std::optional<EtrnSettings> etrn;
+};
+
+/// [outbound]: the smart host, for what customers send and for what has to be said to senders.
+struct SmartHostSettings {
+  net::Endpoint endpoint;
+  TlsSettings tls;
+  LoginSettings login;
+  std::size_t max_connections = 2;              ///< at once, for notices
+  Duration lifetime = std::chrono::hours(120);  ///< of a notice that it puts off
 };
 
 /// odmrd.toml
@@ -51,15 +72,11 @@ struct DaemonSettings {
   intake::Limits limits;
   std::vector<ListenSettings> listeners;
   std::vector<IntakeSettings> intakes;
+  std::optional<SmartHostSettings> outbound;
+  std::string postmaster;  ///< who is warned of mail that waits; empty: nobody
   std::vector<CustomerSettings> customers;
   /// The configuration itself, and all that it names: what has to be readable when it is read again.
   std::vector<std::string> files;
-};
-
-/// How far a configuration is looked into.
-enum class Depth {
-  keys,   ///< the file alone: what `enqueue` and `spool` need, who may have no right to the rest
-  files,  ///< secrets and certificates too, but no command is run
 };
 
 /// Reads everything; what is wrong is in the document's faults() afterwards, and the settings are worth nothing then.

@@ -8,6 +8,7 @@
 #include "app/confinement.hpp"
 #include "app/daemon.hpp"
 #include "app/run_as.hpp"
+#include "app/way_out.hpp"
 #include "base/outcome.hpp"
 #include "net/worker.hpp"
 #include "spool/lock.hpp"
@@ -31,6 +32,8 @@ int serve(const DaemonSettings& settings, const ReadAgain& read_again,
   std::signal(SIGPIPE, SIG_IGN);  // whoever reads our stdout may go
   auto customers = customers_with_secrets(settings);
   if (!customers) return unusable(log, "the configuration cannot be used", customers.error(), Outcome::config);
+  auto way_out = way_out_of(settings);
+  if (!way_out) return unusable(log, "the configuration cannot be used", way_out.error(), Outcome::config);
   const auto user = to_become(settings.run_as);
   if (user) {
     if (const auto given = give_directory(settings.spool, *user); !given)
@@ -51,7 +54,7 @@ int serve(const DaemonSettings& settings, const ReadAgain& read_again,
   if (!held) return unusable(log, "the spool cannot be used", held.error(), Outcome::state);
 
   auto shared = std::make_shared<const provider::Customers>(std::move(*customers));
-  Daemon daemon(settings, std::move(shared), **held, read_again, loop, log);
+  Daemon daemon(settings, std::move(shared), std::move(*way_out), **held, *disk, read_again, loop, log);
   acting->end();  // certificates, and ports below 1024, are root's
   const auto listening = daemon.listen();
   if (!listening) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "app/line_settings.hpp"
+#include "app/peer_settings.hpp"
 #include "app/places.hpp"
 #include "base/clock.hpp"
 #include "base/log.hpp"
@@ -17,21 +18,6 @@
 #include "smtp/reply.hpp"
 
 namespace odmr::app {
-
-/// What TLS with one server is to be like, as configured.
-struct TlsSettings {
-  client::TlsPolicy policy = client::TlsPolicy::starttls;
-  std::string ca_file;
-  std::vector<std::string> pins;  ///< 32 octets each
-  std::string client_certificate;
-  std::string client_key;
-};
-
-struct LoginSettings {
-  std::string user;  ///< empty: no login
-  std::optional<config::SecretSource> password;
-  std::vector<sasl::Mechanism> filter;
-};
 
 /// [deliver]
 struct DeliverSettings {

@@ -15,6 +15,7 @@
 #include "app/run_as.hpp"
 #include "app/state_dir.hpp"
 #include "base/outcome.hpp"
+#include "intake/pass_on.hpp"
 #include "net/digest.hpp"
 #include "net/standard_stream.hpp"
 #include "queue/intake.hpp"
@@ -221,8 +222,7 @@ class SubmitServer {
     options.offer.smtputf8 = abilities.smtputf8;
     options.offer.dsn = abilities.dsn;
     if (abilities.size != 0) options.offer.size = std::min(options.offer.size, abilities.size);
-    submit::DirectSubmission handler(direct_options_, std::move(caller), std::move(id), smart_host, network_.clock(),
-                                     log);
+    intake::PassOn handler(direct_options_, std::move(caller), std::move(id), smart_host, network_.clock(), log);
     co_await converse(std::move(stream), handler, options, log);
     co_await smart_host.close();
   }
@@ -259,7 +259,7 @@ class SubmitServer {
   Attendance attendance_;
   std::string name_;  // of this process, in Received
   submit::SubmissionOptions queue_options_;
-  submit::DirectOptions direct_options_;
+  intake::PassOnOptions direct_options_;
   std::array<std::unique_ptr<net::Worker>, k_disks> disks_;
   std::vector<std::unique_ptr<net::Listener>> listeners_;
   std::optional<deliver::TargetOptions> smart_host_;  // where mail goes directly

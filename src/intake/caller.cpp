@@ -6,11 +6,25 @@ namespace odmr::intake {
 
 Caller Caller::of(const std::string& peer) {
   const auto colon = peer.rfind(':');
-  if (colon == std::string::npos) return Caller{peer, {}};
-  std::string address = peer.substr(0, colon);
-  if (address.size() > 2 && address.front() == '[') address = address.substr(1, address.size() - 2);
-  return Caller{address, address};
+  Caller caller;
+  caller.name = peer;
+  if (colon == std::string::npos) return caller;
+  caller.address = peer.substr(0, colon);
+  const bool is_bracketed = caller.address.size() > 2 && caller.address.front() == '[';
+  if (is_bracketed) caller.address = caller.address.substr(1, caller.address.size() - 2);
+  caller.name = caller.address;
+  return caller;
 }
+
+namespace {
+
+// RFC 3848, RFC 6531 4.3
+std::string protocol(const Caller& caller, const server::Hello& hello, bool smtputf8) {
+  if (!hello.is_extended) return "SMTP";
+  return std::string(smtputf8 ? "UTF8SMTP" : "ESMTP") + (caller.has_tls ? "S" : "") + (caller.is_logged_in ? "A" : "");
+}
+
+}  // namespace
 
 smtp::Mailbox qualified(smtp::Mailbox mailbox, const std::string& hostname) {
   if (mailbox.domain.empty()) mailbox.domain = hostname;
@@ -23,7 +37,7 @@ mail::Received trace(const Caller& caller, const server::Hello& hello, const smt
   received.from_name = hello.name;
   received.from_address = caller.address;
   received.from_note = caller.name;
-  received.with = !hello.is_extended ? "SMTP" : mail.smtputf8 ? "UTF8SMTP" : "ESMTP";  // RFC 3848, RFC 6531 4.3
+  received.with = protocol(caller, hello, mail.smtputf8);
   received.for_mailbox = recipient;
   received.time = now;
   return received;

@@ -13,6 +13,8 @@ namespace odmr::intake {
 struct Caller {
   std::string name;     ///< "uid 1000", or the address
   std::string address;  ///< "127.0.0.1", empty for one on a Unix socket or on stdin
+  bool has_tls = false;
+  bool is_logged_in = false;
 
   /// From net::Stream::peer(): "uid 1000", "127.0.0.1:40000".
   static Caller of(const std::string& peer);

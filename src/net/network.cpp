@@ -1,5 +1,6 @@
 #include "net/network.hpp"
 
+#include <sys/eventfd.h>
 #include <sys/un.h>
 
 #include <algorithm>
@@ -8,13 +9,18 @@
 #include <asio/local/stream_protocol.hpp>
 #include <asio/steady_timer.hpp>
 #include <asio/use_awaitable.hpp>
+#include <mutex>
 #include <optional>
+#include <thread>
 #include <utility>
 #include <vector>
 
+#include "base/file.hpp"
 #include "net/attempts.hpp"
+#include "net/mail_exchangers.hpp"
 #include "net/names.hpp"
 #include "net/proxy.hpp"
+#include "net/readiness.hpp"
 #include "net/system_network.hpp"
 
 namespace odmr::net {
@@ -134,6 +140,11 @@ Task<Result<std::vector<std::string>>> Network::addresses(const Endpoint& /*endp
   co_return std::vector<std::string>();
 }
 
+Task<Result<std::vector<std::string>>> Network::mail_exchangers(const std::string& domain, Duration /*patience*/,
+                                                                Stop& /*stop*/) {
+  co_return std::vector<std::string>{domain};
+}
+
 std::unique_ptr<Alarm> SystemClock::alarm(std::function<void()> ring) {
   return std::make_unique<LoopAlarm>(loop_, std::move(ring));
 }
@@ -194,6 +205,47 @@ Task<Result<std::vector<std::string>>> SystemNetwork::addresses(const Endpoint& 
   if (!resolved) co_return fail(resolved.error());
   for (const auto& address : *resolved) texts.push_back(text_of(address));
   co_return texts;
+}
+
+namespace {
+
+// What a thread finds out that nobody can call off: it has all that it uses, and whoever waits may go.
+struct LookUp {
+  Descriptor has_ended;  // readable then
+  std::mutex mutex;
+  std::optional<Result<std::vector<std::string>>> result;
+};
+
+Result<std::shared_ptr<LookUp>> begin_look_up(const std::string& domain) {
+  auto look_up = std::make_shared<LookUp>();
+  look_up->has_ended = Descriptor(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!look_up->has_ended.is_open()) return fail(system_error(errno, "eventfd"));
+  std::thread([look_up, domain] {
+    auto found = look_up_mail_exchangers(domain);
+    const std::lock_guard lock(look_up->mutex);
+    look_up->result = std::move(found);
+    eventfd_write(look_up->has_ended.get(), 1);
+  }).detach();
+  return look_up;
+}
+
+}  // namespace
+
+Task<Result<std::vector<std::string>>> SystemNetwork::mail_exchangers(const std::string& domain, Duration patience,
+                                                                      Stop& stop) {
+  if (stop.requested()) co_return fail(Errc::interrupted, "stopped by a signal");
+  const auto look_up = begin_look_up(domain);
+  if (!look_up) co_return fail(look_up.error());
+  const auto ready = readiness_of((*look_up)->has_ended.get(), loop_.get_executor());
+  if (!ready) co_return fail(ready.error());
+  const Stop::Listener listener(stop, [&ready](Stop::Phase) { (*ready)->cancel(); });
+  const auto alarm = clock_.alarm([&ready] { (*ready)->cancel(); });
+  alarm->set(clock_.now() + patience);
+  const auto ended = co_await (*ready)->wait();
+  if (stop.requested()) co_return fail(Errc::interrupted, "stopped by a signal");
+  if (!ended) co_return fail(Errc::unresolved, domain + ": the name server does not answer", Cause::name_server_silent);
+  const std::lock_guard lock((*look_up)->mutex);
+  co_return std::move(*(*look_up)->result);
 }
 
 }  // namespace odmr::net

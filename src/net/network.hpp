@@ -61,6 +61,12 @@ class Network {
   /// The addresses that connect() would try, "192.0.2.1:366": for who wants to show them. None for a Unix socket, and
   /// where the network knows no names. Errors: unresolved, interrupted.
   virtual Task<Result<std::vector<std::string>>> addresses(const Endpoint& endpoint, Duration patience, Stop& stop);
+
+  /// The hosts that take a domain's mail, in the order in which they are to be tried (RFC 5321 5.1): those of its MX
+  /// records, or the domain itself. Errors: not_found, the domain is not there or takes no mail; unresolved;
+  /// interrupted.
+  virtual Task<Result<std::vector<std::string>>> mail_exchangers(const std::string& domain, Duration patience,
+                                                                 Stop& stop);
 };
 
 }  // namespace odmr::net

@@ -31,6 +31,8 @@ class SystemNetwork final : public Network {
   Clock& clock() override { return clock_; }
   Task<Result<Stream>> connect(const Endpoint& endpoint, Duration patience, Stop& stop) override;
   Task<Result<std::vector<std::string>>> addresses(const Endpoint& endpoint, Duration patience, Stop& stop) override;
+  Task<Result<std::vector<std::string>>> mail_exchangers(const std::string& domain, Duration patience,
+                                                         Stop& stop) override;
 
  private:
   Task<Result<Stream>> connect_straight(const Endpoint& endpoint, Duration patience, Stop& stop);

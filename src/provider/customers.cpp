@@ -13,6 +13,9 @@ Customers::Customers(std::vector<Account> accounts) : accounts_(std::move(accoun
     const Customer& customer = accounts_[i].customer;
     by_user_.emplace(customer.user, i);
     longest_hold_ = std::max(longest_hold_, customer.hold);
+    may_send_ = may_send_ || customer.outbound;
+    may_say_etrn_ = may_say_etrn_ || customer.etrn != nullptr;
+    by_name_.emplace(lower(customer.name), i);
     for (const auto& domain : customer.domains) by_domain_.emplace(domain, i);
     for (const auto& name : customer.certificate_names) by_certificate_name_.emplace(lower(name), i);
   }
@@ -36,6 +39,11 @@ const Customer* Customers::with_user(std::string_view user) const {
 
 const Customer* Customers::with_domain(std::string_view canonical_domain) const {
   const Account* const account = find(by_domain_, canonical_domain);
+  return account == nullptr ? nullptr : &account->customer;
+}
+
+const Customer* Customers::with_name(std::string_view name) const {
+  const Account* const account = find(by_name_, lower(name));
   return account == nullptr ? nullptr : &account->customer;
 }
 

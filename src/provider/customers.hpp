@@ -11,6 +11,7 @@
 
 #include "base/clock.hpp"
 #include "base/secret.hpp"
+#include "client/open.hpp"
 #include "net/networks.hpp"
 #include "net/tls.hpp"
 #include "provider/known_recipients.hpp"
@@ -20,6 +21,18 @@ namespace odmr::provider {
 
 /// Domains in the form in which they are compared (smtp::canonical_domain).
 using Domains = std::set<std::string>;
+
+/// How a customer's mail goes to it over a connection of our own, when it says ETRN (RFC 1985).
+struct Etrn {
+  enum class To {
+    caller,  ///< the address from which it was said
+    host,    ///< that of `server`
+    domain,  ///< the hosts that take the mail of the domain of that name (MX)
+  };
+  To to = To::caller;
+  client::Server server;       ///< the endpoint as `to` has it, with the port; TLS and login of the push
+  bool without_login = false;  ///< anybody may say it, but for a caller's address
+};
 
 /// Somebody for whom mail is held.
 struct Customer {
@@ -33,8 +46,13 @@ struct Customer {
   Duration hold{};                             ///< how long an ATRN may wait for mail; zero: it does not
   bool holds_all = false;                      ///< also one before which no XHOLD came
   net::Networks from = {};                     ///< where ATRN may come from; empty: anywhere
+  std::shared_ptr<const Etrn> etrn = nullptr;  ///< null: it may not say that
   std::uint64_t quota = 0;                     ///< octets that are held for it; 0: as many as the disk takes
   std::shared_ptr<const KnownRecipients> recipients = nullptr;  ///< null: whoever is in its domains
+  std::optional<Duration> lifetime = {};                        ///< of mail that it does not fetch; none: for ever
+  std::optional<Duration> warn_after = {};  ///< mail that waits longer is said to the postmaster; none: never
+  bool outbound = false;                    ///< mail of its own is taken, for the smart host
+  std::uint64_t outbound_limit = 500;       ///< recipients of such mail in an hour
 };
 
 /// A customer, and what it proves that it is by.
@@ -54,6 +72,8 @@ class Customers final : public sasl::Accounts {
   /// nullptr where there is none. A domain of the customer's is as good as its user.
   const Customer* with_user(std::string_view user) const;
   const Customer* with_domain(std::string_view canonical_domain) const;
+  /// By our name for it; capitals make no difference.
+  const Customer* with_name(std::string_view name) const;
   /// By the first name of a verified client certificate that belongs to somebody; the common name counts only where
   /// the certificate has no other names (RFC 6125 6.4.4).
   const Customer* with_certificate(const net::TlsFacts& facts) const;
@@ -61,6 +81,9 @@ class Customers final : public sasl::Accounts {
   const std::vector<Account>& all() const { return accounts_; }
   /// The longest that an ATRN of any of them may wait; zero where none may.
   Duration longest_hold() const { return longest_hold_; }
+  /// Whether mail of its own is taken from any of them; whether any may say ETRN.
+  bool may_send() const { return may_send_; }
+  bool may_say_etrn() const { return may_say_etrn_; }
 
  private:
   const Account* find(const std::map<std::string, std::size_t, std::less<>>& by, std::string_view key) const;
@@ -68,6 +91,9 @@ class Customers final : public sasl::Accounts {
 
   std::vector<Account> accounts_;
   Duration longest_hold_{};
+  bool may_send_ = false;
+  bool may_say_etrn_ = false;
+  std::map<std::string, std::size_t, std::less<>> by_name_;
   std::map<std::string, std::size_t, std::less<>> by_user_;
   std::map<std::string, std::size_t, std::less<>> by_domain_;
   std::map<std::string, std::size_t, std::less<>> by_certificate_name_;

@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "net/delay.hpp"
+#include "net/digest.hpp"
+#include "provider/push.hpp"
 #include "sasl/mechanism.hpp"
 #include "server/authentication.hpp"
 #include "server/channel.hpp"
@@ -38,9 +40,13 @@ class Dialogue {
   Dialogue(net::Stream stream, const Door& door, Provider& provider, Log& log, Stop& stop)
       : channel_(std::move(stream), log, provider.options.silence),
         door_(door),
+        provider_(provider),
         options_(provider.options),
         customers_(provider.customers),
         held_(provider.held),
+        network_(provider.network),
+        way_out_(provider.way_out),
+        allowances_(provider.allowances),
         visits_(provider.visits),
         guard_(provider.guard),
         address_(net::counted_as(channel_.stream().peer())),
@@ -77,7 +83,7 @@ class Dialogue {
   void on_stop(Stop::Phase phase) {
     if (phase == Stop::Phase::leave)
       channel_.stream().close();
-    else
+    else if (!is_in_mail_)
       channel_.stream().interrupt();
   }
 
@@ -138,8 +144,14 @@ class Dialogue {
       case Verb::atrn:
         co_await atrn(command.argument);
         break;
+      case Verb::etrn:
+        co_await etrn(command.argument);
+        break;
       case Verb::xhold:
         hold(command);
+        break;
+      case Verb::mail:
+        co_await take_mail(std::move(command));
         break;
       case Verb::noop:
       case Verb::rset:
@@ -159,14 +171,65 @@ class Dialogue {
     if (command.argument.empty()) {
       return refuse(Reply(501, "5.5.4 " + std::string(smtp::name(command.verb)) + " needs a name"));
     }
-    is_extended_ = command.verb == Verb::ehlo;
-    if (!is_extended_) return channel_.reply(Reply(250, options_.hostname));
+    hello_ = server::Hello{command.argument, command.verb == Verb::ehlo};
+    if (!hello_.is_extended) return channel_.reply(Reply(250, options_.hostname));
     std::vector<std::string> lines{options_.hostname, "ATRN", "ENHANCEDSTATUSCODES", "XEMPTIES"};
     if (const auto longest = seconds_of(customers_->longest_hold()); longest > 0)
       lines.push_back("XHOLD " + std::to_string(longest));
+    if (takes_etrn()) lines.emplace_back("ETRN");
+    if (takes_mail()) add_offer(lines);
     if (wants_starttls()) lines.emplace_back("STARTTLS");
     if (const auto mechanisms = announced_mechanisms(); !mechanisms.empty()) lines.push_back("AUTH" + mechanisms);
     channel_.reply(Reply(250, std::move(lines)));
+  }
+
+  // --- mail of the customer's own
+
+  bool takes_mail() const { return way_out_ && customers_->may_send(); }
+
+  // What the smart host does not honour it refuses.
+  server::MailSessionOptions mail_options() const {
+    server::MailSessionOptions options;
+    options.hostname = options_.hostname;
+    options.offer.size = way_out_->options.limits.max_size;
+    options.offer.smtputf8 = options.offer.chunking = true;
+    options.idle = options_.command;
+    options.data = options_.content;
+    options.silence = options_.silence;
+    options.most_errors = options_.most_errors;
+    options.limits_cut_transactions = true;
+    options.most_idle_commands = options_.most_idle_commands;
+    return options;
+  }
+
+  void add_offer(std::vector<std::string>& lines) const {
+    const auto size = way_out_->options.limits.max_size;
+    for (const char* one : {"PIPELINING", "8BITMIME", "SMTPUTF8", "CHUNKING"}) lines.emplace_back(one);
+    lines.push_back(size == 0 ? "SIZE" : "SIZE " + std::to_string(size));
+  }
+
+  // RFC 2645 5.1 leaves it to us.
+  Task<> take_mail(smtp::Command first) {
+    if (!takes_mail()) co_return refuse(Reply(502, "5.5.1 no such command here"));
+    if (customer_ == nullptr) co_return refuse(Reply(530, "5.7.0 log in first"));
+    if (!customer_->outbound) co_return refuse(Reply(502, "5.5.1 no mail is taken from you here"));
+    auto caller = intake::Caller::of(channel_.stream().peer());
+    caller.name = customer_->name;
+    caller.has_tls = tls().has_value();
+    caller.is_logged_in = true;
+    const std::string session = net::hex(net::random_octets(6));
+    Relay relay(*way_out_, *customer_, caller, session, allowances_, network_, log_, stop_);
+    const auto options = mail_options();
+    is_in_mail_ = true;
+    auto part = co_await server::serve_mail_part(channel_, hello_, std::move(first), relay, options, stop_);
+    is_in_mail_ = false;
+    co_await relay.close();
+    if (!part.end) co_return co_await obey(std::move(part.next));
+    using How = server::SessionEnd::How;
+    if (part.end->how == How::lost || part.end->how == How::left)
+      lose(Error{Errc::lost, part.end->text});
+    else
+      is_over_ = true;
   }
 
   // --- TLS
@@ -191,7 +254,7 @@ class Dialogue {
       log_.warn("TLS does not come about", {{"why", begun.error().text}});
       co_return lose(begun.error());
     }
-    is_extended_ = false;
+    hello_ = {};
   }
 
   void hang_up_on(const Reply& reply) {
@@ -225,7 +288,7 @@ class Dialogue {
   Task<> authenticate(std::string argument) {
     if (wants_starttls()) co_return refuse(Reply(530, "5.7.0 STARTTLS first"));  // RFC 3207 4
     if (customer_ != nullptr) co_return refuse(Reply(503, "5.5.1 you are logged in"));
-    if (!is_extended_) co_return refuse(Reply(503, "5.5.1 EHLO first"));
+    if (!hello_.is_extended) co_return refuse(Reply(503, "5.5.1 EHLO first"));
     if (argument.empty()) co_return refuse(Reply(501, "5.5.4 AUTH needs a mechanism"));
     if (guard_.keeps_out(address_, channel_.clock().now())) {
       log_.info("login", {{"result", "kept out"}, {"customer", "-"}});
@@ -376,20 +439,100 @@ class Dialogue {
     return refused(k_no_mail, "4.0.0 no mail so far");
   }
 
+  // --- ETRN
+
+  bool takes_etrn() const { return provider_.begin_push && customers_->may_say_etrn(); }
+
+  // RFC 1985 5.3
+  Task<> etrn(const std::string& argument) {
+    if (!takes_etrn()) co_return refuse(Reply(502, "5.5.1 no such command here"));
+    const auto named = smtp::parse_etrn(argument);
+    if (!named) co_return refuse(Reply(named.error().code, named.error().text));
+    Reply reply = co_await answer_to(*named);
+    log_.info(
+        "ETRN",
+        {{"customer", customer_ != nullptr ? customer_->name : "-"}, {"node", argument}, {"reply", reply.joined()}});
+    if (reply.is_positive())
+      channel_.reply(reply);
+    else
+      refuse(reply);
+  }
+
+  // Whose mail is meant; null: nobody's who may ask for it here.
+  const Customer* customer_of(const smtp::EtrnCommand& named) const {
+    const bool is_queue = named.kind == smtp::EtrnCommand::Kind::queue;
+    const Customer* const owner = is_queue ? customers_->with_name(named.name) : customers_->with_domain(named.name);
+    if (customer_ == nullptr) return owner != nullptr && owner->etrn && owner->etrn->without_login ? owner : nullptr;
+    const bool is_own = is_queue ? owner == customer_ : true;
+    return is_own && customer_->etrn ? customer_ : nullptr;
+  }
+
+  static Domains domains_of(const Customer& customer, const smtp::EtrnCommand& named) {
+    using Kind = smtp::EtrnCommand::Kind;
+    if (named.kind == Kind::queue) return customer.domains;
+    Domains domains;
+    for (const auto& domain : customer.domains) {
+      const bool is_below = named.kind == Kind::with_all_below && domain.ends_with("." + named.name);
+      if (domain == named.name || is_below) domains.insert(domain);
+    }
+    return domains;
+  }
+
+  // Whose a domain is, and whether it exists, must not show: all that is not for the caller is refused alike. Nor is a
+  // stranger told how much waits.
+  Task<Reply> answer_to(const smtp::EtrnCommand& named) {
+    const Customer* const customer = customer_of(named);
+    const auto domains = customer == nullptr ? Domains() : domains_of(*customer, named);
+    const bool is_from_there =
+        customer == nullptr || customer->from.empty() || customer->from.has(channel_.stream().peer());
+    const bool is_stranger = customer_ == nullptr;
+    if (domains.empty() || !is_from_there)
+      co_return Reply(459, is_stranger ? "4.7.1 not allowed here without a login" : "4.7.1 not allowed to you");
+    if (visits_.is_too_soon(*customer, channel_.clock().now()))
+      co_return Reply(458, "4.7.0 it has been asked for a moment ago");
+    auto reply = co_await begin_push(*customer, domains);
+    if (is_stranger && reply.is_positive()) co_return Reply(250, "2.0.0 what is waiting is being sent");
+    co_return reply;
+  }
+
+  Task<Reply> begin_push(const Customer& customer, const Domains& domains) {
+    const auto looked = co_await held_.look();
+    if (!looked) {
+      log_.error("the spool cannot be read", {{"why", looked.error().text}});
+      co_return Reply(458, "4.3.0 the mail cannot be looked at now");
+    }
+    const auto waiting = held_.waiting().sums(domains).messages;
+    if (waiting == 0) {
+      visits_.had_no_mail(customer, channel_.clock().now());
+      co_return Reply(251, "2.0.0 no messages are waiting");
+    }
+    auto claim = visits_.is_busy(customer) ? std::nullopt : held_.claim(domains);
+    if (!claim) co_return Reply(250, "2.0.0 they are being sent already");
+    Push push{std::shared_ptr<const Customer>(customers_, &customer), domains, std::move(*claim),
+              visits_.begin(customer), intake::Caller::of(channel_.stream().peer()).address};
+    provider_.begin_push(std::move(push));
+    co_return Reply(253, "2.0.0 " + std::to_string(waiting) + " pending messages started");
+  }
+
   server::Channel channel_;
   const Door& door_;
+  Provider& provider_;
   const SessionOptions& options_;
   const std::shared_ptr<const Customers> customers_;
   HeldMail& held_;
+  net::Network& network_;
+  const std::shared_ptr<const WayOut> way_out_;
+  Allowances& allowances_;
   Visits& visits_;
   LoginGuard& guard_;
   const std::string address_;  // that logins count for
   Log& log_;
   Stop& stop_;
   TimePoint login_by_;
-  bool is_extended_ = false;
+  server::Hello hello_;
   const Customer* customer_ = nullptr;
   bool wants_hold_ = false;
+  bool is_in_mail_ = false;
   unsigned failures_ = 0;
   unsigned errors_ = 0;
   unsigned idle_commands_ = 0;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -10,6 +11,7 @@
 #include "provider/customers.hpp"
 #include "provider/held_mail.hpp"
 #include "provider/login_guard.hpp"
+#include "provider/relay.hpp"
 #include "provider/visits.hpp"
 
 namespace odmr::provider {
@@ -39,6 +41,7 @@ struct SessionOptions {
   unsigned most_errors = 20;                       ///< commands that are none, or come out of turn
   unsigned most_idle_commands = 100;               ///< EHLO, NOOP and RSET, which lead to nothing
   std::size_t most_recipients = 100;               ///< in one transaction (RFC 5321 4.5.3.1.8)
+  Duration content = std::chrono::minutes(5);      ///< for the next piece of a message of the customer's own
 };
 
 /// Who may connect.
@@ -49,11 +52,19 @@ struct Access {
   bool admits(const std::string& peer) const { return !ignore.has(peer) && (allow.empty() || allow.has(peer)); }
 };
 
-/// What every session needs; outlives them all. Customers may be changed: a session goes on with those it began with.
+struct Push;
+
+/// What every session needs; outlives them all. Customers and the way out may be changed: a session goes on with those
+/// that it began with.
 struct Provider {
   SessionOptions options;
   std::shared_ptr<const Customers> customers;
   HeldMail& held;
+  net::Network& network;
+  std::shared_ptr<const WayOut> way_out = nullptr;  ///< null: there is none
+  /// Begins the delivery that an ETRN has asked for; null: none can be asked for.
+  std::function<void(Push push)> begin_push = nullptr;
+  Allowances allowances = {};
   Visits visits = {};
   LoginGuard guard = {};
   Access access = {};
@@ -70,6 +81,11 @@ struct Turn {
 
 /// Speaks RFC 2645's provider, as the SMTP server, from the greeting up to the turn. TLS has begun where it is
 /// implicit. No value: the customer did not come so far, and the connection is ended. Logs each login and each ATRN.
+///
+/// Mail of the customer's own, from its login up to ATRN, goes on to the smart host where there is one (Relay).
+///
+/// ETRN (RFC 1985), of a customer that may say it: its mail goes out over another connection (push.hpp), which
+/// begin_push makes.
 ///
 /// Our own, for customers that stay: EHLO says XHOLD, and after XHOLD an ATRN for which there is no mail is not
 /// answered before there is some, or the customer's time for that (Customer::hold) is over. RFC 2645 5.2.1 lets it wait

@@ -1,5 +1,7 @@
 #include "provider/hand_over.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <deque>
 #include <utility>
@@ -48,11 +50,12 @@ Verdict verdict_of(const client::Delivery& delivery, const std::vector<std::size
 
 class HandOver {
  public:
-  HandOver(Turn turn, HeldMail& held, const SessionOptions& options, Log& log, Stop& stop)
-      : session_(std::move(turn.stream), client::Dialect::smtp, log, options.silence),
-        domains_(std::move(turn.domains)),
-        claim_(std::move(turn.claim)),
-        visit_(std::move(turn.visit)),
+  HandOver(client::Session session, Domains domains, HeldMail::Claim claim, Visits::Visit visit, HeldMail& held,
+           const SessionOptions& options, Log& log, Stop& stop)
+      : session_(std::move(session)),
+        domains_(std::move(domains)),
+        claim_(std::move(claim)),
+        visit_(std::move(visit)),
         held_(held),
         options_(options),
         log_(log),
@@ -60,10 +63,10 @@ class HandOver {
     patience_ = client::TransactionPatience{options.command, options.data, options.final};
   }
 
-  Task<HandedOver> run() {
+  Task<HandedOver> run(bool is_introduced) {
     const Stop::Listener listener(stop_, [this](Stop::Phase phase) { on_stop(phase); });
-    const bool is_welcome = co_await introduce();
-    if (is_welcome) co_await send_all();
+    if (!is_introduced) is_introduced = co_await introduce();
+    if (is_introduced) co_await send_all();
     // The customer may come again as soon as it has answered QUIT.
     claim_.reset();
     visit_.reset();
@@ -310,8 +313,31 @@ class HandOver {
 }  // namespace
 
 Task<HandedOver> hand_over(Turn turn, HeldMail& held, const SessionOptions& options, Log& log, Stop& stop) {
-  HandOver session(std::move(turn), held, options, log, stop);
-  co_return co_await session.run();
+  client::Session session(std::move(turn.stream), client::Dialect::smtp, log, options.silence);
+  HandOver work(std::move(session), std::move(turn.domains), std::move(turn.claim), std::move(turn.visit), held,
+                options, log, stop);
+  co_return co_await work.run(false);
+}
+
+Task<HandedOver> hand_over(client::Session session, Domains domains, HeldMail::Claim claim, Visits::Visit visit,
+                           HeldMail& held, const SessionOptions& options, Log& log, Stop& stop) {
+  HandOver work(std::move(session), std::move(domains), std::move(claim), std::move(visit), held, options, log, stop);
+  co_return co_await work.run(true);
+}
+
+void say(const HandedOver& sum, std::string_view event, const std::string& customer, Duration length, Log& log) {
+  log.info(event, {{"customer", customer},
+                   {"messages", std::to_string(sum.messages)},
+                   {"recipients", std::to_string(sum.recipients)},
+                   {"bytes", std::to_string(sum.bytes)},
+                   {"put_off", std::to_string(sum.put_off)},
+                   {"refused", std::to_string(sum.refused)},
+                   {"seconds", in_seconds(length)},
+                   {"end", sum.end}});
+}
+
+std::string in_seconds(Duration length) {
+  return fmt::format("{:.3f}", std::chrono::duration<double>(length).count());
 }
 
 }  // namespace odmr::provider

@@ -2,7 +2,9 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
+#include "client/session.hpp"
 #include "provider/dialogue.hpp"
 
 namespace odmr::provider {
@@ -24,5 +26,15 @@ struct HandedOver {
 /// last one's word is on disk. QUIT goes out only after the last reply, so a customer may take it as a sign that we
 /// have read them all. Ends between transactions when `stop` is asked for.
 net::Task<HandedOver> hand_over(Turn turn, HeldMail& held, const SessionOptions& options, Log& log, Stop& stop);
+
+/// The same on a connection of our own making, on which EHLO has been said (RFC 1985). `domains`, and the right to send
+/// their mail.
+net::Task<HandedOver> hand_over(client::Session session, Domains domains, HeldMail::Claim claim, Visits::Visit visit,
+                                HeldMail& held, const SessionOptions& options, Log& log, Stop& stop);
+
+/// The line of the log about it.
+void say(const HandedOver& sum, std::string_view event, const std::string& customer, Duration length, Log& log);
+/// "0.125"
+std::string in_seconds(Duration length);
 
 }  // namespace odmr::provider

@@ -328,6 +328,7 @@ Task<Result<std::string>> HeldInDirectory::refuse(const std::string& id, spool::
   const std::function<void()> work = [&draft, &message, &bounce] { bounce = write_bounce(*draft, message); };
   co_await disk_.run(work);
   if (!bounce) co_return bounce;
+  has_been_refused();
   std::vector<std::size_t> recipients;
   recipients.reserve(refused.size());
   for (const auto& one : refused) recipients.push_back(one.recipient);

@@ -102,6 +102,9 @@ class HeldMail {
   virtual net::Task<Result<std::string>> refuse(const std::string& id, spool::MessageReader& message,
                                                 const std::vector<Refused>& refused) = 0;
 
+  /// `told` is called on the loop after each refuse() that has written a bounce; one is told.
+  void when_refused(std::function<void()> told) { told_of_refusal_ = std::move(told); }
+
   /// Moves a message that nobody could send out of the way.
   virtual void set_aside(const std::string& id, const std::string& why) = 0;
 
@@ -110,9 +113,14 @@ class HeldMail {
   /// It has come; those who watch for it are told.
   void has_come(const std::string& id, std::uint64_t octets, const std::vector<WaitingMail::Place>& places);
 
+  void has_been_refused() const {
+    if (told_of_refusal_) told_of_refusal_();
+  }
+
   WaitingMail waiting_;
 
  private:
+  std::function<void()> told_of_refusal_;
   std::multimap<std::string, Watcher*> watchers_;  // by domain
   std::shared_ptr<Domains> busy_ = std::make_shared<Domains>();
 };

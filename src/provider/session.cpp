@@ -1,7 +1,5 @@
 #include "provider/session.hpp"
 
-#include <fmt/format.h>
-
 #include <utility>
 
 namespace odmr::provider {
@@ -23,10 +21,6 @@ Task<bool> begin_implicit_tls(net::Stream& stream, const Door& door, Log& log, S
   co_return begun.has_value();
 }
 
-std::string seconds_since(TimePoint start, Clock& clock) {
-  return fmt::format("{:.3f}", std::chrono::duration<double>(clock.now() - start).count());
-}
-
 }  // namespace
 
 Task<> attend(net::Stream stream, const Door& door, Provider& provider, Log& log, Stop& stop) {
@@ -44,18 +38,11 @@ Task<> attend(net::Stream stream, const Door& door, Provider& provider, Log& log
     if (!begun) co_return;
   }
   auto turn = co_await speak_to_customer(std::move(stream), door, provider, log, stop);
-  if (!turn) co_return log.debug("session without a turn", {{"seconds", seconds_since(start, clock)}});
+  if (!turn) co_return log.debug("session without a turn", {{"seconds", in_seconds(clock.now() - start)}});
 
   const std::string customer = turn->customer->name;
   const HandedOver sum = co_await hand_over(std::move(*turn), provider.held, provider.options, log, stop);
-  log.info("session", {{"customer", customer},
-                       {"messages", std::to_string(sum.messages)},
-                       {"recipients", std::to_string(sum.recipients)},
-                       {"bytes", std::to_string(sum.bytes)},
-                       {"put_off", std::to_string(sum.put_off)},
-                       {"refused", std::to_string(sum.refused)},
-                       {"seconds", seconds_since(start, clock)},
-                       {"end", sum.end}});
+  say(sum, "session", customer, clock.now() - start, log);
 }
 
 }  // namespace odmr::provider

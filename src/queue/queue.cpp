@@ -344,8 +344,12 @@ void Queue::State::say_stuck(const Record& record, const std::vector<Note>& note
   for (const auto& note : notes) {
     const bool is_failure = note.kind == Kind::failed || note.kind == Kind::undeliverable;
     if (!is_failure || !record.recipients.at(note.recipient).is_stuck) continue;
-    log.error("a message cannot be delivered, and nobody can be told; it stays in the queue",
-              {{"id", record.id}, {"recipient", record.recipients[note.recipient].address}, {"reply", note.reply}});
+    const Log::Fields fields = {
+        {"id", record.id}, {"recipient", record.recipients[note.recipient].address}, {"reply", note.reply}};
+    if (options.keeps_undeliverable)
+      log.error("a message cannot be delivered, and nobody can be told; it stays in the queue", fields);
+    else
+      log.warn("a message cannot be delivered, and nobody can be told; it is given up", fields);
   }
 }
 

@@ -17,6 +17,8 @@ namespace odmr::queue {
 struct QueueOptions {
   Duration lifetime = std::chrono::hours(120);  ///< then what was put off has failed
   std::optional<Duration> delay_notice;         ///< tell the sender when a message has waited so long; none: never
+  /// What nobody can be told of waits for somebody to look at it. Else the caller removes it: undeliverable().
+  bool keeps_undeliverable = true;
 };
 
 /// Where a recipient stands. The message goes when all are sent or told.

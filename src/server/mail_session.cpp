@@ -76,26 +76,12 @@ class Pace {
 
 class MailSession final : public Peer {
  public:
-  MailSession(net::Stream stream, MailHandler& handler, const MailSessionOptions& options, Log& log, Stop& stop)
-      : channel_(std::move(stream), log, options.silence), handler_(handler), options_(options), stop_(stop) {}
+  MailSession(Channel& channel, MailHandler& handler, const MailSessionOptions& options, Stop& stop)
+      : channel_(channel), handler_(handler), options_(options), stop_(stop) {}
 
   Task<SessionEnd> run() {
-    const Stop::Listener listener(stop_, [this](Stop::Phase phase) { on_stop(phase); });
-    const auto loop = co_await asio::this_coro::executor;
-    answered_.emplace(loop);
     channel_.reply(Reply(220, options_.hostname + (options_.is_lmtp ? " LMTP odmr" : " ESMTP odmr")));
-    try {
-      while (!end_ && !problem_) co_await step();
-    } catch (...) {
-      problem_ = std::current_exception();  // told when nobody uses us any more
-    }
-    if (problem_ && !end_) end_ = SessionEnd();
-    if (in_transaction_) co_await handler_.on_abandon();
-    is_left_inside_ = is_left_inside_ || (end_->how == SessionEnd::How::left && awaited_ > 0);
-    co_await all_answered();
-    if (problem_) std::rethrow_exception(problem_);
-    end_->inside_transaction = in_transaction_ || is_left_inside_;
-    end_->transactions = transactions_;
+    co_await converse(nullptr);
     if (end_->how == SessionEnd::How::lost || end_->how == SessionEnd::How::left) {
       channel_.stream().close();
     } else {
@@ -104,6 +90,16 @@ class MailSession final : public Peer {
       co_await channel_.stream().finish();
     }
     co_return *end_;
+  }
+
+  Task<MailPart> run_part(const Hello& hello, smtp::Command first) {
+    is_part_ = true;
+    is_first_ = false;
+    hello_ = hello;
+    co_await converse(&first);
+    MailPart part{end_, {}};
+    if (given_back_) part.next = std::move(*given_back_);
+    co_return part;
   }
 
   Task<bool> is_there() override {
@@ -149,6 +145,27 @@ class MailSession final : public Peer {
     return false;
   }
 
+  // `first`, where there is one, has been read already.
+  Task<> converse(const smtp::Command* first) {
+    const Stop::Listener listener(stop_, [this](Stop::Phase phase) { on_stop(phase); });
+    const auto loop = co_await asio::this_coro::executor;
+    answered_.emplace(loop);
+    try {
+      if (first != nullptr) co_await obey(*first);
+      while (!end_ && !problem_ && !given_back_) co_await step();
+    } catch (...) {
+      problem_ = std::current_exception();  // told when nobody uses us any more
+    }
+    if (problem_ && !end_) end_ = SessionEnd();
+    if (in_transaction_) co_await handler_.on_abandon();
+    is_left_inside_ = is_left_inside_ || (end_ && end_->how == SessionEnd::How::left && awaited_ > 0);
+    co_await all_answered();
+    if (problem_) std::rethrow_exception(problem_);
+    if (!end_) co_return;
+    end_->inside_transaction = in_transaction_ || is_left_inside_;
+    end_->transactions = transactions_;
+  }
+
   void on_stop(Stop::Phase phase) {
     if (phase == Stop::Phase::leave) {
       channel_.stream().close();
@@ -169,12 +186,41 @@ class MailSession final : public Peer {
     if (!in_transaction_ && is_of_the_web(line->text)) {
       co_await close_politely("is no web server");
     } else if (line->fault == Line::Fault::none) {
-      co_await obey(smtp::parse_command(line->text));
+      auto command = smtp::parse_command(line->text);
+      if (is_part_ && is_of_others(command.verb)) co_return co_await give_back(std::move(command));
+      co_await obey(command);
     } else if (line->fault == Line::Fault::too_long) {
       refuse(Reply(500, "5.5.2 the line is too long"));
     } else {
       refuse(Reply(500, "5.5.2 lines end in CRLF, and hold no other CR or LF"));
     }
+  }
+
+  // EHLO ends a transaction (RFC 5321 4.1.4); others have no place in one.
+  bool is_of_others(Verb verb) const {
+    switch (verb) {
+      case Verb::ehlo:
+      case Verb::helo:
+        return true;
+      case Verb::mail:
+      case Verb::rcpt:
+      case Verb::data:
+      case Verb::bdat:
+      case Verb::rset:
+      case Verb::noop:
+      case Verb::vrfy:
+      case Verb::help:
+      case Verb::quit:
+      case Verb::unknown:
+        return false;
+      default:
+        return !in_transaction_;
+    }
+  }
+
+  Task<> give_back(smtp::Command command) {
+    co_await abandon();
+    given_back_ = std::move(command);
   }
 
   std::optional<std::string> reason_to_close() {
@@ -687,10 +733,12 @@ class MailSession final : public Peer {
     ContentEnd end;
   };
 
-  Channel channel_;
+  Channel& channel_;
   MailHandler& handler_;
   const MailSessionOptions& options_;
   Stop& stop_;
+  bool is_part_ = false;  // of a conversation that has other commands
+  std::optional<smtp::Command> given_back_;
   std::optional<SessionEnd> end_;
   std::optional<Reply> last_words_;  // 421, where it was us who ended it
   std::optional<Error> gone_;        // seen while a message was dealt with
@@ -724,8 +772,15 @@ class MailSession final : public Peer {
 
 Task<SessionEnd> serve_mail(net::Stream stream, MailHandler& handler, const MailSessionOptions& options, Log& log,
                             Stop& stop) {
-  MailSession session(std::move(stream), handler, options, log, stop);
+  Channel channel(std::move(stream), log, options.silence);
+  MailSession session(channel, handler, options, stop);
   co_return co_await session.run();
+}
+
+Task<MailPart> serve_mail_part(Channel& channel, const Hello& hello, smtp::Command first, MailHandler& handler,
+                               const MailSessionOptions& options, Stop& stop) {
+  MailSession session(channel, handler, options, stop);
+  co_return co_await session.run_part(hello, std::move(first));
 }
 
 }  // namespace odmr::server

@@ -133,4 +133,16 @@ struct SessionEnd {
 net::Task<SessionEnd> serve_mail(net::Stream stream, MailHandler& handler, const MailSessionOptions& options, Log& log,
                                  Stop& stop);
 
+/// The mail in a conversation that has other commands, too.
+struct MailPart {
+  /// No value: the conversation goes on. Of SessionEnd::How::quit and stopped the last reply is said already.
+  std::optional<SessionEnd> end;
+  smtp::Command next;  ///< the first command that is none of mail's, where it goes on; between transactions
+};
+
+/// Speaks as serve_mail() does from the MAIL `first` on, in a conversation in which `hello` was said. Neither greets
+/// nor ends the connection. EHLO is one of the other commands: the reply to it says more than we know.
+net::Task<MailPart> serve_mail_part(Channel& channel, const Hello& hello, smtp::Command first, MailHandler& handler,
+                                    const MailSessionOptions& options, Stop& stop);
+
 }  // namespace odmr::server

@@ -32,6 +32,28 @@ Parsed<std::vector<std::string>> parse_atrn(std::string_view argument) {
   }
 }
 
+Parsed<EtrnCommand> parse_etrn(std::string_view argument) {
+  if (argument.empty()) return tl::unexpected(Refusal{500, "5.5.4 Syntax: ETRN [@|#]node"});
+  const Refusal refusal{501, "5.5.4 Syntax: ETRN [@|#]node"};
+  EtrnCommand command;
+  if (argument.front() == '#') {
+    command.kind = EtrnCommand::Kind::queue;
+    command.name = argument.substr(1);
+    const bool is_word = !command.name.empty() && std::all_of(command.name.begin(), command.name.end(),
+                                                              [](char c) { return c > ' ' && c <= '~'; });
+    if (!is_word) return tl::unexpected(refusal);
+    return command;
+  }
+  if (argument.front() == '@') {
+    command.kind = EtrnCommand::Kind::with_all_below;
+    argument.remove_prefix(1);
+  }
+  auto domain = canonical_domain(argument);
+  if (!domain || !is_ascii(argument)) return tl::unexpected(refusal);
+  command.name = std::move(*domain);
+  return command;
+}
+
 std::vector<std::vector<std::string>> split_for_atrn(const std::vector<std::string>& domains) {
   constexpr std::size_t room = k_longest_command - std::string_view("ATRN\r\n").size();
   std::vector<std::vector<std::string>> lines;

@@ -107,6 +107,19 @@ Parsed<RcptCommand> parse_rcpt(std::string_view argument, bool allow_bare_names 
 /// space around a comma, a single label and U-labels are refused, as the grammar has none of them.
 Parsed<std::vector<std::string>> parse_atrn(std::string_view argument);
 
+/// RFC 1985 5.2.
+struct EtrnCommand {
+  enum class Kind {
+    node,            ///< this domain
+    with_all_below,  ///< "@": and all that end in it
+    queue,           ///< "#": a name that the server has given to some mail
+  };
+  Kind kind = Kind::node;
+  std::string name;  ///< canonical (canonical_domain), but for a queue's
+};
+/// 500 without an argument, 501 for one that is none.
+Parsed<EtrnCommand> parse_etrn(std::string_view argument);
+
 struct BdatCommand {
   std::uint64_t size = 0;
   bool last = false;

@@ -35,11 +35,6 @@ struct Queued {
 };
 
 struct House {
-  House() {
-    settings.state_dir = directory.path();
-    settings.hostname = "mail.example.org";
-  }
-
   void keep(const std::string& reverse_path, const std::string& recipient,
             const std::string& header = "Subject: hello\r\n") {
     receive::BounceRecord record;
@@ -51,7 +46,8 @@ struct House {
   }
 
   Result<void> run(FileOps& files = system_files()) {
-    return app::queue_bounce_records(settings, simulation, log, files);
+    const app::BouncePlace place{directory / "bounces", directory / "queue", "mail.example.org"};
+    return app::queue_bounce_records(place, simulation, log, files);
   }
 
   spool::Store store(const std::string& name) const { return spool::Store::in(directory / name).value(); }
@@ -77,7 +73,6 @@ struct House {
   }
 
   TemporaryDirectory directory;
-  app::Settings settings;
   CountingLog log;
   net::Simulation simulation;
 };

@@ -165,7 +165,10 @@ void House::reopen() {
   mail = std::move(*opened);
   provider::SessionOptions options;
   options.hostname = "odmr.example.net";
-  provider.reset(new provider::Provider{options, customers, *mail});
+  provider.reset(new provider::Provider{options, customers, *mail, outside, way_out});
+  provider->begin_push = [this](provider::Push push) {
+    simulation.start(provider::push(std::move(push), *provider, log, stop));
+  };
 }
 
 std::string House::put(const std::string& reverse_path, const std::vector<std::string>& recipients,
@@ -201,12 +204,64 @@ std::vector<std::string> converse(House& house, const provider::Door& door, cons
   return heard;
 }
 
+Replies after_login(House& house, std::vector<std::string> chunks) {
+  chunks.insert(chunks.begin(), {"EHLO gw.example.org", "LOGIN"});
+  auto heard = converse(house, house.clear, chunks);
+  if (heard.size() < 3 || heard[2] != "235 SCRAM-SHA-256") throw std::runtime_error("the login does not work");
+  heard.erase(heard.begin(), heard.begin() + 3);
+  return heard;
+}
+
+// --- the servers outside
+
+namespace {
+
+net::Task<> serve_outside(net::Stream stream, MailServer& server, server::MailSessionOptions options) {
+  if (!server.greeting.empty()) {
+    co_await stream.write(server.greeting, k_patience);
+    co_return co_await stream.finish();
+  }
+  Stop never;
+  co_await server::serve_mail(std::move(stream), server, options, silent_log(), never);
+}
+
+}  // namespace
+
+net::Task<Result<net::Stream>> Outside::connect(const net::Endpoint& endpoint, Duration /*patience*/, Stop& /*stop*/) {
+  connected.push_back(endpoint.text());
+  const auto found = servers.find(connected.back());
+  if (found == servers.end()) co_return fail(Errc::unreachable, connected.back() + ": Connection refused");
+  auto line = net::memory_line(simulation_, "192.0.2.25:25", "odmr.example.net", faults);
+  simulation_.start(serve_outside(net::Stream(std::move(line.first), simulation_), *found->second, session));
+  co_return net::Stream(std::move(line.second), simulation_);
+}
+
+net::Task<Result<std::vector<std::string>>> Outside::mail_exchangers(const std::string& domain, Duration /*patience*/,
+                                                                     Stop& /*stop*/) {
+  const auto found = exchangers.find(domain);
+  if (found == exchangers.end()) co_return fail(Errc::not_found, domain + ": there is no such domain");
+  co_return found->second;
+}
+
+Outgoing::Outgoing() {
+  house.outside.servers[k_smart_host] = &host;
+  house.way_out = std::make_shared<provider::WayOut>();
+  house.way_out->smart_host.role = deliver::TargetOptions::Role::smart_host;
+  house.way_out->smart_host.server.endpoint = {"smart.example.net", 25, {}, {}};
+  house.way_out->smart_host.server.hostname = house.way_out->smart_host.hostname = "odmr.example.net";
+  house.way_out->options.hostname = "odmr.example.net";
+  house.way_out->options.limits.max_size = 1000;
+  house.provider->way_out = house.way_out;
+  house.accounts_of([](provider::Customer& customer) { customer.outbound = customer.name == "example"; });
+  house.outside.session.offer.smtputf8 = true;
+}
+
 // --- the customer's server
 
 std::string MailServer::Message::subject() const {
   const std::string field = "Subject: ";
   const auto begin = content.find(field);
-  return begin == std::string::npos ? std::string() : content.substr(begin + 9, content.find('\r') - begin - 9);
+  return begin == std::string::npos ? std::string() : content.substr(begin + 9, content.find('\r', begin) - begin - 9);
 }
 
 net::Task<smtp::Reply> MailServer::on_mail(const smtp::MailCommand& mail, const server::Hello& /*hello*/) {

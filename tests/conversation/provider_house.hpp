@@ -9,6 +9,7 @@
 #include "client/open.hpp"
 #include "net/memory.hpp"
 #include "provider/held_in_directory.hpp"
+#include "provider/push.hpp"
 #include "provider/session.hpp"
 #include "recorded_log.hpp"
 #include "server/mail_session.hpp"
@@ -22,6 +23,28 @@ struct Incoming {
 
 /// The real files, never synced.
 FileOps& unsynced();
+
+class MailServer;
+
+/// The servers that odmrd connects to.
+class Outside final : public net::Network {
+ public:
+  explicit Outside(net::Simulation& simulation) : simulation_(simulation) {}
+  Clock& clock() override { return simulation_; }
+  net::Task<Result<net::Stream>> connect(const net::Endpoint& endpoint, Duration patience, Stop& stop) override;
+
+  net::Task<Result<std::vector<std::string>>> mail_exchangers(const std::string& domain, Duration patience,
+                                                              Stop& stop) override;
+
+  std::map<std::string, std::vector<std::string>> exchangers;  ///< by domain; others take no mail
+  std::map<std::string, MailServer*> servers;                  ///< by "HOST:PORT"; others refuse the connection
+  std::vector<std::string> connected;  ///< in the order of connections, those that were refused too
+  server::MailSessionOptions session;  ///< of each of them
+  net::Faults faults;                  ///< of their ends
+
+ private:
+  net::Simulation& simulation_;
+};
 
 /// A provider with two customers, in clear: "example" (user example.org, password "secret": example.org, example.com)
 /// and "other" (user other.example, password "another": other.example). Its spool is a real directory.
@@ -42,12 +65,15 @@ struct House {
   /// Begins a session on a new line and gives the customer's end of it.
   net::Stream connect(const provider::Door& door, net::Faults faults = {});
   net::Stream connect() { return connect(clear); }
+  bool logged(const std::string& words) const { return log.text.find(words) != std::string::npos; }
 
   TemporaryDirectory directory;
   FileOps* files;  ///< under the daemon; looked at by reopen()
   bool is_told;    ///< by the kernel, of what comes into the spool
   std::shared_ptr<provider::Customers> customers;
   std::unique_ptr<net::Worker> disk;
+  Outside outside{simulation};
+  std::shared_ptr<provider::WayOut> way_out;  ///< to "smart.example.net:25"; null: none
   RecordedLog log;
   std::unique_ptr<provider::HeldInDirectory> mail;
   std::unique_ptr<provider::Provider> provider;
@@ -71,6 +97,10 @@ struct Account {
 /// (waits).
 std::vector<std::string> converse(House& house, const provider::Door& door, const std::vector<std::string>& chunks,
                                   const Account& account = {}, std::shared_ptr<net::TlsContext> tls = nullptr);
+
+/// The same in clear text as "example": what is heard after the login.
+using Replies = std::vector<std::string>;
+Replies after_login(House& house, std::vector<std::string> chunks);
 
 /// What a customer's server offers: nothing beyond DATA; CHUNKING, which is not used, since it would have twice what is
 /// under way when the line breaks; CHUNKING and XONCE, and several messages are under way at once.
@@ -110,6 +140,15 @@ class MailServer final : public server::MailHandler {
  private:
   Clock& clock_;
   Message message_;
+};
+
+inline const std::string k_smart_host = "smart.example.net:25";
+
+/// A house with a way out, at whose end there is a server. "example" may send.
+struct Outgoing {
+  Outgoing();
+  House house;
+  MailServer host{house};
 };
 
 /// What a customer's session came to.

@@ -16,25 +16,11 @@ namespace {
 
 using provider::DoorTls;
 using provider::Folder;
-using Replies = std::vector<std::string>;
 
 const std::string k_greeting = "220 odmr.example.net ODMR odmrd";
 
 provider::Door starttls_door() {
   return {DoorTls::starttls, conversation::server_context("good")};
-}
-
-Replies after_login(House& house, std::vector<std::string> chunks) {
-  chunks.insert(chunks.begin(), {"EHLO gw.example.org", "LOGIN"});
-  auto heard = converse(house, house.clear, chunks);
-  REQUIRE(heard.size() >= 3);
-  REQUIRE(heard[2] == "235 SCRAM-SHA-256");
-  heard.erase(heard.begin(), heard.begin() + 3);
-  return heard;
-}
-
-bool logged(const House& house, const std::string& words) {
-  return house.log.text.find(words) != std::string::npos;
 }
 
 std::size_t count(const std::vector<std::string>& all, const std::string& one) {
@@ -139,8 +125,8 @@ TEST_CASE("provider: three failed logins, each answered later than the one befor
                 "535 5.7.8 the login is not accepted", "421 4.7.0 odmr.example.net has seen too many failed logins",
                 "closed"});
   CHECK(house.simulation.now() - start >= std::chrono::seconds(7));
-  CHECK(logged(house, "login result=refused customer=- mechanism=SCRAM-SHA-256 tls=none"));
-  CHECK_FALSE(logged(house, "wrong"));
+  CHECK(house.logged("login result=refused customer=- mechanism=SCRAM-SHA-256 tls=none"));
+  CHECK_FALSE(house.logged("wrong"));
 }
 
 TEST_CASE("provider: an unknown user hears what a wrong password hears", "[provider]") {
@@ -159,7 +145,7 @@ TEST_CASE("provider: a mechanism that is not on offer is refused and guesses not
                                                            "504 5.5.4 no such mechanism here",
                                                            "538 5.7.11 encryption is required for this mechanism",
                                                            "504 5.5.4 no such mechanism here", "235 SCRAM-SHA-256"});
-  CHECK_FALSE(logged(house, "AGV4YW1wbGUub3JnAHNlY3JldA"));
+  CHECK_FALSE(house.logged("AGV4YW1wbGUub3JnAHNlY3JldA"));
 }
 
 // --- TLS
@@ -188,7 +174,7 @@ TEST_CASE("provider: TLS forgets what was said before it, and lets PLAIN in", "[
                                                            "AUTH SCRAM-SHA-256-PLUS SCRAM-SHA-256 SCRAM-SHA-1 CRAM-MD5 "
                                                            "PLAIN LOGIN",
                                                            "453 4.0.0 you have no mail"});
-  CHECK(logged(house, "login result=accepted customer=example mechanism=PLAIN tls=TLSv1.3"));
+  CHECK(house.logged("login result=accepted customer=example mechanism=PLAIN tls=TLSv1.3"));
 }
 
 TEST_CASE("provider: SCRAM bound to the channel is what a client takes inside TLS", "[provider]") {
@@ -234,7 +220,7 @@ TEST_CASE("provider: a client certificate stands for the customer that has its n
   REQUIRE(heard.size() == 6);
   CHECK(heard[4] == "235 EXTERNAL");
   CHECK(heard[5] == "453 4.0.0 you have no mail");
-  CHECK(logged(house, "customer=example mechanism=EXTERNAL"));
+  CHECK(house.logged("customer=example mechanism=EXTERNAL"));
   const std::vector<std::string> asked{"EHLO x", "STARTTLS", "TLS", "EHLO x", "AUTH EXTERNAL ="};
   CHECK(converse(house, door, asked, Account{}, *anonymous).back() == "504 5.5.4 not on this line");
 }
@@ -368,7 +354,7 @@ TEST_CASE("provider: mail goes out in the order of arrival, byte for byte, and i
   REQUIRE(fetched.end);
   CHECK(fetched.end->how == server::SessionEnd::How::quit);
   CHECK(house.held() == 1);
-  CHECK(logged(house, "info session customer=example messages=2 recipients=3"));
+  CHECK(house.logged("info session customer=example messages=2 recipients=3"));
 }
 
 TEST_CASE("provider: only recipients in the named domains are sent", "[provider]") {
@@ -447,7 +433,7 @@ TEST_CASE("provider: a message that is put off does not hold up those behind it"
   fetch(house, server);
   CHECK(server.offered == std::vector<std::string>{"one", "two", "four"});
   CHECK(house.held() == 2);
-  CHECK(logged(house, "put_off=2"));
+  CHECK(house.logged("put_off=2"));
 }
 
 TEST_CASE("provider: mail that comes in during a session goes with it", "[provider]") {
@@ -498,7 +484,7 @@ TEST_CASE("provider: an address beyond ASCII needs SMTPUTF8, a raw header goes w
   fetch(house, server);
   CHECK(server.offered == std::vector<std::string>{"header"});
   CHECK(house.ids(Folder::bounces).size() == 1);
-  CHECK(logged(house, "reply=550 5.6.7"));
+  CHECK(house.logged("reply=550 5.6.7"));
 
   house.put("a@sender.example", {"\xc3\xa9@example.org"}, "envelope", {{provider::k_smtputf8, "envelope"}});
   MailServer modern(house);
@@ -519,7 +505,7 @@ TEST_CASE("provider: many recipients go in transactions of a hundred", "[provide
   CHECK(server.taken[0].recipients.size() == 100);
   CHECK(server.taken[2].recipients.size() == 50);
   CHECK(house.held() == 0);
-  CHECK(logged(house, "info session customer=example messages=1 recipients=250"));
+  CHECK(house.logged("info session customer=example messages=1 recipients=250"));
 }
 
 // --- the disk
@@ -544,7 +530,7 @@ TEST_CASE("provider: a damaged message is set aside, and everything else goes on
   CHECK(house.held() == 0);
   CHECK(std::filesystem::exists(house.directory / "corrupt/" + broken_body));
   CHECK(std::filesystem::exists(house.directory / "corrupt/" + broken_head));
-  CHECK(logged(house, "a held message is damaged"));
+  CHECK(house.logged("a held message is damaged"));
 }
 
 TEST_CASE("provider: where the disk does not note what was taken, nothing more is sent, and nothing twice",

@@ -7,6 +7,7 @@
 
 #include "../pure/fake_files.hpp"
 #include "../pure/temporary_directory.hpp"
+#include "intake/pass_on.hpp"
 #include "net/delay.hpp"
 #include "net/memory.hpp"
 #include "queue/attributes.hpp"
@@ -670,7 +671,7 @@ struct Passage final : net::Network {
     deliver::SmtpTarget smart_host(target, *this, silent_log(), stop);
     const auto caller = intake::Caller::of(stream.peer());
     const std::string session = "abc.1";
-    submit::DirectSubmission handler(options, caller, session, smart_host, simulation, silent_log());
+    intake::PassOn handler(options, caller, session, smart_host, simulation, silent_log());
     co_await server::serve_mail(std::move(stream), handler, caller_session, silent_log(), stop);
     co_await smart_host.close();
     is_served = true;
@@ -696,7 +697,7 @@ struct Passage final : net::Network {
     return replies;
   }
 
-  submit::DirectOptions options;
+  intake::PassOnOptions options;
   server::MailSessionOptions caller_session;
   server::MailSessionOptions host_session;
   deliver::TargetOptions target;

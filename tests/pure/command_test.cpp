@@ -249,6 +249,28 @@ TEST_CASE("ATRN gives domains in canonical form, none when it names none") {
   }
 }
 
+TEST_CASE("command: ETRN", "[command]") {
+  using Kind = EtrnCommand::Kind;
+  const auto parsed = [](const std::string& argument) {
+    const auto command = parse_etrn(argument).value();
+    return std::pair(command.kind, command.name);
+  };
+  CHECK(parsed("Own.EXAMPLE") == std::pair(Kind::node, std::string("own.example")));
+  CHECK(parsed("@own.example") == std::pair(Kind::with_all_below, std::string("own.example")));
+  CHECK(parsed("@org") == std::pair(Kind::with_all_below, std::string("org")));
+  CHECK(parsed("#Some-Queue") == std::pair(Kind::queue, std::string("Some-Queue")));
+  CHECK(refusal(parse_etrn("")) == 500);
+  for (const std::string argument : {"@", "#", "# x", "a b", "a,b", "@@a.example", "a..b",
+                                     "b\xc3\xbc"
+                                     "cher.example",
+                                     "#b\xc3\xbc"
+                                     "cher",
+                                     "a.example x", "#a\tb", "-"}) {
+    INFO(argument);
+    CHECK(refusal(parse_etrn(argument)) == 501);
+  }
+}
+
 TEST_CASE("Ten thousand domains in one ATRN are read, or refused, without fuss") {
   std::string argument = "a0.example";
   for (int i = 1; i < 10'000; ++i) argument += ",a" + std::to_string(i) + ".example";

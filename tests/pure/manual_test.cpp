@@ -121,7 +121,8 @@ TEST_CASE("odmr.toml(5) documents every key that odmr reads, and no other", "[ma
 }
 
 TEST_CASE("odmrd.toml(5) documents every key that odmrd reads, and no other", "[manual]") {
-  auto document = config::Document::parse("[listen.one]\n[intake.one]\n[customer.one]\n", "odmrd.toml");
+  auto document = config::Document::parse(
+      "[listen.one]\n[intake.one]\n[customer.one]\n[customer.one.etrn]\n[outbound]\n", "odmrd.toml");
   REQUIRE(document);
   static_cast<void>(app::read_daemon_settings(*document, app::Depth::keys));
   check_same(keys_in_manual("odmrd.toml.5"), keys_of(*document));

@@ -36,3 +36,20 @@ def fetch(folder, provider_port, user, password, domains, target_port, seconds=6
     done = subprocess.run(arguments, env=environment, stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=seconds)
     return Fetched(done.returncode, done.stdout.decode("utf-8", "replace"))
+
+
+def etrn(folder, provider_port, domains, user="", password="", seconds=60):
+    """ETRN for each of the domains, after a login where there is a user."""
+    os.makedirs(folder, exist_ok=True)
+    login = f'esmtpname "{user}" esmtppassword "{password}"' if user else ""
+    control = write(os.path.join(folder, "etrn-fetchmailrc"), f"""
+poll 127.0.0.1 proto etrn port {provider_port}
+  user nobody {login}
+  fetchdomains {' '.join(domains)}
+""", mode=0o600)
+    environment = {"PATH": "/usr/bin:/bin", "HOME": folder, "FETCHMAILHOME": folder, "LC_ALL": "C"}
+    script = 'hostname localhost; exec fetchmail -f "$@"'
+    done = subprocess.run(["unshare", "--uts", "sh", "-ec", script, "fetchmail", control, "--nodetach", "--nosyslog",
+                           "-vv"], env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, timeout=seconds)
+    return Fetched(done.returncode, done.stdout.decode("utf-8", "replace"))

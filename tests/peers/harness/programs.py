@@ -249,12 +249,12 @@ class Daemon:
     """odmrd serve with one customer, on a port that the system chose."""
 
     def __init__(self, folder, *, tls="none", certificate=None, domains=("customer.example", "second.example"),
-                 spool=None, intake=None, customer=None, **top):
+                 spool=None, intake=None, customer=None, tables=None, address="127.0.0.1:0", **top):
         self.folder = folder
         os.makedirs(folder, exist_ok=True)
         os.chmod(folder, 0o755)
         secret = write(os.path.join(folder, "customer.secret"), PASSWORD + "\n", mode=0o600)
-        listen = {"address": "127.0.0.1:0", "tls": tls}
+        listen = {"address": address, "tls": tls}
         if certificate:
             os.chmod(certificate.key, 0o600)
             listen.update({"certificate": certificate.certificate, "key": certificate.key})
@@ -263,7 +263,8 @@ class Daemon:
             + toml_table("listen.odmr", listen)
             + (toml_table("intake.mta", intake) if intake else "")
             + toml_table("customer.one", {"user": USER, "password_file": secret, "domains": list(domains),
-                                          **(customer or {})})))
+                                          **(customer or {})})
+            + "".join(toml_table(name, values) for name, values in (tables or {}).items())))
         self.intake_port = int(intake["address"].rpartition(":")[2]) if intake and ":" in intake["address"] else None
         self.child = None
         self.said_before = 0  # bytes of its log, of earlier starts
