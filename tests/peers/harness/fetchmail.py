@@ -43,8 +43,8 @@ def etrn(folder, provider_port, domains, user="", password="", seconds=60):
     os.makedirs(folder, exist_ok=True)
     login = f'esmtpname "{user}" esmtppassword "{password}"' if user else ""
     control = write(os.path.join(folder, "etrn-fetchmailrc"), f"""
-poll 127.0.0.1 proto etrn port {provider_port}
-  user nobody {login}
+poll 127.0.0.1 proto etrn port {provider_port} {login}
+  user nobody
   fetchdomains {' '.join(domains)}
 """, mode=0o600)
     environment = {"PATH": "/usr/bin:/bin", "HOME": folder, "FETCHMAILHOME": folder, "LC_ALL": "C"}

@@ -24,8 +24,8 @@ from .watch import Watch
 def register(suite):
     suite.case("cgnat/delay")(delay)
     suite.case("cgnat/nobody-gets-in")(nobody_gets_in)
-    for target in ("postfix", "dovecot"):
-        suite.case(f"cgnat/line-cut-and-odmrd-killed/{target}", target)(troubled)
+    for target, is_long in (("dovecot", False), ("postfix", True)):
+        suite.case(f"cgnat/line-cut-and-odmrd-killed/{target}", target, long=is_long)(troubled)
 
 
 class SendingPostfix(Postfix):
@@ -55,7 +55,11 @@ class MxPostfix(FeedingPostfix):
     name = "mx-postfix"
 
     def _main_cf(self):
-        return overridden(super()._main_cf(), "inet_interfaces = all\nmyhostname = mx.provider.example\n")
+        return overridden(super()._main_cf(), """
+inet_interfaces = all
+myhostname = mx.provider.example
+smtpd_recipient_restrictions = reject_unauth_destination, permit
+""")
 
     def _master_cf(self):
         return super()._master_cf().replace(f"{ADDRESS}:{self.port} inet", f"{self.port} inet")

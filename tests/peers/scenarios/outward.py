@@ -61,7 +61,7 @@ def both_ways(bench):
     result = customer.run()
     equal(result.status, 0, "exit status")
     passed_on(smart_host, outgoing)
-    none(Ledger(incoming).problems(sink.deliveries(2), our_name="provider.example"))
+    none(Ledger(incoming).problems(sink.deliveries(2)))
     equal(customer.queue(), [], "left in the customer's queue")
     trace = smart_host.transactions[0].data.decode()
     check("by provider.example with ESMTPA" in trace, f"our Received line is not there:\n{trace[:400]}")
@@ -91,7 +91,7 @@ def forged(bench):
     equal([t for t in smart_host.transactions if t.data], [], "messages at the smart host")
     bounce = wait.until(lambda: [t for t in sink.transactions if t.data], 20, "the bounce at the local target")[0]
     equal((bounce.reverse_path, bounce.recipients), ("", ["ceo@bank.example"]), "the bounce's envelope")
-    check(b"your own domains alone" in bounce.data, "it has the provider's words")
+    check(b"550 5.7.1 mail is taken from" in bounce.data, "it has the provider's words")
 
 
 def smart_host_away(bench):
@@ -107,7 +107,7 @@ def smart_host_away(bench):
     customer.submit(*own_mail(bench, 1))
     result = customer.run()
     equal(result.session()["outcome"], "fetched", "the provider's outcome")
-    none(Ledger([letter]).problems(sink.deliveries(1), our_name="provider.example"))
+    none(Ledger([letter]).problems(sink.deliveries(1)))
     equal(len(customer.queue()), 1, "left in the customer's queue")
 
 
@@ -120,7 +120,7 @@ def etrn_target(bench, daemon_options, ask):
     for letter in letters:
         equal(daemon.enqueue(letter), 0, "enqueue")
     ask(daemon)
-    none(Ledger(letters).problems(target.deliveries(len(letters)), our_name="provider.example"))
+    none(Ledger(letters).problems(target.deliveries(len(letters))))
     wait.until(lambda: daemon.spool().count("@") == 0, 20, "the spool is empty")
 
 
