@@ -180,6 +180,7 @@ Rules rules_for_serve(const DaemonSettings& settings) {
     std::error_code unknown;
     rules.readable.push_back(fs::absolute(file, unknown).parent_path().string());
   }
+  rules.readable.push_back(settings.customers_dir);
   for (const auto& intake : settings.intakes) {
     if (intake.address.starts_with('/')) rules.removable.push_back(fs::path(intake.address).parent_path().string());
   }

@@ -6,6 +6,7 @@
 #include <array>
 #include <cerrno>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <map>
 
@@ -105,8 +106,8 @@ Result<void> read_recipients_file(const std::string& path, provider::KnownRecipi
   return {};
 }
 
-std::shared_ptr<const provider::KnownRecipients> read_recipients(const Table& table, Depth depth) {
-  const auto file = table.path("recipients_file");
+std::shared_ptr<const provider::KnownRecipients> read_recipients(const Table& table,
+                                                                 const std::optional<std::string>& file, Depth depth) {
   const auto listed = table.texts("recipients", {});
   const std::string delimiter = table.text("recipient_delimiter", "+");
   if (!file && !table.has("recipients")) return nullptr;
@@ -234,12 +235,27 @@ std::optional<SmartHostSettings> read_outbound(const Table& table, Depth depth) 
 
 void require_login(const Table& table) {
   if (table.has("certificate_names")) return;
-  for (const char* key : {"password_file", "password_command", "password_credential", "password"}) {
+  for (const char* key : {"password_file", "password_command", "password_credential", "password", "scram_verifier"}) {
     if (table.has(key)) return;
   }
   table.fault("password_file",
               "missing; name the file that holds the ATRN password (or use password_command, "
-              "password_credential, or certificate_names)");
+              "password_credential, scram_verifier, or certificate_names)");
+}
+
+std::shared_ptr<const sasl::ScramVerifier> read_verifier(const Table& table) {
+  const auto text = table.text("scram_verifier");
+  if (!text) return nullptr;
+  config::refuse_readable(table, "scram_verifier");
+  for (const char* key : {"password_file", "password_command", "password_credential", "password"}) {
+    if (table.has(key)) table.fault("scram_verifier", "'" + std::string(key) + "' is there, too; leave one out");
+  }
+  auto verifier = sasl::parse_verifier(*text);
+  if (!verifier) {
+    table.fault("scram_verifier", verifier.error().text + ", as odmrd customer password makes it");
+    return nullptr;
+  }
+  return std::make_shared<const sasl::ScramVerifier>(std::move(*verifier));
 }
 
 CustomerSettings read_customer(const Table& table, const DaemonSettings& daemon, Depth depth) {
@@ -251,12 +267,15 @@ CustomerSettings read_customer(const Table& table, const DaemonSettings& daemon,
   customer.certificate_names = table.texts("certificate_names", {});
   customer.domains = read_domains(table);
   customer.quota = table.size("quota", 0);
-  customer.recipients = read_recipients(table, depth);
-  settings.recipients_file = table.path("recipients_file").value_or("");
+  const auto recipients_file = table.path("recipients_file");
+  customer.recipients = read_recipients(table, recipients_file, depth);
+  settings.recipients_file = recipients_file.value_or("");
+  settings.file = table.file();
   read_atrn(table, customer);
   settings.etrn = read_etrn(table.table("etrn"), depth);
   read_waiting(table, daemon, customer);
   read_outbound_of(table, daemon, customer);
+  settings.verifier = read_verifier(table);
   if (!settings.password) require_login(table);
   if (settings.password && depth == Depth::files) {
     const auto readable = config::verify(*settings.password);
@@ -292,9 +311,38 @@ class Owners {
   std::map<std::string, std::string> owners_;
 };
 
-void read_customers(const Table& root, DaemonSettings& settings, Depth depth) {
-  const auto tables = root.tables("customer");
-  if (tables.empty()) root.fault("customer", "missing; there has to be one [customer.NAME] at least");
+bool is_directory(const std::string& path) {
+  std::error_code ignored;
+  return std::filesystem::is_directory(path, ignored);
+}
+
+// Of all files; each name once.
+std::vector<Table> customer_tables(const Table& root, CustomerFiles* files, const DaemonSettings& settings) {
+  auto tables = root.tables("customer");
+  // Where there is a directory for them, the last one may have gone.
+  if (tables.empty() && (files == nullptr || (files->documents.empty() && !is_directory(files->directory)))) {
+    root.fault("customer",
+               "missing; there has to be one [customer.NAME] at least, which odmrd customer add makes, too");
+  }
+  if (files == nullptr) return tables;
+  std::map<std::string, std::string> file_of;
+  for (const auto& table : tables) file_of.emplace(table.name(), table.file());
+  for (auto& document : files->documents) {
+    for (const auto& table : document.root().tables("customer")) {
+      const auto [first, is_new] = file_of.emplace(table.name(), table.file());
+      if (is_new) {
+        tables.push_back(table);
+        continue;
+      }
+      static_cast<void>(read_customer(table, settings, Depth::keys));
+      table.fault("user",
+                  "[customer." + escape(table.name()) + "] is also in " + escape(first->second) + "; leave one out");
+    }
+  }
+  return tables;
+}
+
+void read_customers(const std::vector<Table>& tables, DaemonSettings& settings, Depth depth) {
   const bool asks_for_certificates =
       std::any_of(settings.listeners.begin(), settings.listeners.end(),
                   [](const ListenSettings& one) { return !one.certificate.client_ca.empty(); });
@@ -306,7 +354,8 @@ void read_customers(const Table& root, DaemonSettings& settings, Depth depth) {
     const auto& customer = settings.customers.back().customer;
     for (const auto& domain : customer.domains) of_domains.take(table, domain);
     for (const auto& name : customer.certificate_names) of_names.take(table, lower(name));
-    if (!customer.user.empty()) of_users.take(table, customer.user);
+    if (const auto domain = smtp::canonical_domain(customer.user); !customer.user.empty())
+      of_users.take(table, domain ? *domain : customer.user);
     if (!customer.certificate_names.empty() && !asks_for_certificates) {
       table.fault("certificate_names", "no [listen.NAME] has a client_ca, so nobody can show a certificate");
     }
@@ -336,6 +385,7 @@ std::vector<std::string> files_of(const DaemonSettings& settings, const std::str
     add_secret(login.password);
   };
   for (const auto& one : settings.customers) {
+    files.push_back(one.file);
     files.push_back(one.recipients_file);
     add_secret(one.password);
     if (one.etrn) add_peer(one.etrn->tls, one.etrn->login);
@@ -353,15 +403,76 @@ void read_timeouts(const Table& table, provider::SessionOptions& session) {
   session.silence = table.duration("silence", session.silence);
 }
 
-std::string configuration_file(const std::string& named) {
+// Beside the configuration, unless it says otherwise.
+std::string customers_dir_in(const Table& root) {
+  const auto beside = std::filesystem::path(root.file()).parent_path() / "customers.d";
+  return root.path("customers_dir").value_or(beside.string());
+}
+
+using Faults = std::vector<config::Fault>;
+
+// A file that is about to be there.
+struct Draft {
+  std::string name;
+  const std::string* text = nullptr;
+};
+
+// Those that can be read; of the others the faults.
+CustomerFiles load_customers(const Table& root, const Draft& draft, Faults& faults) {
+  CustomerFiles files{customers_dir_in(root), {}};
+  auto names = customer_files_in(files.directory);
+  const bool is_missing = draft.text == nullptr && root.has("customers_dir") && !is_directory(files.directory);
+  if (!names || is_missing) {
+    root.fault("customers_dir",
+               names ? "there is no directory " + files.directory + "; make it, with mode 0750" : names.error().text);
+    return files;
+  }
+  if (draft.text != nullptr && !std::count(names->begin(), names->end(), draft.name)) names->push_back(draft.name);
+  for (const auto& name : *names) {
+    const std::string path = files.directory + "/" + name;
+    const bool is_draft = draft.text != nullptr && name == draft.name;
+    auto document = is_draft ? config::Document::parse(*draft.text, path) : config::Document::load(path);
+    if (document)
+      files.documents.push_back(std::move(*document));
+    else
+      faults.push_back(document.error());
+  }
+  return files;
+}
+
+tl::expected<DaemonSettings, Faults> load(const std::string& configuration, Depth depth, const Draft& draft) {
+  auto document = config::Document::load(configuration);
+  if (!document) return tl::unexpected(Faults{document.error()});
+  Faults faults;
+  auto customers = load_customers(document->root(), draft, faults);
+  auto settings = read_daemon_settings(*document, depth, &customers);
+  settings.files = files_of(settings, configuration);
+  const auto add = [&faults](const Faults& more) { faults.insert(faults.end(), more.begin(), more.end()); };
+  add(document->faults());
+  for (const auto& one : customers.documents) add(one.faults());
+  if (!faults.empty()) return tl::unexpected(std::move(faults));
+  return settings;
+}
+
+}  // namespace
+
+std::string daemon_configuration(const std::string& named) {
   if (!named.empty()) return named;
   const char* given = std::getenv("ODMRD_CONFIG");
   return given != nullptr && *given != '\0' ? given : "/etc/odmrd/odmrd.toml";
 }
 
-}  // namespace
+Result<std::vector<std::string>> customer_files_in(const std::string& directory) {
+  const auto dir = system_files().open_dir(directory);
+  if (!dir && dir.error().code == Errc::not_found) return std::vector<std::string>();
+  if (!dir) return fail(dir.error());
+  auto names = system_files().list(dir->get());
+  if (!names) return fail(names.error());
+  std::erase_if(*names, [](const std::string& name) { return name.starts_with('.') || !name.ends_with(".toml"); });
+  return names;
+}
 
-DaemonSettings read_daemon_settings(config::Document& document, Depth depth) {
+DaemonSettings read_daemon_settings(config::Document& document, Depth depth, CustomerFiles* files) {
   const Table root = document.root();
   DaemonSettings settings;
   settings.spool = root.path("spool").value_or("/var/spool/odmrd");
@@ -387,19 +498,23 @@ DaemonSettings read_daemon_settings(config::Document& document, Depth depth) {
   settings.limits.max_hops = static_cast<std::size_t>(limits.integer("max_hops", 100, {1, 10'000}));
   settings.outbound = read_outbound(root.table("outbound"), depth);
   settings.postmaster = read_postmaster(root, settings);
-  read_customers(root, settings, depth);
+  settings.customers_dir = files == nullptr ? customers_dir_in(root) : files->directory;
+  read_customers(customer_tables(root, files, settings), settings, depth);
   return settings;
 }
 
 tl::expected<DaemonSettings, std::vector<std::string>> load_daemon_settings(const std::string& named, Depth depth) {
-  auto document = config::Document::load(configuration_file(named));
-  if (!document) return tl::unexpected(std::vector<std::string>{document.error().render()});
-  auto settings = read_daemon_settings(*document, depth);
-  settings.files = files_of(settings, configuration_file(named));
+  auto settings = load(daemon_configuration(named), depth, {});
+  if (settings) return std::move(*settings);
   std::vector<std::string> faults;
-  for (const auto& fault : document->faults()) faults.push_back(fault.render());
-  if (!faults.empty()) return tl::unexpected(std::move(faults));
-  return settings;
+  for (const auto& fault : settings.error()) faults.push_back(fault.render());
+  return tl::unexpected(std::move(faults));
+}
+
+tl::expected<DaemonSettings, std::vector<config::Fault>> daemon_settings_with(const std::string& configuration,
+                                                                              const std::string& file_name,
+                                                                              const std::string& text) {
+  return load(configuration, Depth::keys, {file_name, &text});
 }
 
 provider::Customers customers_without_secrets(const DaemonSettings& settings) {
@@ -446,7 +561,7 @@ Result<std::shared_ptr<const provider::Etrn>> etrn_of(const CustomerSettings& se
 Result<provider::Customers> customers_with_secrets(const DaemonSettings& settings, const provider::Customers* before) {
   std::vector<provider::Account> accounts;
   for (const auto& one : settings.customers) {
-    accounts.push_back({one.customer, Secret()});
+    accounts.push_back({one.customer, Secret(), one.verifier});
     auto etrn = etrn_of(one, settings.session.hostname, before);
     if (!etrn) return fail(etrn.error().code, "customer." + one.customer.name + ".etrn: " + etrn.error().text);
     accounts.back().customer.etrn = std::move(*etrn);
@@ -459,7 +574,9 @@ Result<provider::Customers> customers_with_secrets(const DaemonSettings& setting
     if (!password) return fail(password.error().code, "customer." + one.customer.name + ": " + password.error().text);
     accounts.back().password = std::move(*password);
   }
-  return provider::Customers(std::move(accounts));
+  provider::Customers customers(std::move(accounts));
+  if (before != nullptr) customers.use_salting_key(before->shared_salting_key());
+  return customers;
 }
 
 }  // namespace odmr::app

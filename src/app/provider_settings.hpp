@@ -45,7 +45,9 @@ struct EtrnSettings {
 struct CustomerSettings {
   provider::Customer customer;
   std::optional<config::SecretSource> password;
+  std::shared_ptr<const sasl::ScramVerifier> verifier = nullptr;  ///< in its place
   std::string recipients_file;
+  std::string file;  ///< the one that it stands in
   std::optional<EtrnSettings> etrn;
 };
 
@@ -74,17 +76,36 @@ struct DaemonSettings {
   std::vector<IntakeSettings> intakes;
   std::optional<SmartHostSettings> outbound;
   std::string postmaster;  ///< who is warned of mail that waits; empty: nobody
+  std::string customers_dir;  ///< of files with more customers; it need not be there
   std::vector<CustomerSettings> customers;
   /// The configuration itself, and all that it names: what has to be readable when it is read again.
   std::vector<std::string> files;
 };
 
-/// Reads everything; what is wrong is in the document's faults() afterwards, and the settings are worth nothing then.
-DaemonSettings read_daemon_settings(config::Document& document, Depth depth);
+/// The files of customers_dir.
+struct CustomerFiles {
+  std::string directory;
+  std::vector<config::Document> documents;
+};
 
-/// Finds (`named` from --config, $ODMRD_CONFIG, /etc/odmrd/odmrd.toml), reads and checks. Errors: every fault, a line
-/// each.
+/// Reads everything; what is wrong is in the documents' faults() afterwards, and the settings are worth nothing then.
+/// `files`: null where the document is all that there is.
+DaemonSettings read_daemon_settings(config::Document& document, Depth depth, CustomerFiles* files = nullptr);
+
+/// The configuration's path: `named` from --config, $ODMRD_CONFIG, /etc/odmrd/odmrd.toml.
+std::string daemon_configuration(const std::string& named);
+
+/// The names of the files in customers_dir that are read, sorted: those that end in ".toml" and do not begin with a
+/// dot. None where there is no such directory.
+Result<std::vector<std::string>> customer_files_in(const std::string& directory);
+
+/// Finds (daemon_configuration), reads and checks. Errors: every fault, a line each.
 tl::expected<DaemonSettings, std::vector<std::string>> load_daemon_settings(const std::string& named, Depth depth);
+/// As it would be with this file more in customers_dir, or in place of the one of that name there. Errors: the faults,
+/// the file's own among them.
+tl::expected<DaemonSettings, std::vector<config::Fault>> daemon_settings_with(const std::string& configuration,
+                                                                              const std::string& file_name,
+                                                                              const std::string& text);
 
 /// The customers without their passwords: whose a domain is.
 provider::Customers customers_without_secrets(const DaemonSettings& settings);

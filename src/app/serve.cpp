@@ -11,6 +11,7 @@
 #include "app/way_out.hpp"
 #include "base/outcome.hpp"
 #include "net/worker.hpp"
+#include "provider/salting_key.hpp"
 #include "spool/lock.hpp"
 
 namespace odmr::app {
@@ -53,6 +54,9 @@ int serve(const DaemonSettings& settings, const ReadAgain& read_again,
   auto held = provider::HeldInDirectory::in(settings.spool, *disk, log);
   if (!held) return unusable(log, "the spool cannot be used", held.error(), Outcome::state);
 
+  auto key = provider::salting_key_in(settings.spool);
+  if (!key) return unusable(log, "the spool cannot be used", key.error(), Outcome::state);
+  customers->use_salting_key(std::make_shared<const Secret>(std::move(*key)));
   auto shared = std::make_shared<const provider::Customers>(std::move(*customers));
   Daemon daemon(settings, std::move(shared), std::move(*way_out), **held, *disk, read_again, loop, log);
   acting->end();  // certificates, and ports below 1024, are root's

@@ -13,6 +13,7 @@
 #include "base/outcome.hpp"
 #include "cli/common_options.hpp"
 #include "cli/completion_tree.hpp"
+#include "cli/customer_command.hpp"
 #include "cli/process.hpp"
 #include "show/json.hpp"
 #include "show/print.hpp"
@@ -243,6 +244,8 @@ int main(int argc, char** argv) {
       ->required();
   enqueue_command->add_option("RCPT", options.recipients, "its recipients")->required();
   const auto spool = add_spool(program, options);
+  CustomerOptions customer;
+  const auto customer_commands = add_customer_commands(program, customer);
   std::string completion;
   add_completion(program, completion);
   program.footer("See odmrd(8) and odmrd.toml(5).");
@@ -252,6 +255,8 @@ int main(int argc, char** argv) {
   if (serve_command->parsed()) return serve(options);
   if (check_command->parsed()) return as_printed("odmrd", check(options));
   if (enqueue_command->parsed()) return enqueue(options);
+  if (customer_commands.customer->parsed())
+    return as_printed("odmrd", customer_command(options, customer, customer_commands));
   const SpoolCommand command = spool.show->parsed() ? show : spool.remove->parsed() ? remove : list;
   return as_printed("odmrd", on_spool(options, command));
 }

@@ -96,13 +96,6 @@ void refuse_several(const Table& table, const std::string& prefix) {
   }
 }
 
-void refuse_readable(const Table& table, const std::string& key) {
-  const auto& status = table.file_status();
-  if (!status || !table.has(key)) return;
-  const std::string objection = secret_objection(*status, table.file());
-  if (!objection.empty()) table.fault(key, "this file holds a secret, but " + objection);
-}
-
 void refuse_paths(const Table& table, const std::string& key) {
   const auto name = table.text(key);
   if (name && (name->find('/') != std::string::npos || *name == "." || *name == "..")) {
@@ -111,6 +104,13 @@ void refuse_paths(const Table& table, const std::string& key) {
 }
 
 }  // namespace
+
+void refuse_readable(const Table& table, const std::string& key) {
+  const auto& status = table.file_status();
+  if (!status || !table.has(key)) return;
+  const std::string objection = secret_objection(*status, table.file());
+  if (!objection.empty()) table.fault(key, "this file holds a secret, but " + objection);
+}
 
 std::optional<SecretSource> read_secret_source(const Table& table, const std::string& prefix) {
   refuse_several(table, prefix);

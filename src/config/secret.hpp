@@ -34,6 +34,9 @@ struct SecretSource {
 /// configuration file that others may read.
 std::optional<SecretSource> read_secret_source(const Table& table, const std::string& prefix = {});
 
+/// A fault where the key, which holds a secret, stands in a file that others may read.
+void refuse_readable(const Table& table, const std::string& key);
+
 /// How a command comes to its output: as output_of() has it.
 using RunCommand = std::function<Result<std::string>(const std::vector<std::string>& argv, Duration patience)>;
 

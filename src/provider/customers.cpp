@@ -11,7 +11,8 @@ namespace odmr::provider {
 Customers::Customers(std::vector<Account> accounts) : accounts_(std::move(accounts)) {
   for (std::size_t i = 0; i < accounts_.size(); ++i) {
     const Customer& customer = accounts_[i].customer;
-    by_user_.emplace(customer.user, i);
+    by_user_.emplace(name_of(customer.user), i);
+    if (accounts_[i].verifier || !accounts_[i].password.empty()) with_login_.push_back(i);
     longest_hold_ = std::max(longest_hold_, customer.hold);
     may_send_ = may_send_ || customer.outbound;
     may_say_etrn_ = may_say_etrn_ || customer.etrn != nullptr;
@@ -27,9 +28,15 @@ const Account* Customers::find(const std::map<std::string, std::size_t, std::les
 }
 
 const Account* Customers::account_with(std::string_view user) const {
-  if (const Account* account = find(by_user_, user)) return account;
+  const std::string name = name_of(user);
+  const Account* const account = find(by_user_, name);
+  return account != nullptr ? account : find(by_domain_, name);
+}
+
+// A user is a domain's name mostly, and may be written as one may.
+std::string Customers::name_of(std::string_view user) const {
   const auto domain = smtp::canonical_domain(user);
-  return domain ? find(by_domain_, *domain) : nullptr;
+  return domain ? *domain : std::string(user);
 }
 
 const Customer* Customers::with_user(std::string_view user) const {
@@ -51,6 +58,15 @@ std::optional<std::string_view> Customers::password(std::string_view user) const
   const Account* const account = account_with(user);
   if (account == nullptr || account->password.empty()) return std::nullopt;
   return account->password.text();
+}
+
+const sasl::ScramVerifier* Customers::verifier(std::string_view user) const {
+  const Account* const account = account_with(user);
+  return account == nullptr ? nullptr : account->verifier.get();
+}
+
+const sasl::ScramVerifier* Customers::stand_in(std::uint32_t number) const {
+  return with_login_.empty() ? nullptr : accounts_[with_login_[number % with_login_.size()]].verifier.get();
 }
 
 const Customer* Customers::with_certificate(const net::TlsFacts& facts) const {

@@ -58,7 +58,8 @@ struct Customer {
 /// A customer, and what it proves that it is by.
 struct Account {
   Customer customer;
-  Secret password;  ///< empty where only a certificate lets in
+  Secret password;  ///< empty where only a certificate lets in, or a verifier is kept in its place
+  std::shared_ptr<const sasl::ScramVerifier> verifier = nullptr;
 };
 
 /// All customers, and the ways to find one. A domain, a user and a certificate name belong to one customer alone; who
@@ -68,6 +69,13 @@ class Customers final : public sasl::Accounts {
   explicit Customers(std::vector<Account> accounts);
 
   std::optional<std::string_view> password(std::string_view user) const override;
+  const sasl::ScramVerifier* verifier(std::string_view user) const override;
+  const sasl::ScramVerifier* stand_in(std::uint32_t number) const override;
+  std::string name_of(std::string_view user) const override;
+  std::string_view salting_key() const override { return salting_key_ ? salting_key_->text() : std::string_view(); }
+  /// What salting_key() gives: the spool keeps one (salting_key_in). Shared by who takes this one's place.
+  void use_salting_key(std::shared_ptr<const Secret> key) { salting_key_ = std::move(key); }
+  const std::shared_ptr<const Secret>& shared_salting_key() const { return salting_key_; }
 
   /// nullptr where there is none. A domain of the customer's is as good as its user.
   const Customer* with_user(std::string_view user) const;
@@ -90,6 +98,8 @@ class Customers final : public sasl::Accounts {
   const Account* account_with(std::string_view user) const;
 
   std::vector<Account> accounts_;
+  std::vector<std::size_t> with_login_;  // who have a password or a verifier
+  std::shared_ptr<const Secret> salting_key_;
   Duration longest_hold_{};
   bool may_send_ = false;
   bool may_say_etrn_ = false;

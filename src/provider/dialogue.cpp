@@ -318,6 +318,11 @@ class Dialogue {
                         {"customer", customer_ != nullptr ? customer_->name : "-"},
                         {"mechanism", outcome.mechanism.empty() ? "unknown" : outcome.mechanism},
                         {"tls", tls() ? tls()->version : "none"}});
+    if (outcome.user_without_password.empty()) return;
+    const Customer* const customer = customers_->with_user(outcome.user_without_password);
+    log_.warn("login", {{"customer", customer == nullptr ? "-" : customer->name},
+                        {"why", outcome.mechanism + " needs the password itself, and only a verifier of SCRAM-SHA-256 "
+                                                    "is kept: odmrd customer password --cram-md5 keeps it"}});
   }
 
   // Guessing is made slow: the reply waits, longer each time, and the third failure is the last. A mechanism that is

@@ -9,7 +9,6 @@
 namespace odmr::sasl {
 namespace {
 
-constexpr std::size_t k_salt_bytes = 16;
 constexpr std::size_t k_nobodys_length = 12;
 
 /// Random bytes of this process, as text; empty where the system has none to give.
@@ -22,18 +21,18 @@ const std::string& process_key() {
   return key;
 }
 
-/// Bytes that stay the same for `user` as long as this process lives, and that nobody else can compute: HMAC under the
-/// process key, which is what one round of PBKDF2 is. Empty on failure.
-std::string derived(std::string_view purpose, std::string_view user) {
+/// Bytes that stay the same for `user` as long as `key` does, and that nobody else can compute: HMAC under it, which is
+/// what one round of PBKDF2 is. Empty on failure.
+std::string derived(const std::string& key, std::string_view purpose, std::string_view user) {
   const std::string salt = std::string(purpose) + '\0' + std::string(user);
   std::string salted(GSASL_HASH_SHA256_SIZE, '\0');
   std::string client_key = salted;
   std::string server_key = salted;
   std::string stored_key = salted;
   const int code =
-      gsasl_scram_secrets_from_password(GSASL_HASH_SHA256, process_key().c_str(), 1, salt.data(), salt.size(),
-                                        salted.data(), client_key.data(), server_key.data(), stored_key.data());
-  return code == GSASL_OK && !process_key().empty() ? stored_key : std::string();
+      gsasl_scram_secrets_from_password(GSASL_HASH_SHA256, key.c_str(), 1, salt.data(), salt.size(), salted.data(),
+                                        client_key.data(), server_key.data(), stored_key.data());
+  return code == GSASL_OK && !key.empty() ? stored_key : std::string();
 }
 
 /// In a time that depends on the size of `given` alone.
@@ -63,16 +62,22 @@ class Server::Exchange final : public Asked {
   Result<Step> begin(std::optional<std::string_view> initial);
   Result<Step> step(std::string_view response);
   Mechanism mechanism() const { return mechanism_; }
+  const std::string& user_without_password() const { return user_without_password_; }
 
  private:
   /// `proved`: SCRAM's client has shown the password, and owes an empty answer to our own proof.
   enum class State { fresh, running, proved, over };
 
   int answer(Gsasl_session* session, Gsasl_property wanted) override;
+  int give_iterations(Gsasl_session* session);
+  int give_salt(Gsasl_session* session);
   int give_password(Gsasl_session* session);
+  int give_key(Gsasl_session* session, Gsasl_property wanted);
   int check_password(Gsasl_session* session);
   int check_certificate(Gsasl_session* session) const;
-  Secret password_of(std::string_view user);
+  void find_user(Gsasl_session* session);
+  std::string derived_for(std::string_view purpose) const;
+  bool does_verifier_do() const;
 
   Result<Step> advance(std::string_view response);
   Result<Step> accept(std::string challenge);
@@ -84,8 +89,16 @@ class Server::Exchange final : public Asked {
   std::string certificate_user_;
   Session session_;
   State state_ = State::fresh;
-  bool is_known_ = false;
   std::string user_;
+
+  // Of the user who was asked for, once he was.
+  bool is_looked_up_ = false;
+  bool is_known_ = false;
+  std::string name_;                         // as users are told apart
+  Secret password_;                          // his, or one that nobody knows
+  const ScramVerifier* verifier_ = nullptr;  // in place of the password: his, or nobodys_
+  ScramVerifier nobodys_;
+  std::string user_without_password_;
 };
 
 Result<void> Server::Exchange::open(std::string_view tls_exporter) {
@@ -105,11 +118,12 @@ int Server::Exchange::answer(Gsasl_session* session, Gsasl_property wanted) {
     case GSASL_PASSWORD:
       return give_password(session);
     case GSASL_SCRAM_ITER:
-      return set(session, wanted, std::to_string(k_fewest_iterations)) ? GSASL_OK : GSASL_MALLOC_ERROR;
-    case GSASL_SCRAM_SALT: {
-      const std::string salt = derived(name(mechanism_), get(session, GSASL_AUTHID)).substr(0, k_salt_bytes);
-      return !salt.empty() && set(session, wanted, to_base64(salt)) ? GSASL_OK : GSASL_CRYPTO_ERROR;
-    }
+      return give_iterations(session);
+    case GSASL_SCRAM_SALT:
+      return give_salt(session);
+    case GSASL_SCRAM_STOREDKEY:
+    case GSASL_SCRAM_SERVERKEY:
+      return give_key(session, wanted);
     case GSASL_VALIDATE_SIMPLE:
       return check_password(session);
     case GSASL_VALIDATE_EXTERNAL:
@@ -119,23 +133,77 @@ int Server::Exchange::answer(Gsasl_session* session, Gsasl_property wanted) {
   }
 }
 
-/// The account's, or one that nobody knows, found with the same work.
-Secret Server::Exchange::password_of(std::string_view user) {
+std::string Server::Exchange::derived_for(std::string_view purpose) const {
+  const std::string_view key = accounts_.salting_key();
+  return derived(key.empty() ? process_key() : std::string(key), purpose, name_);
+}
+
+bool Server::Exchange::does_verifier_do() const {
+  return mechanism_ == Mechanism::scram_sha_256_plus || mechanism_ == Mechanism::scram_sha_256 ||
+         mechanism_ == Mechanism::plain || mechanism_ == Mechanism::login;
+}
+
+/// The account's password or verifier, or one that nobody knows, found with the same work.
+void Server::Exchange::find_user(Gsasl_session* session) {
+  if (std::exchange(is_looked_up_, true)) return;
+  const std::string_view user = get(session, GSASL_AUTHID);
+  name_ = accounts_.name_of(user);
   // As long as passwords are, since SASLprep takes its time by length.
-  const std::string nobodys = to_base64(derived("password", user)).substr(0, k_nobodys_length);
+  const std::string nobodys = to_base64(derived_for("password")).substr(0, k_nobodys_length);
+  const std::string number = derived_for("stand-in");
+  std::uint32_t place = 0;
+  for (std::size_t i = 0; i < sizeof place && i < number.size(); ++i)
+    place = place << 8U | static_cast<unsigned char>(number[i]);
+  const ScramVerifier* const like = accounts_.stand_in(place);
+
   const auto found = user.empty() ? std::nullopt : accounts_.password(user);
-  is_known_ = found && !found->empty() && found->find('\0') == found->npos;
-  return is_known_ ? Secret(*found) : Secret(nobodys);
+  const ScramVerifier* const kept = user.empty() ? nullptr : accounts_.verifier(user);
+  const bool has_password = found && !found->empty() && found->find('\0') == found->npos;
+  password_ = has_password ? Secret(*found) : Secret(nobodys);
+  if (kept != nullptr && !has_password && !does_verifier_do()) user_without_password_ = user;
+  is_known_ = has_password || (kept != nullptr && does_verifier_do());
+  if (has_password || !does_verifier_do()) return;
+  if (kept != nullptr) {
+    verifier_ = kept;
+  } else if (like != nullptr) {
+    nobodys_ = {like->iterations, derived_for(name(mechanism_)).substr(0, like->salt.size()),
+                Secret(derived_for("stored key")), Secret(derived_for("server key"))};
+    verifier_ = &nobodys_;
+  }
+}
+
+int Server::Exchange::give_iterations(Gsasl_session* session) {
+  find_user(session);
+  const unsigned iterations = verifier_ != nullptr ? verifier_->iterations : k_fewest_iterations;
+  return set(session, GSASL_SCRAM_ITER, std::to_string(iterations)) ? GSASL_OK : GSASL_MALLOC_ERROR;
+}
+
+int Server::Exchange::give_salt(Gsasl_session* session) {
+  find_user(session);
+  const std::string salt =
+      verifier_ != nullptr ? verifier_->salt : derived_for(name(mechanism_)).substr(0, k_kept_salt_bytes);
+  return !salt.empty() && set(session, GSASL_SCRAM_SALT, to_base64(salt)) ? GSASL_OK : GSASL_CRYPTO_ERROR;
 }
 
 int Server::Exchange::give_password(Gsasl_session* session) {
-  const Secret password = password_of(get(session, GSASL_AUTHID));
-  return set(session, GSASL_PASSWORD, password.text()) ? GSASL_OK : GSASL_CRYPTO_ERROR;
+  find_user(session);
+  if (verifier_ != nullptr) return GSASL_NO_CALLBACK;
+  return set(session, GSASL_PASSWORD, password_.text()) ? GSASL_OK : GSASL_CRYPTO_ERROR;
+}
+
+int Server::Exchange::give_key(Gsasl_session* session, Gsasl_property wanted) {
+  find_user(session);
+  if (verifier_ == nullptr) return GSASL_NO_CALLBACK;
+  const Secret& key = wanted == GSASL_SCRAM_STOREDKEY ? verifier_->stored_key : verifier_->server_key;
+  const Secret text(to_base64(key.text()));
+  return set(session, wanted, text.text()) ? GSASL_OK : GSASL_CRYPTO_ERROR;
 }
 
 int Server::Exchange::check_password(Gsasl_session* session) {
-  const Secret expected = password_of(get(session, GSASL_AUTHID));
-  const bool is_right = same(comparable(get(session, GSASL_PASSWORD)).text(), comparable(expected.text()).text());
+  find_user(session);
+  const std::string_view given = get(session, GSASL_PASSWORD);
+  const bool is_right = verifier_ != nullptr ? is_password_of(*verifier_, given)
+                                             : same(comparable(given).text(), comparable(password_.text()).text());
   return is_right && is_known_ ? GSASL_OK : GSASL_AUTHENTICATION_ERROR;
 }
 
@@ -233,6 +301,9 @@ Server::~Server() = default;
 
 Mechanism Server::mechanism() const {
   return exchange_->mechanism();
+}
+const std::string& Server::user_without_password() const {
+  return exchange_->user_without_password();
 }
 Result<Step> Server::begin(std::optional<std::string_view> initial) {
   return exchange_->begin(initial);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -7,6 +8,7 @@
 
 #include "base/error.hpp"
 #include "sasl/mechanism.hpp"
+#include "sasl/verifier.hpp"
 
 namespace odmr::sasl {
 
@@ -17,6 +19,20 @@ class Accounts {
   /// The password of `user`; no value where there is no such user. The view must stay good until the exchange is over.
   /// An empty password lets nobody in, nor does one with a NUL. Passwords are compared after SASLprep.
   virtual std::optional<std::string_view> password(std::string_view user) const = 0;
+
+  /// What is kept of `user` in place of a password; null where there is none. It does for SCRAM-SHA-256, PLAIN and
+  /// LOGIN; by the others nobody logs in with it.
+  virtual const ScramVerifier* verifier(std::string_view /*user*/) const { return nullptr; }
+
+  // Nobody can tell who exists: who does not is met as somebody else is who does.
+
+  /// The verifier of one of those who have one or a password, chosen by `number`; null where that one has a password.
+  virtual const ScramVerifier* stand_in(std::uint32_t /*number*/) const { return nullptr; }
+  /// `user` as users are told apart: two names of the same one give the same.
+  virtual std::string name_of(std::string_view user) const { return std::string(user); }
+  /// A secret, printable ASCII, from which the salts of those come that have no verifier. It has to last as long as
+  /// verifiers do, whose salts stay; empty where there are none, then one of this process does.
+  virtual std::string_view salting_key() const { return {}; }
 };
 
 /// What TLS knows of the client.
@@ -60,6 +76,10 @@ class Server {
   Result<Step> begin(std::optional<std::string_view> initial);
   /// Every further one. After an Error or done each further step is an Error.
   Result<Step> step(std::string_view response);
+
+  /// After a refusal, for the administrator alone: the user, where only a verifier is kept of him, by which this
+  /// mechanism lets nobody in. Else empty.
+  const std::string& user_without_password() const;
 
  private:
   class Exchange;

@@ -101,6 +101,7 @@ Task<Result<Authentication>> authenticate(Channel& channel, std::string argument
     wipe(response->bytes);
   }
   if (!step) {
+    outcome.user_without_password = exchange->user_without_password();
     channel.reply(refusal(step.error()));
     co_return outcome;
   }

@@ -12,6 +12,8 @@ struct Authentication {
   bool succeeded = false;
   std::string user;       ///< once it succeeded
   std::string mechanism;  ///< as asked for, upper case; empty where it is none of ours
+  /// For the administrator: sasl::Server::user_without_password().
+  std::string user_without_password;
 };
 
 /// Carries out AUTH (RFC 4954) with all its lines, replies included. `argument` is what follows the verb; `situation`

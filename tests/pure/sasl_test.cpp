@@ -557,6 +557,141 @@ TEST_CASE("every truncation of a good exchange is a clean failure", "[sasl]") {
   }
 }
 
+// --- verifiers
+
+namespace {
+
+/// "user" has a verifier of "pencil"; "old" a password, "secret".
+class VerifiedAccounts final : public Accounts {
+ public:
+  explicit VerifiedAccounts(unsigned iterations = 4'096, std::string key = "key")
+      : verifier_(*make_verifier("pencil", iterations)), key_(std::move(key)) {}
+  std::optional<std::string_view> password(std::string_view user) const override {
+    return user == "old" ? std::optional<std::string_view>("secret") : std::nullopt;
+  }
+  const ScramVerifier* verifier(std::string_view user) const override {
+    return user == "user" || user == "USER" ? &verifier_ : nullptr;
+  }
+  const ScramVerifier* stand_in(std::uint32_t /*number*/) const override { return &verifier_; }
+  std::string name_of(std::string_view user) const override {
+    std::string name(user);
+    std::transform(name.begin(), name.end(), name.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; });
+    return name;
+  }
+  std::string_view salting_key() const override { return key_; }
+
+ private:
+  ScramVerifier verifier_;
+  std::string key_;
+};
+
+}  // namespace
+
+TEST_CASE("a verifier is written as RFC 5803 has it, and read back", "[sasl]") {
+  // PostgreSQL's own for "pencil" with RFC 7677's salt; the keys are those of Python's hashlib.
+  const std::string text =
+      "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:"
+      "wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=";
+  const auto verifier = parse_verifier(text);
+  REQUIRE(verifier);
+  CHECK(to_text(*verifier) == text);
+  CHECK(is_password_of(*verifier, "pencil"));
+  CHECK_FALSE(is_password_of(*verifier, "pencils"));
+  CHECK_FALSE(is_password_of(*verifier, ""));
+  CHECK_FALSE(is_password_of(*verifier, std::string_view("pencil\0", 7)));
+  CHECK_FALSE(is_password_of(*verifier, "p\xe4"));
+  const auto own = make_verifier("p\xc3\xa4ss\xe2\x84\xa2");
+  REQUIRE(own);
+  CHECK(parse_verifier(to_text(*own)));
+  CHECK(is_password_of(*own, "p\xc3\xa4ssTM"));  // SASLprep
+  CHECK(to_text(*make_verifier("x")) != to_text(*make_verifier("x")));
+  for (const std::string_view bad : {std::string_view(""), std::string_view("p\xe4ss"), std::string_view("a\0b", 3)}) {
+    const auto none = make_verifier(bad);
+    REQUIRE_FALSE(none);
+    CHECK(none.error().code == Errc::malformed);
+  }
+}
+
+TEST_CASE("what is no verifier is refused in words that do not repeat it", "[sasl]") {
+  const std::string key = to_base64(std::string(32, 'k'));
+  const std::string salt = to_base64(std::string(16, 's'));
+  const auto made = [&](const std::string& count, const std::string& its_salt, const std::string& stored,
+                        const std::string& server) {
+    return "SCRAM-SHA-256$" + count + ":" + its_salt + "$" + stored + ":" + server;
+  };
+  CHECK(parse_verifier(made("4096", salt, key, key)));
+  CHECK(parse_verifier("scram-sha-256$20000:" + salt + "$" + key + ":" + key));
+  for (const std::string& bad :
+       {std::string(), std::string("SCRAM-SHA-256"), std::string("SCRAM-SHA-1$4096:") + salt + "$" + key + ":" + key,
+        made("4095", salt, key, key), made("20001", salt, key, key), made("", salt, key, key),
+        made("-1", salt, key, key), made("99999999999999999999999", salt, key, key), made("4096", "", key, key),
+        made("4096", "AAAA", key, key), made("4096", to_base64(std::string(33, 's')), key, key),
+        made("4096", salt, key.substr(1), key), made("4096", salt, key, ""), made("4096", salt, key, key + "\n"),
+        made("4096", salt, key, key + ":" + key), made("4096", salt + "$" + salt, key, key)}) {
+    INFO(bad);
+    const auto none = parse_verifier(bad);
+    REQUIRE_FALSE(none);
+    CHECK(none.error().code == Errc::malformed);
+    CHECK(none.error().text.find(salt) == std::string::npos);
+  }
+}
+
+TEST_CASE("with a verifier SCRAM-SHA-256, PLAIN and LOGIN log in, and the others do not", "[sasl]") {
+  const VerifiedAccounts accounts(5'000);
+  const Channel bound{k_exporter, {}};
+  for (const Mechanism mechanism : {Mechanism::scram_sha_256_plus, Mechanism::scram_sha_256, Mechanism::scram_sha_1,
+                                    Mechanism::cram_md5, Mechanism::plain, Mechanism::login}) {
+    INFO(name(mechanism));
+    const bool does = mechanism != Mechanism::scram_sha_1 && mechanism != Mechanism::cram_md5;
+    const Channel channel = needs_channel_binding(mechanism) ? bound : Channel{};
+    const Login right = log_in(mechanism, {"user", "pencil"}, accounts, channel, k_exporter);
+    const Login wrong = log_in(mechanism, {"user", "pencils"}, accounts, channel, k_exporter);
+    const Login unknown = log_in(mechanism, {"nobody", "pencil"}, accounts, channel, k_exporter);
+    CHECK(right.user == (does ? "user" : ""));
+    CHECK(right.trust.has_value());
+    CHECK(wrong.user.empty());
+    CHECK(wrong.refusal.code == Errc::denied);
+    CHECK(wrong.refusal == unknown.refusal);
+    CHECK(wrong.challenges == unknown.challenges);
+    if (!does) CHECK(right.refusal == unknown.refusal);
+    CHECK(log_in(mechanism, {"old", "secret"}, accounts, channel, k_exporter).user == "old");
+  }
+}
+
+TEST_CASE("why the right password is refused, the administrator is told", "[sasl]") {
+  const VerifiedAccounts accounts;
+  const auto refused = [&](const std::string& user) {
+    Server server = server_for(Mechanism::cram_md5, accounts);
+    Client client = client_for(Mechanism::cram_md5, user, "pencil");
+    CHECK_FALSE(server.step(*client.step(server.begin(std::nullopt)->challenge)));
+    return server.user_without_password();
+  };
+  CHECK(refused("user") == "user");
+  CHECK(refused("nobody").empty());
+  CHECK(refused("old").empty());
+}
+
+TEST_CASE("nobody can tell by SCRAM who has a verifier and who does not exist", "[sasl]") {
+  const auto first = [](const Accounts& accounts, Mechanism mechanism, const std::string& user) {
+    const auto step = server_for(mechanism, accounts).begin("n,,n=" + user + ",r=abcdefgh");
+    REQUIRE(step);
+    return step->challenge.substr(step->challenge.find(",s="));
+  };
+  const VerifiedAccounts accounts(5'000);
+  const auto mechanism = Mechanism::scram_sha_256;
+  CHECK(first(accounts, mechanism, "user").ends_with(",i=5000"));
+  CHECK(first(accounts, mechanism, "nobody").ends_with(",i=5000"));
+  CHECK(first(accounts, mechanism, "user").size() == first(accounts, mechanism, "nobody").size());
+  CHECK(first(accounts, mechanism, "user") == first(accounts, mechanism, "USER"));
+  CHECK(first(accounts, mechanism, "nobody") == first(accounts, mechanism, "NOBODY"));
+  CHECK(first(accounts, mechanism, "nobody") != first(accounts, mechanism, "somebody"));
+  // As after a restart: what is kept of a user has its salt for ever, so has who does not exist.
+  CHECK(first(accounts, mechanism, "nobody") == first(VerifiedAccounts(5'000), mechanism, "nobody"));
+  CHECK(first(accounts, mechanism, "nobody") != first(VerifiedAccounts(5'000, "other"), mechanism, "nobody"));
+  for (const std::string user : {"user", "nobody"})
+    CHECK(first(accounts, Mechanism::scram_sha_1, user).ends_with(",i=4096"));
+}
+
 TEST_CASE("a bad user costs the work of a bad password", "[sasl][.timing]") {
   const auto cost = [](Mechanism mechanism, std::string_view user) {
     const auto start = std::chrono::steady_clock::now();
