@@ -184,6 +184,8 @@ Rules rules_for_serve(const DaemonSettings& settings) {
   for (const auto& intake : settings.intakes) {
     if (intake.address.starts_with('/')) rules.removable.push_back(fs::path(intake.address).parent_path().string());
   }
+  const std::string& page = settings.status.address;
+  if (page.starts_with('/')) rules.removable.push_back(fs::path(page).parent_path().string());
   rules.connectable.push_back(k_domain);
   bool needs_trust = false;
   if (settings.outbound) {

@@ -71,6 +71,21 @@ IntakeSettings read_intake(const Table& table) {
   return intake;
 }
 
+StatusSettings read_status(const Table& table) {
+  StatusSettings status;
+  status.address = table.text("address", "");
+  if (table.is_there() && !table.has("address"))
+    table.fault("address", "missing; such as address = \"127.0.0.1:8366\", or a Unix socket's path");
+  if (!status.address.empty() && !is_of_this_machine(status.address)) {
+    table.fault("address",
+                "\"" + escape(status.address) +
+                    "\" is no address of this machine alone, and nobody logs in there; name one on loopback, "
+                    "such as \"127.0.0.1:8366\", or a Unix socket, and let a web server that asks for a "
+                    "password pass it on");
+  }
+  return status;
+}
+
 provider::Domains read_domains(const Table& table) {
   provider::Domains domains;
   const auto written = table.texts("domains");
@@ -493,6 +508,7 @@ DaemonSettings read_daemon_settings(config::Document& document, Depth depth, Cus
   if (listeners.empty()) root.fault("listen", "missing; there has to be one [listen.NAME] at least");
   for (const auto& table : listeners) settings.listeners.push_back(read_listener(table, depth));
   for (const auto& table : root.tables("intake")) settings.intakes.push_back(read_intake(table));
+  settings.status = read_status(root.table("status"));
   const Table limits = root.table("limits");
   settings.limits.max_size = limits.size("max_message_size", std::uint64_t{50} * 1024 * 1024);
   settings.limits.max_hops = static_cast<std::size_t>(limits.integer("max_hops", 100, {1, 10'000}));

@@ -31,6 +31,11 @@ struct IntakeSettings {
   bool is_lmtp = true;  ///< else SMTP
 };
 
+/// [status]
+struct StatusSettings {
+  std::string address;  ///< "ADDRESS:PORT" on loopback, or the path of a Unix socket; empty: none is wanted
+};
+
 /// [customer.NAME.etrn]: where the mail goes that ETRN asks for.
 struct EtrnSettings {
   provider::Etrn::To to = provider::Etrn::To::caller;
@@ -76,6 +81,7 @@ struct DaemonSettings {
   std::vector<IntakeSettings> intakes;
   std::optional<SmartHostSettings> outbound;
   std::string postmaster;  ///< who is warned of mail that waits; empty: nobody
+  StatusSettings status;
   std::string customers_dir;  ///< of files with more customers; it need not be there
   std::vector<CustomerSettings> customers;
   /// The configuration itself, and all that it names: what has to be readable when it is read again.

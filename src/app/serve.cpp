@@ -28,7 +28,7 @@ int unusable(Log& log, const std::string& what, const Error& error, Outcome outc
 
 }  // namespace
 
-int serve(const DaemonSettings& settings, const ReadAgain& read_again,
+int serve(const DaemonSettings& settings, const ReadAgain& read_again, const StatusPages& pages,
           const std::function<void(const std::string&)>& on_listening, Log& log) {
   std::signal(SIGPIPE, SIG_IGN);  // whoever reads our stdout may go
   auto customers = customers_with_secrets(settings);
@@ -58,7 +58,8 @@ int serve(const DaemonSettings& settings, const ReadAgain& read_again,
   if (!key) return unusable(log, "the spool cannot be used", key.error(), Outcome::state);
   customers->use_salting_key(std::make_shared<const Secret>(std::move(*key)));
   auto shared = std::make_shared<const provider::Customers>(std::move(*customers));
-  Daemon daemon(settings, std::move(shared), std::move(*way_out), **held, *disk, read_again, loop, log);
+  // While we act as the user: what it makes in the spool is his.
+  Daemon daemon(settings, std::move(shared), std::move(*way_out), **held, *disk, read_again, pages, loop, log);
   acting->end();  // certificates, and ports below 1024, are root's
   const auto listening = daemon.listen();
   if (!listening) {

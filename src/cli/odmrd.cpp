@@ -15,9 +15,13 @@
 #include "cli/completion_tree.hpp"
 #include "cli/customer_command.hpp"
 #include "cli/process.hpp"
+#include "show/daemon_text.hpp"
 #include "show/json.hpp"
 #include "show/print.hpp"
 #include "show/render.hpp"
+#include "show/status_page.hpp"
+#include "show/terminal.hpp"
+#include "show/wrapped.hpp"
 
 namespace odmr::cli {
 
@@ -31,11 +35,17 @@ struct Options : CommonOptions {
   bool bounces = false;
   bool failed = false;
   bool message = false;
+  bool metrics = false;
   std::vector<std::string> ids;
 };
 
 void complain(const std::string& text) {
   show::print_line(stderr, "odmrd: " + escape(text, 2000));
+}
+
+int spool_failure(const Error& error) {
+  complain(error.text);
+  return error.code == Errc::not_found ? k_no_input : exit_status(Outcome::state);
 }
 
 int report_faults(const std::vector<std::string>& faults) {
@@ -75,7 +85,30 @@ int serve(const Options& options) {
     std::fflush(stdout);
   };
   const auto read_again = [&options] { return app::load_daemon_settings(options.config, app::Depth::files); };
-  return app::serve(*settings, read_again, say, *log);
+  const app::StatusPages pages{[](const app::DaemonStatus& status) { return show::status_page(status, ODMR_VERSION); },
+                               show::status_page_policy(),
+                               [](const app::DaemonStatus& status) { return show::metrics(status, ODMR_VERSION); }};
+  return app::serve(*settings, read_again, pages, say, *log);
+}
+
+// --- status
+
+int status(const Options& options) {
+  const auto settings = app::load_daemon_settings(options.config, app::Depth::keys);
+  if (!settings) return report_faults(settings.error());
+  if (const auto done = app::become_user_of(settings->spool, settings->run_as); !done)
+    return spool_failure(done.error());
+  const auto now = app::daemon_status_of(*settings, std::chrono::system_clock::now());
+  if (!now) return spool_failure(now.error());
+  if (options.metrics) {
+    static_cast<void>(std::fputs(show::metrics(*now, ODMR_VERSION).c_str(), stdout));
+  } else if (options.json) {
+    for (const auto& one : now->customers) show::print_json(show::as_json(one));
+    show::print_json(show::overall_json(*now));
+  } else if (!options.quiet) {
+    for (const auto& line : show::in_words(*now, show::speaks_utf8())) show::print_wrapped(stdout, line, 2);
+  }
+  return 0;
 }
 
 // --- enqueue
@@ -108,11 +141,6 @@ int enqueue(const Options& options) {
 provider::Folder folder(const Options& options) {
   if (options.bounces) return provider::Folder::bounces;
   return options.failed ? provider::Folder::failed : provider::Folder::held;
-}
-
-int spool_failure(const Error& error) {
-  complain(error.text);
-  return error.code == Errc::not_found ? k_no_input : exit_status(Outcome::state);
 }
 
 show::ordered_json as_json(const app::HeldMessage& message) {
@@ -244,6 +272,8 @@ int main(int argc, char** argv) {
       ->required();
   enqueue_command->add_option("RCPT", options.recipients, "its recipients")->required();
   const auto spool = add_spool(program, options);
+  auto* status_command = program.add_subcommand("status", "how it stands: customers, held mail, calls, what is wrong");
+  status_command->add_flag("--metrics", options.metrics, "instead, in the text format of Prometheus");
   CustomerOptions customer;
   const auto customer_commands = add_customer_commands(program, customer);
   std::string completion;
@@ -255,6 +285,7 @@ int main(int argc, char** argv) {
   if (serve_command->parsed()) return serve(options);
   if (check_command->parsed()) return as_printed("odmrd", check(options));
   if (enqueue_command->parsed()) return enqueue(options);
+  if (status_command->parsed()) return as_printed("odmrd", status(options));
   if (customer_commands.customer->parsed())
     return as_printed("odmrd", customer_command(options, customer, customer_commands));
   const SpoolCommand command = spool.show->parsed() ? show : spool.remove->parsed() ? remove : list;

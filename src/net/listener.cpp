@@ -231,17 +231,26 @@ Result<std::unique_ptr<Listener>> adopt(asio::io_context& loop, Clock& clock, in
   return listener;
 }
 
-// sd_listen_fds(3): how many sockets were passed to us and to nobody before us. Our children get none.
-int take_passed_count() {
+// sd_listen_fds_with_names(3): a name for each socket that was passed to us, and to nobody before us. Our children get
+// none.
+std::vector<std::string> take_passed_names() {
   const char* pid = std::getenv("LISTEN_PID");
   const char* count = std::getenv("LISTEN_FDS");
+  const char* given = std::getenv("LISTEN_FDNAMES");
+  std::string names = given == nullptr ? "" : given;
   const auto for_whom = parse_number(pid == nullptr ? "" : pid);
   const auto how_many = parse_number(count == nullptr ? "" : count);
   const bool is_ours = for_whom && *for_whom == static_cast<std::uint64_t>(getpid());
   unsetenv("LISTEN_PID");
   unsetenv("LISTEN_FDS");
   unsetenv("LISTEN_FDNAMES");
-  return is_ours && how_many && *how_many < 1024 ? static_cast<int>(*how_many) : 0;
+  std::vector<std::string> found(is_ours && how_many && *how_many < 1024 ? *how_many : 0, "unknown");
+  for (auto& name : found) {
+    const auto end = names.find(':');
+    if (const auto one = names.substr(0, end); !one.empty()) name = one;
+    names = end == std::string::npos ? std::string() : names.substr(end + 1);
+  }
+  return found;
 }
 
 }  // namespace
@@ -262,11 +271,24 @@ Result<std::unique_ptr<Listener>> Listener::open(asio::io_context& loop, Clock& 
 
 Result<std::vector<std::unique_ptr<Listener>>> Listener::passed(asio::io_context& loop, Clock& clock) {
   std::vector<std::unique_ptr<Listener>> listeners;
-  const int count = take_passed_count();
-  for (int i = 0; i < count; ++i) {
-    auto listener = adopt(loop, clock, k_first_passed + i);
+  const auto names = take_passed_names();
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    auto listener = adopt(loop, clock, k_first_passed + static_cast<int>(i));
     if (!listener) return fail(listener.error());
     listeners.push_back(std::move(*listener));
+  }
+  return listeners;
+}
+
+Result<std::map<std::string, std::unique_ptr<Listener>>> Listener::passed_by_name(asio::io_context& loop,
+                                                                                  Clock& clock) {
+  std::map<std::string, std::unique_ptr<Listener>> listeners;
+  const auto names = take_passed_names();
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    auto listener = adopt(loop, clock, k_first_passed + static_cast<int>(i));
+    if (!listener) return fail(listener.error());
+    if (!listeners.emplace(names[i], std::move(*listener)).second)
+      return fail(Errc::malformed, "two sockets that were passed on are named \"" + escape(names[i]) + "\"");
   }
   return listeners;
 }

@@ -4,6 +4,7 @@
 
 #include <asio/io_context.hpp>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -51,6 +52,9 @@ class Listener {
   /// The sockets that were passed to this process (sd_listen_fds(3)); none mostly. Asked once. Errors: malformed, what
   /// was passed is no listening stream socket.
   static Result<std::vector<std::unique_ptr<Listener>>> passed(asio::io_context& loop, Clock& clock);
+  /// The same by their names (FileDescriptorName=; "unknown" where it has none). Errors: malformed also where two have
+  /// one name.
+  static Result<std::map<std::string, std::unique_ptr<Listener>>> passed_by_name(asio::io_context& loop, Clock& clock);
   virtual ~Listener() = default;
 
   /// The next connection. Errors: interrupted after close(); lost, a caller who has gone already, and io: the listener

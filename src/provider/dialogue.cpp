@@ -37,7 +37,7 @@ std::string joined(const Domains& domains) {
 
 class Dialogue {
  public:
-  Dialogue(net::Stream stream, const Door& door, Provider& provider, Log& log, Stop& stop)
+  Dialogue(net::Stream stream, const Door& door, Provider& provider, Calls::Line& line, Log& log, Stop& stop)
       : channel_(std::move(stream), log, provider.options.silence),
         door_(door),
         provider_(provider),
@@ -49,6 +49,7 @@ class Dialogue {
         allowances_(provider.allowances),
         visits_(provider.visits),
         guard_(provider.guard),
+        line_(line),
         address_(net::counted_as(channel_.stream().peer())),
         log_(log),
         stop_(stop),
@@ -309,6 +310,8 @@ class Dialogue {
     }
     if (outcome->succeeded) customer_ = customers_->with_user(outcome->user);
     log_login(*outcome);
+    if (customer_ == nullptr) line_.login_refused();
+    if (customer_ != nullptr) line_.logged_in(customer_->name);
     if (customer_ != nullptr) guard_.succeeded(address_);
     if (customer_ == nullptr) co_await after_failure(outcome->mechanism, where);
   }
@@ -370,6 +373,7 @@ class Dialogue {
 
   Reply answered(const std::string& domains, Reply reply) {
     log_.info("ATRN", {{"customer", customer_->name}, {"domains", domains}, {"reply", reply.joined()}});
+    line_.answered(reply.joined(), reply.code);
     return reply;
   }
 
@@ -420,6 +424,7 @@ class Dialogue {
   // is claimed meanwhile, so that who comes again, his line having died in silence, is not kept out by himself.
   Task<Grant> wait_for_mail(const Domains& domains) {
     log_.info("ATRN waits", {{"customer", customer_->name}, {"domains", joined(domains)}});
+    const Calls::Line::Wait waiting(line_);
     const auto watcher = held_.watch(domains, [this] { channel_.stream().interrupt(); });
     const TimePoint until = channel_.clock().now() + customer_->hold;
     for (;;) {
@@ -530,6 +535,7 @@ class Dialogue {
   Allowances& allowances_;
   Visits& visits_;
   LoginGuard& guard_;
+  Calls::Line& line_;
   const std::string address_;  // that logins count for
   Log& log_;
   Stop& stop_;
@@ -548,9 +554,9 @@ class Dialogue {
 
 }  // namespace
 
-Task<std::optional<Turn>> speak_to_customer(net::Stream stream, const Door& door, Provider& provider, Log& log,
-                                            Stop& stop) {
-  Dialogue dialogue(std::move(stream), door, provider, log, stop);
+Task<std::optional<Turn>> speak_to_customer(net::Stream stream, const Door& door, Provider& provider, Calls::Line& line,
+                                            Log& log, Stop& stop) {
+  Dialogue dialogue(std::move(stream), door, provider, line, log, stop);
   co_return co_await dialogue.run();
 }
 

@@ -8,6 +8,7 @@
 #include "base/log.hpp"
 #include "base/stop.hpp"
 #include "net/stream.hpp"
+#include "provider/calls.hpp"
 #include "provider/customers.hpp"
 #include "provider/held_mail.hpp"
 #include "provider/login_guard.hpp"
@@ -68,6 +69,7 @@ struct Provider {
   Visits visits = {};
   LoginGuard guard = {};
   Access access = {};
+  Calls calls = {};
 };
 
 /// An ATRN that was answered 250: from here on we are the client.
@@ -90,7 +92,9 @@ struct Turn {
 /// Our own, for customers that stay: EHLO says XHOLD, and after XHOLD an ATRN for which there is no mail is not
 /// answered before there is some, or the customer's time for that (Customer::hold) is over. RFC 2645 5.2.1 lets it wait
 /// for ten minutes.
-net::Task<std::optional<Turn>> speak_to_customer(net::Stream stream, const Door& door, Provider& provider, Log& log,
-                                                 Stop& stop);
+///
+/// `line` is told how far the customer comes.
+net::Task<std::optional<Turn>> speak_to_customer(net::Stream stream, const Door& door, Provider& provider,
+                                                 Calls::Line& line, Log& log, Stop& stop);
 
 }  // namespace odmr::provider

@@ -141,7 +141,10 @@ class HandOver {
         co_await finish_one();
         continue;
       }
-      if (!due) co_return end("all sent");
+      if (!due) {
+        sum_.is_whole = true;
+        co_return end("all sent");
+      }
       last = due->id;
       co_await send(*due);
     }

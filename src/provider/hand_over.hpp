@@ -17,6 +17,7 @@ struct HandedOver {
   std::size_t put_off = 0;     ///< recipients answered 4xx: they wait for the next session
   std::size_t refused = 0;     ///< recipients answered 5xx: bounced
   std::string end;             ///< how it ended, in words
+  bool is_whole = false;       ///< all that was held was offered
 };
 
 /// Sends what is held for the turn's domains, as the SMTP client, in the order of arrival, mail that comes in meanwhile

@@ -37,11 +37,13 @@ Task<> attend(net::Stream stream, const Door& door, Provider& provider, Log& log
     const bool begun = co_await begin_implicit_tls(stream, door, log, stop);
     if (!begun) co_return;
   }
-  auto turn = co_await speak_to_customer(std::move(stream), door, provider, log, stop);
+  Calls::Line line(provider.calls, stream.peer(), clock);
+  auto turn = co_await speak_to_customer(std::move(stream), door, provider, line, log, stop);
   if (!turn) co_return log.debug("session without a turn", {{"seconds", in_seconds(clock.now() - start)}});
 
   const std::string customer = turn->customer->name;
   const HandedOver sum = co_await hand_over(std::move(*turn), provider.held, provider.options, log, stop);
+  line.handed_over(sum);
   say(sum, "session", customer, clock.now() - start, log);
 }
 

@@ -2,60 +2,16 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <map>
-#include <set>
-#include <utility>
 
-#include "base/ascii.hpp"
+#include "show/exposition.hpp"
 
 namespace odmr::show {
 
 namespace {
 
 using app::Status;
-using Labels = std::vector<std::pair<std::string, std::string>>;
-
-// In a label's value.
-std::string quoted(const std::string& text) {
-  std::string out;
-  for (const char c : escape(text)) {
-    if (c == '\\' || c == '"') out += '\\';
-    out += c;
-  }
-  return out;
-}
-
-std::string text_of(const Labels& labels) {
-  std::string out;
-  for (const auto& [name, value] : labels) out += (out.empty() ? "{" : ",") + name + "=\"" + quoted(value) + "\"";
-  return out.empty() ? out : out + "}";
-}
-
-std::int64_t seconds_of(WallTime time) {
-  return std::chrono::duration_cast<std::chrono::seconds>(time.time_since_epoch()).count();
-}
-
-// The samples of one name stand together below its HELP and TYPE; a name without any is left out.
-class Family {
- public:
-  Family(std::string& to, std::string name, const char* type, std::string help)
-      : to_(to), name_(std::move(name)), type_(type), help_(std::move(help)) {}
-
-  template <class Number>
-  void add(const Labels& labels, Number value) {
-    if (!std::exchange(has_begun_, true))
-      to_ += "# HELP " + name_ + " " + help_ + "\n# TYPE " + name_ + " " + type_ + "\n";
-    to_ += fmt::format("{}{} {}\n", name_, text_of(labels), value);
-  }
-
- private:
-  std::string& to_;
-  std::string name_;
-  const char* type_;
-  std::string help_;
-  bool has_begun_ = false;
-};
-
 // What the journal has summed up, by provider; the configured ones have a 0 before anything was.
 using Sums = std::map<std::string, std::uint64_t>;
 

@@ -210,6 +210,14 @@ bool Store::is_id(std::string_view text) {
          text.find_first_not_of(k_alphabet) == std::string_view::npos;
 }
 
+std::optional<WallTime> Store::arrival_of(std::string_view id) {
+  if (!is_id(id)) return std::nullopt;
+  std::uint64_t stamp = 0;
+  for (const char c : id.substr(0, k_stamp_digits)) stamp = stamp << 5U | k_alphabet.find(c);
+  const std::chrono::microseconds since(static_cast<std::int64_t>(stamp));
+  return WallTime(std::chrono::duration_cast<WallTime::duration>(since));
+}
+
 Result<Store::Draft> Store::begin(const Envelope& envelope) {
   for (int attempt = 0; attempt < 8; ++attempt) {
     auto draft = try_begin(envelope);

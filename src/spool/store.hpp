@@ -145,6 +145,8 @@ class Store {
 
   /// Whether the text has the form of an id: what list() and commit() give, safe as a file's name.
   static bool is_id(std::string_view text);
+  /// When the message arrived, to which an id was given: ids are in that order. No value for what is no id.
+  static std::optional<WallTime> arrival_of(std::string_view id);
   /// As long as every id.
   static std::string sample_id();
 

@@ -24,7 +24,7 @@ NOBODY = 65534
 EXPOSURE = 1.5
 SERVICES = {"odmr.service", "odmr@.service", "odmr-watch.service", "odmr-submit.service", "odmr-submit@.service",
             "odmrd.service"}
-OTHERS = {"odmr.timer", "odmr@.timer", "odmr-submit.socket"}
+OTHERS = {"odmr.timer", "odmr@.timer", "odmr-submit.socket", "odmrd.socket"}
 DROP_INS = os.path.join(REPOSITORY, "packaging", "systemd", "drop-ins")
 
 
@@ -149,7 +149,8 @@ def conditions(bench):
     for name in sorted(SERVICES | OTHERS):
         unit = Unit(os.path.join(folder, name))
         if "WantedBy" in unit.said:
-            configuration = {"odmrd.service": "/etc/odmrd/odmrd.toml", "odmr@.timer": "/etc/odmr/%i.toml"}
+            configuration = {"odmrd.service": "/etc/odmrd/odmrd.toml", "odmrd.socket": "/etc/odmrd/odmrd.toml",
+                             "odmr@.timer": "/etc/odmr/%i.toml"}
             equal(unit.last("ConditionPathExists"), configuration.get(name, "/etc/odmr/odmr.toml"),
                   f"condition of {name}")
 
