@@ -24,6 +24,16 @@ constexpr std::size_t k_most_addresses = 10'000;
 constexpr std::string_view k_address_fields = "To, Cc, Bcc";
 constexpr std::string_view k_resent_fields = "Resent-To, Resent-Cc, Resent-Bcc";
 
+// Without the last field, where nothing shows that it is whole: the cut may be within an address, or before a fold.
+std::string_view without_cut_field(std::string_view header) {
+  FieldReader reader(header);
+  std::size_t begin = 0;
+  for (auto field = reader.next(); field; field = reader.next()) {
+    begin = static_cast<std::size_t>(field->raw.data() - header.data());
+  }
+  return reader.rest().empty() ? header.substr(0, begin) : header;
+}
+
 bool is_resent(const Field& field) {
   return starts_with_ignoring_case(field.name, "Resent-");
 }
@@ -200,12 +210,13 @@ Named by_address_fields(std::string_view header, const MailboxPolicy& policy) {
   return is_made_out ? ours : unknown(Unknown::list_mail, source);
 }
 
-Named whom_it_names(std::string_view header, const MailboxPolicy& policy) {
+Named whom_it_names(std::string_view header, const MailboxPolicy& policy, bool is_whole) {
   if (!policy.only.empty()) return {Found::only, Unknown::nothing, "", policy.only};
   for (const auto& source : policy.envelope) {
     if (auto found = named_by(source, header, policy)) return std::move(*found);
   }
   if (!policy.use_address_fields) return unknown(Unknown::no_envelope);
+  if (!is_whole) return unknown(Unknown::too_long);
   return by_address_fields(header, policy);
 }
 
@@ -303,8 +314,9 @@ std::optional<std::vector<smtp::Mailbox>> recipients_for(const Named& named, con
 
 }  // namespace
 
-MailboxEnvelope mailbox_envelope(std::string_view text, const MailboxPolicy& policy) {
-  const auto header = without_mailbox_lines(text);
+MailboxEnvelope mailbox_envelope(std::string_view text, const MailboxPolicy& policy, bool is_whole) {
+  auto header = without_mailbox_lines(text);
+  if (!is_whole) header = without_cut_field(header);
   MailboxEnvelope envelope;
   take_return_path(header, envelope);
   const auto past = past_of(header, policy);
@@ -312,7 +324,7 @@ MailboxEnvelope mailbox_envelope(std::string_view text, const MailboxPolicy& pol
     envelope.found = Found::loop;
     return envelope;
   }
-  auto whom = whom_it_names(header, policy);
+  auto whom = whom_it_names(header, policy, is_whole);
   auto recipients = recipients_for(whom, past, policy);
   if (!recipients) whom = unknown(Unknown::too_many, whom.source);
   if (whom.found == Found::catch_all) {
@@ -346,6 +358,8 @@ std::string describe(const MailboxEnvelope& envelope) {
       return in("cannot be read");
     case Unknown::too_many:
       return in("names too many recipients");
+    case Unknown::too_long:
+      return "catch-all: its header is too long to be read to the end";
     case Unknown::no_envelope:
       return "catch-all: none of the envelope fields is in it";
   }

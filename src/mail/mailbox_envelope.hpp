@@ -65,6 +65,7 @@ struct MailboxEnvelope {
     not_ours,     ///< only recipients in other domains, or none, as in mail with Bcc
     unreadable,   ///< the field that should tell breaks its grammar; half a list would be a guess
     too_many,     ///< more than max_recipients of ours, or ten thousand of whomever
+    too_long,     ///< the header was cut: the rest of it may name more
     no_envelope,  ///< none of the envelope fields is there, and To and Cc shall not be asked
   };
 
@@ -89,8 +90,9 @@ struct MailboxEnvelope {
 std::string describe(const MailboxEnvelope& envelope);
 
 /// Whom a message from the mailbox is for. `header`: all of it, up to the empty line or further; CRLF or LF; it ends at
-/// the first line that is no field (but "From " lines of a mailbox file on top are passed over). One that was cut might
-/// name half an address. Works in the time of one who reads it a few times.
+/// the first line that is no field (but "From " lines of a mailbox file on top are passed over). Works in the time of
+/// one who reads it a few times. `is_whole`: false where it was cut; then a field that may go on is not believed, and
+/// To and Cc are not asked, for half of them would be a guess.
 ///
 /// List mail: the copy in the mailbox is for a subscriber, and those in To and Cc have got theirs from the author; so
 /// it goes to the catch-all, also where To names somebody of ours. One exception: a newsletter (it says
@@ -99,7 +101,7 @@ std::string describe(const MailboxEnvelope& envelope);
 /// list is run: such mail is made out to its recipient.
 ///
 /// An address that a mail server might route onwards (smtp::routes_onwards) is none of ours.
-MailboxEnvelope mailbox_envelope(std::string_view header, const MailboxPolicy& policy);
+MailboxEnvelope mailbox_envelope(std::string_view header, const MailboxPolicy& policy, bool is_whole = true);
 
 /// The header as it is handed on: without Return-Path, which the one who delivers writes anew (RFC 5321 4.4), without
 /// "From " lines on top, and, where `drop_delivered_to`, without Delivered-To: Postfix and others take one that names

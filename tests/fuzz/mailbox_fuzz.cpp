@@ -70,6 +70,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 
   const auto envelope = mail::mailbox_envelope(header, policy);
   check_envelope(envelope, policy);
+  check_envelope(mail::mailbox_envelope(header, policy, false), policy);
   check_copies(header, envelope);
   const auto once = mail::header_to_hand_on(header, true);
   fuzz::require(!mail::find_field(once, "Delivered-To") && !mail::find_field(once, "Return-Path"), "both are gone");

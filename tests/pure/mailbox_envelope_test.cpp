@@ -720,6 +720,25 @@ TEST_CASE("a provider that always writes its field: To need not be asked", "[mai
         "none -> anna@example.org | Delivered-To");
 }
 
+TEST_CASE("of a header that was cut, only whole fields of the envelope are believed", "[mailbox]") {
+  const auto policy = policy_with({"Delivered-To"});
+  const auto cut = [&policy](const std::string& header) { return said(mailbox_envelope(header, policy, false)); };
+  CHECK(cut("Return-Path: <bob@home.example>\nDelivered-To: anna@example.org\nSubj") ==
+        "bob@home.example -> anna@example.org | Delivered-To");
+  CHECK(cut("Return-Path: <bob@home.example>\nDelivered-To: anna@example.org\n") ==
+        "bob@home.example" + k_office + "its header is too long to be read to the end");
+  CHECK(cut("Return-Path: <bob@home.example>\nDelivered-To: anna@example.org\nSubject: x") ==
+        "bob@home.example -> anna@example.org | Delivered-To");
+  CHECK(cut("Delivered-To: anna@example.org\nTo: bert@exa") == "none -> anna@example.org | Delivered-To");
+  for (const auto* header :
+       {"Delivered-To: anna@example.org", "To: anna@example.org\nX: y\n", "To: anna@example.org", ""}) {
+    CHECK(cut(header) == "none" + k_office + "its header is too long to be read to the end");
+  }
+  auto one = policy;
+  one.only = {{"anna", ""}};
+  CHECK(said(mailbox_envelope("To: x", one, false)) == "none -> anna | the one recipient of this mailbox");
+}
+
 TEST_CASE("there are never more recipients than allowed", "[mailbox]") {
   auto policy = policy_with({"X-Envelope-To"});
   policy.max_recipients = 3;
