@@ -78,6 +78,17 @@ std::string digest_of(const std::string& certificate) {
   return contents ? net::sha256(contents->bytes.text()) : std::string();
 }
 
+MailboxPlan plan_mailbox(const MailboxSettings& settings) {
+  MailboxPlan plan;
+  plan.place = settings.place;
+  plan.keeping = settings.keeping;
+  plan.unseen_only = settings.unseen_only;
+  plan.marks_seen = settings.marks_seen;
+  plan.bounces_refused = settings.bounces_refused;
+  if (settings.deliver_to) plan.addressing = collect::for_one(*settings.deliver_to);
+  return plan;
+}
+
 }  // namespace
 
 Result<FetchPlan> plan_fetch(const Settings& settings, const ProviderSettings& provider, Keyring& keyring) {
@@ -109,6 +120,7 @@ Result<FetchPlan> plan_fetch(const Settings& settings, const ProviderSettings& p
   plan.deliver_table = provider.deliver.table;
   plan.mend_stray_newlines = provider.mend_stray_newlines;
   plan.certificate = digest_of(provider.tls.client_certificate);
+  if (provider.mailbox) plan.mailbox = plan_mailbox(*provider.mailbox);
   return plan;
 }
 

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "app/bounces.hpp"
+#include "app/collect.hpp"
 #include "app/confinement.hpp"
 #include "app/dialled_line.hpp"
 #include "app/foreign_queue.hpp"
@@ -429,6 +430,10 @@ class Run {
     // What is kept here is offered to the target by the interval, so that is when the next run has to come.
     HeldLines* held_lines = options_.stays && !is_mail_kept_ ? &held_lines_ : nullptr;
     const Books books{system_files(), *journal_, bounces_, plan.keeps_deferred ? &shelf_ : nullptr};
+    if (plan.mailbox) {
+      const auto collected = co_await collect_mail(plan, network_, books, std::move(on_progress), log_, stop_);
+      co_return ended(collected);
+    }
     const auto report =
         co_await fetch(plan, network_, books, before_turn, std::move(on_progress), log_, stop_, held_lines);
     ended(report);

@@ -10,6 +10,8 @@
 #include "base/clock.hpp"
 #include "base/log.hpp"
 #include "client/open.hpp"
+#include "collect/collection.hpp"
+#include "collect/open.hpp"
 #include "config/document.hpp"
 #include "config/secret.hpp"
 #include "confine/user.hpp"
@@ -55,6 +57,16 @@ struct RetrySettings {
   Duration longest = std::chrono::hours(1);
 };
 
+/// Of [provider.NAME], with protocol = "pop3" or "imap".
+struct MailboxSettings {
+  collect::Place place;
+  collect::Keeping keeping;
+  bool unseen_only = false;
+  bool marks_seen = false;
+  bool bounces_refused = false;
+  std::optional<smtp::Mailbox> deliver_to;  ///< whose it is
+};
+
 /// [provider.NAME]
 struct ProviderSettings {
   std::string name;
@@ -70,6 +82,7 @@ struct ProviderSettings {
   bool mend_stray_newlines = false;
   RetrySettings retry;
   DeliverSettings deliver;
+  std::optional<MailboxSettings> mailbox;  ///< none: ODMR
 };
 
 /// [outbound]
