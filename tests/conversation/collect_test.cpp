@@ -175,6 +175,8 @@ TEST_CASE("what the target refuses for good stays in the mailbox and is told of,
     CHECK(found.left == 3);
     CHECK(found.outcomes.front() == Outcome::deferred);
     CHECK(found.texts.front().find("550 5.7.1 never") != std::string::npos);
+    CHECK(found.causes.front() == Cause::mail_left_there);
+    CHECK(found.remedies.front().find("refused = \"bounce\" in [provider.isp]") != std::string::npos);
     trial.bounces = true;
     found = perform(trial);
     CHECK(found.are_clean());
@@ -182,6 +184,16 @@ TEST_CASE("what the target refuses for good stays in the mailbox and is told of,
     CHECK(found.bounced == 3);
     CHECK(found.outcomes == std::vector<Outcome>{Outcome::fetched, Outcome::no_mail});
   }
+}
+
+TEST_CASE("a folder that is not there is named, and the key", "[collect]") {
+  auto trial = trial_of(true, false);
+  trial.refuses_folder = true;
+  const auto found = perform(trial);
+  CHECK(found.outcomes.front() == Outcome::refused);
+  CHECK(found.causes.front() == Cause::folder_refused);
+  CHECK(found.texts.front().find("\"INBOX\"") != std::string::npos);
+  CHECK(found.remedies.front().find("folder in [provider.isp]") != std::string::npos);
 }
 
 TEST_CASE("a message that is too large is not asked for", "[collect]") {

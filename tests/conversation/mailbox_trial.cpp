@@ -217,7 +217,9 @@ class ImapServer final : public Speaker {
         const auto response = co_await hear();
         if (!response) break;
       }
-      const std::string reply = reply_to(command) + tag_ + " OK done\r\n";
+      const bool is_refused = world_.trial.refuses_folder && command.starts_with("SELECT");
+      const std::string verdict = is_refused ? " NO [NONEXISTENT] no such folder\r\n" : " OK done\r\n";
+      const std::string reply = reply_to(command) + tag_ + verdict;
       co_await say(reply);
       goes_on = command != "LOGOUT";
     }
@@ -508,6 +510,8 @@ void run_once(World& world, Bounces& bounces) {
   world.simulation.settle();
   world.findings.outcomes.push_back(report.outcome);
   world.findings.texts.push_back(report.text);
+  world.findings.causes.push_back(report.cause);
+  world.findings.remedies.push_back(report.remedy);
   if (world.is_first_run()) {
     for (const auto& traffic : world.traffics) world.findings.traffics.push_back(*traffic);
     world.findings.read_up_to.assign(network.read_up_to.begin(), network.read_up_to.end());

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/cause.hpp"
 #include "base/outcome.hpp"
 #include "net/memory.hpp"
 
@@ -33,6 +34,7 @@ struct MailboxTrial {
   std::uint64_t leave_up_to = 0;
   std::uint64_t max_size = 0;
   AtDot at_dot = AtDot::takes;
+  bool refuses_folder = false;         ///< IMAP
   std::optional<std::string> content;  ///< of all messages, in place of what differs
 
   std::size_t connection = 0;  ///< counted from 0: that which has these
@@ -58,6 +60,8 @@ struct MailboxFindings {
   std::size_t left = 0;  ///< messages in the mailbox at the end
   std::size_t bounced = 0;
   std::vector<Outcome> outcomes;           ///< by run
+  std::vector<Cause> causes;               ///< likewise
+  std::vector<std::string> remedies;       ///< likewise
   std::vector<std::string> texts;          ///< likewise
   std::vector<std::string> reverse_paths;  ///< as the target heard them
   std::vector<std::string> received;       ///< the first line of each message that the target has
