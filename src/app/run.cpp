@@ -485,7 +485,8 @@ class Run {
   SessionReport report_not_tried(const FetchPlan& plan, const Refusal& refusal) {
     const std::string why = why_not_tried(refusal, network_.clock().wall());
     auto report = report_without_connection(plan.provider, refusal.outcome, cause_of(refusal), why);
-    const Scene scene{With::provider, "[provider." + plan.provider + "]", plan.server.endpoint.port};
+    const auto port = plan.mailbox ? k_odmr_port : plan.server.endpoint.port;
+    const Scene scene{With::provider, "[provider." + plan.provider + "]", port};
     report.remedy = remedy(report.outcome, report.cause, scene, why);
     report.not_before = refusal.until;
     return report;

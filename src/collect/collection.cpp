@@ -57,9 +57,13 @@ journal::Origin Collection::origin(std::string uid) const {
 Task<CollectionEnd> Collection::run() {
   bool is_over = false;
   const Stop::Listener listener(stop_, [this, &is_over](Stop::Phase phase) {
-    if (!is_over && phase == Stop::Phase::leave) mailbox_.leave();
+    if (is_over) return;
+    if (phase == Stop::Phase::leave) mailbox_.leave();
+    if (is_looking_) mailbox_.interrupt();
   });
+  is_looking_ = true;
   const auto looked = co_await look();
+  is_looking_ = false;
   if (looked && !end_.lacks_names) {
     const auto collected = co_await collect_all();
     if (!collected) lost(collected.error());

@@ -98,6 +98,7 @@ class Collection {
   Log& log_;
   Stop& stop_;
   CollectionEnd end_;
+  bool is_looking_ = false;             // at what is there: nothing is lost by an end
   std::vector<std::uint64_t> present_;  // hashes of the names of what is there
   std::uint64_t known_ = 0;
   std::deque<Listed> due_;    // not collected yet
