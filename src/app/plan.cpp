@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/ascii.hpp"
 #include "base/own_program.hpp"
 #include "config/file.hpp"
 #include "net/digest.hpp"
@@ -78,14 +79,18 @@ std::string digest_of(const std::string& certificate) {
   return contents ? net::sha256(contents->bytes.text()) : std::string();
 }
 
-MailboxPlan plan_mailbox(const MailboxSettings& settings) {
+MailboxPlan plan_mailbox(const MailboxSettings& settings, const Settings& all) {
   MailboxPlan plan;
   plan.place = settings.place;
   plan.keeping = settings.keeping;
   plan.unseen_only = settings.unseen_only;
   plan.marks_seen = settings.marks_seen;
   plan.bounces_refused = settings.bounces_refused;
-  if (settings.deliver_to) plan.addressing = collect::for_one(*settings.deliver_to);
+  mail::MailboxPolicy policy = settings.policy;
+  policy.own_hosts = {lower(all.hostname)};
+  policy.max_recipients = all.limits.recipients;
+  policy.max_hops = all.limits.hops;
+  plan.addressing = collect::by_policy(std::move(policy), settings.drops_delivered_to);
   return plan;
 }
 
@@ -120,7 +125,7 @@ Result<FetchPlan> plan_fetch(const Settings& settings, const ProviderSettings& p
   plan.deliver_table = provider.deliver.table;
   plan.mend_stray_newlines = provider.mend_stray_newlines;
   plan.certificate = digest_of(provider.tls.client_certificate);
-  if (provider.mailbox) plan.mailbox = plan_mailbox(*provider.mailbox);
+  if (provider.mailbox) plan.mailbox = plan_mailbox(*provider.mailbox, settings);
   return plan;
 }
 

@@ -266,19 +266,86 @@ void read_keeping(const Table& table, Way way, collect::Keeping& keeping) {
   }
 }
 
-void read_deliver_to(const Table& table, ProviderSettings& provider) {
-  const auto text = table.required_text("deliver_to", "user@example.org");
-  if (text.empty()) return;
+// An address that the local target is to hear. It becomes one of those whose domains are accepted.
+std::optional<smtp::Mailbox> read_recipient(const Table& table, const std::string& key, const std::string& text,
+                                            ProviderSettings& provider) {
   auto address = smtp::parse_mailbox(text);
   const auto domain = address ? smtp::canonical_domain(address->domain) : Result<std::string>();
   if (!address || !domain) {
     const auto& why = address ? domain.error() : address.error();
-    return table.fault("deliver_to", "\"" + text + "\" is no address: " + why.text);
+    table.fault(key, "\"" + text + "\" is no address: " + why.text);
+    return std::nullopt;
   }
-  if (smtp::routes_onwards(address->local_part))
-    return table.fault("deliver_to", "\"" + text + "\" has a \"%\", \"!\" or \"@\" by which it might be sent onwards");
-  provider.mailbox->deliver_to = std::move(*address);
-  provider.domains = {*domain};
+  if (smtp::routes_onwards(address->local_part)) {
+    table.fault(key, "\"" + text + "\" has a \"%\", \"!\" or \"@\" by which it might be sent onwards");
+    return std::nullopt;
+  }
+  auto& domains = provider.domains;
+  if (std::find(domains.begin(), domains.end(), *domain) == domains.end()) domains.push_back(*domain);
+  return std::move(*address);
+}
+
+std::vector<smtp::Mailbox> read_recipients(const Table& table, const std::string& key,
+                                           const std::vector<std::string>& written, ProviderSettings& provider) {
+  std::vector<smtp::Mailbox> recipients;
+  for (const auto& one : written) {
+    if (auto recipient = read_recipient(table, key, one, provider)) recipients.push_back(std::move(*recipient));
+  }
+  return recipients;
+}
+
+// "PATTERN TARGET…"
+void read_users(const Table& table, ProviderSettings& provider) {
+  for (const auto& line : table.texts("users", {})) {
+    std::vector<std::string> words;
+    std::string_view rest = trim(line);
+    while (!rest.empty()) {
+      words.emplace_back(rest.substr(0, rest.find(' ')));
+      rest = trim(rest.substr(std::min(words.back().size(), rest.size())));
+    }
+    const std::vector<std::string> targets(words.empty() ? words.begin() : words.begin() + 1, words.end());
+    if (targets.empty()) {
+      table.fault("users", "\"" + line + "\" has no target; write \"sales@example.org anna@example.org\"");
+      continue;
+    }
+    if (read_recipients(table, "users", targets, provider).size() != targets.size()) continue;
+    const auto added = provider.mailbox->policy.users.add(words.front(), targets);
+    if (!added) table.fault("users", added.error().text);
+  }
+}
+
+// A mailbox of many: whom a message is for stands in its header, if anywhere.
+void read_multidrop(const Table& table, ProviderSettings& provider) {
+  auto& policy = provider.mailbox->policy;
+  read_domains(table, provider);
+  policy.domains = std::set<std::string>(provider.domains.begin(), provider.domains.end());
+  for (const auto& text : table.texts("envelope", {})) {
+    auto source = mail::parse_envelope_source(text);
+    if (source)
+      policy.envelope.push_back(std::move(*source));
+    else
+      table.fault("envelope", source.error().text);
+  }
+  policy.use_address_fields = table.boolean("address_fields", true);
+  if (policy.envelope.empty() && !policy.use_address_fields)
+    table.fault("address_fields", "without it, and without envelope, nobody can be told whom a message is for");
+  read_users(table, provider);
+  policy.catch_all = read_recipients(table, "catch_all",
+                                     table.text_or_texts("catch_all").value_or(std::vector<std::string>()), provider);
+}
+
+// One address, or as many as there are in the domains.
+void read_whose(const Table& table, ProviderSettings& provider) {
+  const auto whose = table.text_or_texts("deliver_to");
+  if (!table.has("deliver_to") && table.has("domains")) return read_multidrop(table, provider);
+  if (!whose || whose->empty()) {
+    return table.fault("deliver_to",
+                       "missing; name the address whose mailbox it is, or in domains those whose mail is in it");
+  }
+  provider.mailbox->policy.only = read_recipients(table, "deliver_to", *whose, provider);
+  for (const char* key : {"domains", "envelope", "address_fields", "users", "catch_all"}) {
+    if (table.has(key)) table.fault(key, "is of no use with deliver_to, who gets all");
+  }
 }
 
 void read_mailbox(const Table& table, Way way, ProviderSettings& provider) {
@@ -286,8 +353,9 @@ void read_mailbox(const Table& table, Way way, ProviderSettings& provider) {
   mailbox.place.protocol = way == Way::pop3 ? collect::Protocol::pop3 : collect::Protocol::imap;
   read_keeping(table, way, mailbox.keeping);
   mailbox.bounces_refused = table.choice<bool>("refused", {{"leave", false}, {"bounce", true}}, false);
-  read_deliver_to(table, provider);
-  for (const char* key : {"domains", "atrn_all", "stray_newlines"}) {
+  read_whose(table, provider);
+  mailbox.drops_delivered_to = table.boolean("drop_delivered_to", true);
+  for (const char* key : {"atrn_all", "stray_newlines"}) {
     if (table.has(key)) table.fault(key, "is for protocol = \"odmr\"; leave it out");
   }
   if (provider.login.user.empty() || !provider.login.password)
@@ -302,7 +370,7 @@ void read_mailbox(const Table& table, Way way, ProviderSettings& provider) {
   mailbox.place.is_read_only = keeping.leaves && !keeping.leave_for && keeping.leave_up_to == 0 && !mailbox.marks_seen;
 }
 
-void refuse_keys_of_mailboxes(const Table& table, std::initializer_list<const char*> keys, const char* whose) {
+void refuse_keys(const Table& table, std::initializer_list<const char*> keys, const char* whose) {
   for (const char* key : keys) {
     if (table.has(key)) table.fault(key, std::string("is for ") + whose + "; leave it out");
   }
@@ -317,10 +385,12 @@ ProviderSettings read_provider(const Table& table, const Table& deliver, const B
   provider.tls = read_tls(table, TlsPolicy::starttls);
   read_hosts(table, default_port(way, provider.tls.policy), provider);
   read_provider_login(table, provider);
-  if (way != Way::imap) refuse_keys_of_mailboxes(table, {"folder", "unseen_only", "mark_seen"}, "protocol = \"imap\"");
+  if (way != Way::imap) refuse_keys(table, {"folder", "unseen_only", "mark_seen"}, "protocol = \"imap\"");
   if (way == Way::odmr) {
-    refuse_keys_of_mailboxes(table, {"deliver_to", "leave_on_server", "leave_for", "leave_up_to", "refused"},
-                             "protocol = \"pop3\" and \"imap\"");
+    refuse_keys(table,
+                {"deliver_to", "leave_on_server", "leave_for", "leave_up_to", "refused", "envelope", "address_fields",
+                 "users", "catch_all", "drop_delivered_to"},
+                "protocol = \"pop3\" and \"imap\"");
     read_domains(table, provider);
     provider.atrn_all = table.boolean("atrn_all", false);
     provider.mend_stray_newlines = table.choice<bool>("stray_newlines", {{"reject", false}, {"fix", true}}, false);

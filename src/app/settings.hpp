@@ -16,6 +16,7 @@
 #include "config/secret.hpp"
 #include "confine/user.hpp"
 #include "deliver/target.hpp"
+#include "mail/mailbox_envelope.hpp"
 #include "smtp/reply.hpp"
 
 namespace odmr::app {
@@ -64,7 +65,8 @@ struct MailboxSettings {
   bool unseen_only = false;
   bool marks_seen = false;
   bool bounces_refused = false;
-  std::optional<smtp::Mailbox> deliver_to;  ///< whose it is
+  mail::MailboxPolicy policy;      ///< whom its messages are for
+  bool drops_delivered_to = true;  ///< those fields are not handed on
 };
 
 /// [provider.NAME]

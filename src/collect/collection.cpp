@@ -20,8 +20,6 @@ constexpr std::size_t k_longest_header = std::size_t{256} * 1024;
 constexpr std::uint64_t k_most_ahead = std::uint64_t{256} * 1024;
 constexpr std::size_t k_most_asked = 16;
 constexpr std::size_t k_forgotten_at_once = 1000;
-// RFC 5321 6.3. Who has his mail forwarded to another mailbox that is collected here, too, comes by twice.
-constexpr std::size_t k_most_times = 3;
 
 // Nothing has to be seen of the provider before the target's dot: a message that is offered again is known.
 class NobodyWaits final : public server::Peer {
@@ -229,14 +227,16 @@ Task<Result<void>> Collection::pass_over() {
 // Who a message is for is in its header, so that comes first.
 Task<Result<void>> Collection::read_header() {
   header_.clear();
-  is_whole_ = false;
+  is_whole_ = has_whole_header_ = false;
   line_ends_ = mail::LineEnds(mail::LineEnds::LoneCr::space);
   for (std::size_t looked_at = 0; header_.size() < k_longest_header;) {
     const bool is_empty = header_.starts_with("\r\n");
-    if (is_empty || header_.find("\r\n\r\n", looked_at) != std::string::npos) break;
+    has_whole_header_ = is_empty || header_.find("\r\n\r\n", looked_at) != std::string::npos;
+    if (has_whole_header_) break;
     looked_at = header_.size() < 3 ? 0 : header_.size() - 3;
     const auto more = co_await read_piece(header_);
     if (!more) co_return fail(more.error());
+    has_whole_header_ = !*more;
     if (!*more) break;
   }
   co_return Result<void>();
@@ -261,36 +261,38 @@ Task<Result<void>> Collection::collect(const Listed& message) {
 
 // MAIL, RCPT and DATA. False: nothing of the content is wanted.
 Task<bool> Collection::say_envelope(const Listed& message) {
-  const auto header = std::string_view(header_).substr(0, k_longest_header);
-  if (times_collected(header, options_.hostname) >= k_most_times) {
-    ++end_.loops;
-    const Reply reply(554, "5.4.6 this message has come through here " + std::to_string(k_most_times) +
-                               " times: it goes round in a loop");
+  Envelope envelope = addressing_(header_, has_whole_header_);
+  if (envelope.is_loop || envelope.recipients.empty()) {
+    if (envelope.is_loop) ++end_.loops;
+    const Reply reply = envelope.is_loop
+                            ? Reply(554, "5.4.6 this message has come through here: it goes round in a loop")
+                            : Reply(550, "5.1.1 nobody can be told whom it is for: " + envelope.found);
     reception_.on_left_there(called(message), reply);
     settle(message, reply);
     co_return false;
   }
-  Envelope envelope = addressing_(header);
-  if (envelope.recipients.empty()) {
-    const Reply reply(550, "5.1.1 nobody here is named in the message's header");
-    reception_.on_left_there(called(message), reply);
-    settle(message, reply);
-    co_return false;
-  }
+  log_.debug("whom it is for", {{"message", called(message)}, {"by", envelope.found}});
+  header_ = std::move(envelope.beginning);
   smtp::MailCommand mail;
   mail.reverse_path = std::move(envelope.reverse_path);
   mail.body = smtp::BodyType::eight_bit_mime;
   mail.smtputf8 = !mail.reverse_path.is_null && mail.reverse_path.mailbox.needs_smtputf8();
   const server::Hello hello{options_.server, true};
   reception_.comes_from(message.uid);
+  smtp::Ahead ahead;
+  ahead.content = true;
+  for (const auto& one : envelope.recipients) {
+    ahead.recipients.emplace_back();
+    ahead.recipients.back().forward_path.mailbox = one;
+  }
+  const auto recipients = ahead.recipients;
+  reception_.on_ahead(std::move(ahead));
   const Reply reply = co_await reception_.on_mail(mail, hello);
   if (!reply.is_positive()) {
     settle(message, reply);
     co_return false;
   }
-  for (auto& one : envelope.recipients) {
-    smtp::RcptCommand rcpt;
-    rcpt.forward_path.mailbox = std::move(one);
+  for (const auto& rcpt : recipients) {
     const Reply said = co_await reception_.on_rcpt(rcpt);
     static_cast<void>(said);  // it counts with the answer to the message
   }

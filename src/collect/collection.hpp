@@ -107,6 +107,7 @@ class Collection {
   std::deque<Listed> asked_;  // of the due
   std::uint64_t asked_size_ = 0;
   Listed in_hand_;
+  bool has_whole_header_ = false;
   std::string header_;     // of the message in hand; all of it that has been read
   bool is_whole_ = false;  // it has been read to its end
   mail::LineEnds line_ends_{mail::LineEnds::LoneCr::space};

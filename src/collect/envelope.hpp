@@ -1,11 +1,11 @@
 #pragma once
 
-#include <cstddef>
 #include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "mail/mailbox_envelope.hpp"
 #include "smtp/path.hpp"
 
 namespace odmr::collect {
@@ -13,20 +13,17 @@ namespace odmr::collect {
 /// Who a message in a mailbox is from and for: it lost its envelope when it was put there.
 struct Envelope {
   smtp::Path reverse_path;
-  std::vector<smtp::Mailbox> recipients;
+  std::vector<smtp::Mailbox> recipients;  ///< none: it has to stay there
+  std::string found;                      ///< how, in words
+  bool is_loop = false;                   ///< it has been here too often
+  std::string beginning;                  ///< the message's, header and all, as it is handed on
 };
 
-/// Makes it of the message's header, CRLF line ends, cut at 256 KiB.
-using Addressing = std::function<Envelope(std::string_view header)>;
+/// Makes it of the message's beginning, CRLF line ends: all of its header, or so much of that as is looked at (then
+/// not `is_whole`).
+using Addressing = std::function<Envelope(std::string_view beginning, bool is_whole)>;
 
-/// RFC 5321 4.4: final delivery has put the reverse-path there. The null reverse-path where it has not, or cannot be
-/// read.
-smtp::Path return_path(std::string_view header);
-
-/// A mailbox that is one person's.
-Addressing for_one(smtp::Mailbox recipient);
-
-/// How often we have collected the message already: our own Received fields in it.
-std::size_t times_collected(std::string_view header, std::string_view hostname);
+/// `drop_delivered_to`: as mail::header_to_hand_on() has it.
+Addressing by_policy(mail::MailboxPolicy policy, bool drop_delivered_to);
 
 }  // namespace odmr::collect

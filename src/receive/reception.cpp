@@ -34,6 +34,10 @@ void Reception::tell_target_ahead() {
   for (auto& rcpt : ahead.recipients) {
     if (guard_.objection(rcpt.forward_path)) continue;
     const Recipient recipient{rcpt, 0, comparable(rcpt.forward_path.mailbox)};
+    if (message_->origin.is_known()) {
+      if (part_of(recipient) == nullptr) told.recipients.push_back(std::move(rcpt));
+      continue;
+    }
     const auto is_withheld =
         connection_.journal.may_be_had(connection_.address_of(*message_, recipient), connection_.options.connection);
     told.content = told.content && is_withheld && !*is_withheld;
@@ -41,7 +45,15 @@ void Reception::tell_target_ahead() {
     message_->withheld.push_back(*is_withheld);
     if (!*is_withheld) told.recipients.push_back(std::move(rcpt));
   }
+  told.content = told.content && !told.recipients.empty();
   message_->target->foresee(std::move(told));
+}
+
+// Of a message from a mailbox: what says that he has it.
+const journal::Part* Reception::part_of(const Recipient& recipient) const {
+  const auto part = std::find_if(parts_.begin(), parts_.end(),
+                                 [&](const journal::Part& one) { return one.recipient == recipient.name; });
+  return part == parts_.end() ? nullptr : &*part;
 }
 
 Task<Reply> Reception::on_mail(const smtp::MailCommand& mail, const server::Hello& hello) {
@@ -129,9 +141,8 @@ Result<bool> Reception::may_be_had(const Recipient& recipient) {
 
 Task<> Reception::decide_on(Recipient& recipient) {
   if (message_->origin.is_known()) {
-    const auto part = std::find_if(parts_.begin(), parts_.end(),
-                                   [&](const journal::Part& one) { return one.recipient == recipient.name; });
-    if (part == parts_.end()) co_return co_await ask_for(recipient);
+    const auto* part = part_of(recipient);
+    if (part == nullptr) co_return co_await ask_for(recipient);
     recipient.had = part->id;
     co_return;
   }

@@ -63,6 +63,7 @@ class Reception final : public server::MailHandler {
   Result<bool> may_be_had(const Recipient& recipient);
   net::Task<> ask_for(Recipient& recipient);
   Result<void> recall_parts();
+  const journal::Part* part_of(const Recipient& recipient) const;
   net::Task<smtp::Reply> ask_target(const smtp::MailCommand& mail);
   net::Task<> decide_on(Recipient& recipient);
   smtp::Reply said_of(const Recipient& recipient) const;

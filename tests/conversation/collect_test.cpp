@@ -219,6 +219,47 @@ TEST_CASE("beyond a size the oldest of what has been collected are deleted", "[c
   }
 }
 
+TEST_CASE("of a mailbox of many only who lacks a message gets it with the next run", "[collect]") {
+  for (const bool imap : {false, true}) {
+    for (const bool leaves : {false, true}) {
+      auto trial = trial_of(imap, leaves);
+      trial.messages = 1;
+      trial.is_multidrop = true;
+      trial.puts_off = "bert@customer.example";
+      trial.content =
+          "Return-Path: <a@example.org>\r\nDelivered-To: mbox-anna@customer.example\r\n"
+          "Delivered-To: mbox-bert@customer.example\r\nSubject: two\r\n\r\ntext\r\n";
+      const auto found = perform(trial);
+      INFO(trial.text() << ": " << found.text());
+      CHECK(found.outcomes == std::vector<Outcome>{Outcome::deferred, Outcome::fetched, Outcome::no_mail});
+      CHECK(found.taken_for == std::vector<std::string>{"anna@customer.example ", "bert@customer.example "});
+      CHECK(found.left == (leaves ? 1 : 0));
+    }
+  }
+}
+
+TEST_CASE("what names nobody, and what goes round, stays in the mailbox and is told of", "[collect]") {
+  auto trial = trial_of(false, false);
+  trial.messages = 1;
+  trial.is_multidrop = true;
+  trial.content = "Subject: for whom?\r\n\r\ntext\r\n";
+  auto found = perform(trial);
+  CHECK(found.outcomes.front() == Outcome::deferred);
+  CHECK(found.texts.front().find("nobody can be told whom it is for") != std::string::npos);
+  CHECK(found.received.empty());
+  CHECK(found.left == 1);
+  trial.is_multidrop = false;
+  std::string rounds;
+  for (int i = 0; i < 4; ++i)
+    rounds += "Received: from a.example by mail.customer.example with POP3S id 1; Sat, 31 Jan 2026 10:00:00 +0000\r\n";
+  trial.content = rounds + "Subject: round\r\n\r\ntext\r\n";
+  found = perform(trial);
+  CHECK(found.outcomes.front() == Outcome::deferred);
+  CHECK(found.texts.front().find("loop") != std::string::npos);
+  CHECK(found.received.empty());
+  CHECK(found.left == 1);
+}
+
 TEST_CASE("the line to the mailbox is reset, closed and stalled at every byte", "[collect]") {
   Share choice(24);
   for (const bool tls : {false, true}) {

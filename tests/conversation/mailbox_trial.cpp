@@ -47,7 +47,8 @@ std::string content_of(const MailboxTrial& trial, std::size_t number) {
 }
 
 // As it is to be delivered.
-std::string mended(const std::string& content) {
+std::string mended(const std::string& raw) {
+  const std::string content = odmr::mail::header_to_hand_on(raw, true);
   mail::LineEnds ends(mail::LineEnds::LoneCr::space);
   std::string out;
   ends.pass(content, out);
@@ -328,10 +329,22 @@ class Target final : public Speaker {
   Task<bool> obey(const std::string& line) {
     const std::string verb = line.substr(0, 4);
     if (verb == "MAIL") world_.findings.reverse_paths.push_back(line.substr(10, line.find('>') - 9));
+    if (verb == "MAIL") recipients_.clear();
+    if (verb == "RCPT") {
+      const std::string who = line.substr(9, line.find('>') - 9);
+      const bool is_put_off = world_.trial.puts_off == who && world_.is_first_run();
+      if (is_put_off) {
+        co_await say("450 4.2.1 later\r\n");
+        co_return true;
+      }
+      recipients_ += who + " ";
+    }
     if (verb == "EHLO")
       co_await say("250-target\r\n250-PIPELINING\r\n250 8BITMIME\r\n");
     else if (verb == "QUIT")
       co_await say("221 bye\r\n");
+    else if (verb == "DATA" && recipients_.empty())
+      co_await say("554 5.5.1 for nobody\r\n");
     else if (verb != "DATA")
       co_await say("250 ok\r\n");
     else
@@ -353,6 +366,7 @@ class Target final : public Speaker {
       ended = progress.ended;
     }
     const bool is_first = world_.dots++ == 0;
+    world_.findings.taken_for.push_back(recipients_);
     const AtDot at_dot = world_.trial.at_dot;
     if (at_dot == AtDot::says_550 || (at_dot == AtDot::says_450 && world_.is_first_run())) {
       const std::string reply = at_dot == AtDot::says_550 ? "550 5.7.1 never\r\n" : "450 4.2.0 later\r\n";
@@ -367,6 +381,8 @@ class Target final : public Speaker {
     co_await say("250 taken\r\n");
     co_return true;
   }
+
+  std::string recipients_;
 
   void store(const std::string& text) {
     world_.findings.received.push_back(text.substr(0, text.find("\r\n ;")));
@@ -491,7 +507,14 @@ app::FetchPlan plan_for(const World& world) {
   mailbox.keeping.leaves = trial.leaves;
   mailbox.keeping.leave_up_to = trial.leave_up_to;
   mailbox.bounces_refused = trial.bounces;
-  mailbox.addressing = collect::for_one(smtp::Mailbox{"bob", "customer.example"});
+  odmr::mail::MailboxPolicy policy;
+  policy.only = {smtp::Mailbox{"bob", "customer.example"}};
+  if (trial.is_multidrop) policy.only.clear();
+  policy.domains = {"customer.example"};
+  policy.envelope = {{"Delivered-To", 1, "mbox-"}};
+  policy.use_address_fields = false;
+  policy.own_hosts = {"mail.customer.example"};
+  mailbox.addressing = collect::by_policy(std::move(policy), true);
   plan.mailbox = std::move(mailbox);
   return plan;
 }

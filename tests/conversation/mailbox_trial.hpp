@@ -35,6 +35,8 @@ struct MailboxTrial {
   std::uint64_t max_size = 0;
   AtDot at_dot = AtDot::takes;
   bool refuses_folder = false;         ///< IMAP
+  bool is_multidrop = false;           ///< recipients from Delivered-To, behind "mbox-"
+  std::string puts_off;                ///< a recipient, in the first run
   std::optional<std::string> content;  ///< of all messages, in place of what differs
 
   std::size_t connection = 0;  ///< counted from 0: that which has these
@@ -64,6 +66,7 @@ struct MailboxFindings {
   std::vector<std::string> remedies;       ///< likewise
   std::vector<std::string> texts;          ///< likewise
   std::vector<std::string> reverse_paths;  ///< as the target heard them
+  std::vector<std::string> taken_for;      ///< the recipients of each dot
   std::vector<std::string> received;       ///< the first line of each message that the target has
   std::vector<std::string> commands;       ///< that the server heard, in all runs
   std::vector<std::string> retrieved;      ///< uids, in the first run

@@ -373,7 +373,8 @@ TEST_CASE("a mailbox has the port and the habits of its protocol") {
   CHECK(pop3.mailbox->place.protocol == collect::Protocol::pop3);
   CHECK_FALSE(pop3.mailbox->keeping.leaves);
   CHECK_FALSE(pop3.mailbox->bounces_refused);
-  CHECK(pop3.mailbox->deliver_to->text() == "anna@example.org");
+  REQUIRE(pop3.mailbox->policy.only.size() == 1);
+  CHECK(pop3.mailbox->policy.only.front().text() == "anna@example.org");
   CHECK(provider_with("pop3", "tls = \"implicit\"").endpoint.port == 995);
   CHECK(provider_with("imap", "tls = \"implicit\"").endpoint.port == 993);
   CHECK(provider_with("imap", "port = 1143").endpoint.port == 1143);
@@ -398,12 +399,39 @@ TEST_CASE("what stays in a mailbox, and of IMAP what is looked at") {
   CHECK(provider_with("pop3", "refused = \"bounce\"").mailbox->bounces_refused);
 }
 
+TEST_CASE("a mailbox of many has its recipients in the header") {
+  const auto got =
+      read(mailbox("imap",
+                   "domains = [\"example.org\"]\nenvelope = [\"Delivered-To 1 mbox-\", \"X-Envelope-To\"]\n"
+                   "address_fields = false\ncatch_all = \"anna@example.org\"\n"
+                   "users = [\"sales@example.org bert@home.example carl@example.org\"]\n"));
+  CAPTURE(got.faults);
+  REQUIRE(got.faults.empty());
+  const auto& provider = got.settings.providers.front();
+  CHECK(provider.domains == std::vector<std::string>{"example.org", "home.example"});
+  const auto& policy = provider.mailbox->policy;
+  CHECK(policy.only.empty());
+  CHECK(policy.domains == std::set<std::string>{"example.org"});
+  REQUIRE(policy.envelope.size() == 2);
+  CHECK(policy.envelope.front().prefix == "mbox-");
+  CHECK_FALSE(policy.use_address_fields);
+  REQUIRE(policy.catch_all.size() == 1);
+  const auto* sales = policy.users.find(smtp::Mailbox{"sales", "example.org"});
+  REQUIRE(sales != nullptr);
+  CHECK(sales->size() == 2);
+  CHECK(
+      fault(mailbox("imap", "domains = [\"example.org\"]\nusers = [\"sales@example.org\"]\n")).find("has no target") !=
+      std::string::npos);
+  CHECK(fault(mailbox("imap", "domains = [\"example.org\"]\naddress_fields = false\n")).find("nobody can be told") !=
+        std::string::npos);
+}
+
 TEST_CASE("keys of one way for mail to come are faults with another") {
   CHECK(fault(mailbox("pop3", "")).starts_with("provider.isp.deliver_to: missing"));
   CHECK(fault(mailbox("pop3", "deliver_to = \"anna\"")).starts_with("provider.isp.deliver_to: \"anna\" is no address"));
   CHECK(fault(mailbox("pop3", "deliver_to = \"a%b@example.org\"")).find("sent onwards") != std::string::npos);
   CHECK(fault(mailbox("pop3", k_whose + "domains = [\"example.org\"]")) ==
-        "provider.isp.domains: is for protocol = \"odmr\"; leave it out");
+        "provider.isp.domains: is of no use with deliver_to, who gets all");
   CHECK(fault(mailbox("pop3", k_whose + "folder = \"INBOX\"")) ==
         "provider.isp.folder: is for protocol = \"imap\"; leave it out");
   CHECK(fault(mailbox("pop3", k_whose + "leave_for = \"1d\"")) ==
