@@ -21,6 +21,7 @@ def register(suite):
         suite.case(f"mailbox/{protocol}/20-MiB", protocol)(large)
         suite.case(f"mailbox/{protocol}/many", protocol, long=True)(many)
     suite.case("mailbox/imap/folder-seen-and-unseen")(folder)
+    suite.case("mailbox/pop3/of-many-into-postfix")(of_many)
     suite.case("mailbox/imap/no-such-folder")(no_folder)
 
 
@@ -155,8 +156,25 @@ def folder(bench):
     equal(len(box.files()), 1, "in INBOX")
 
 
+def of_many(bench):
+    """The provider wrote for whom, as Delivered-To; Postfix would take that for a loop."""
+    target, box = bench.target("postfix"), mailbox(bench)
+    recipients = [ANNA, "bert@customer.example"]
+    letters = [bench.maker.make(recipients=[one]) for one in recipients]
+    for letter in letters:
+        letter.data = f"Delivered-To: mbox-{letter.recipients[0]}\r\n".encode() + letter.data
+    box.put(letters)
+    for letter in letters:
+        letter.data = letter.data.partition(b"\r\n")[2]
+    customer = customer_of(bench, box, target, "pop3", deliver_to=None, domains=["customer.example"],
+                           envelope=["Delivered-To mbox-"])
+    equal(customer.run().status, 0, "exit status")
+    arrived(target, letters)
+    equal(box.files(), [], "left in the mailbox")
+
+
 def no_folder(bench):
     target, box = bench.target("dovecot"), mailbox(bench)
     result = customer_of(bench, box, target, "imap", folder="Nowhere").run()
     equal((result.status, result.session()["outcome"]), (77, "refused"), "exit status and outcome")
-    check("folder" in result.stderr, "the log does not speak of the folder")
+    check("Nowhere" in result.session()["text"], "the text does not name the folder")
