@@ -137,7 +137,7 @@ fuzzed=()
 build_later() {
     tests/packages/run --bare || true # it will say so itself
     cmake --preset release -DODMR_TESTS=ON && cmake --build --preset release -j "$jobs" \
-        --target odmr_cuts_tests odmr_conversation_tests || return
+        --target odmr_collect_tests odmr_cuts_tests odmr_conversation_tests || return
     cmake --preset tsan && cmake --build --preset tsan -j "$jobs" --target odmr_threads_tests || return
     JOBS=$jobs tests/fuzz/run 0 "${fuzzed[@]}"
 }
@@ -165,7 +165,8 @@ every_byte=
 begin_every_byte() {
     [ -x build/release/odmr_cuts_tests ] || return
     every_byte=$(mktemp)
-    { ODMR_EVERY_BYTE=1 build/release/odmr_conversation_tests && ODMR_EVERY_BYTE=1 build/release/odmr_cuts_tests; } \
+    { ODMR_EVERY_BYTE=1 build/release/odmr_conversation_tests && ODMR_EVERY_BYTE=1 build/release/odmr_cuts_tests &&
+        ODMR_EVERY_BYTE=1 build/release/odmr_collect_tests; } \
         >"$every_byte" 2>&1 &
     every_byte_job=$!
 }

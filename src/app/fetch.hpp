@@ -10,10 +10,22 @@
 #include "app/held_lines.hpp"
 #include "app/settings.hpp"
 #include "base/outcome.hpp"
+#include "collect/collection.hpp"
+#include "collect/open.hpp"
 #include "receive/reception.hpp"
 #include "send/flush.hpp"
 
 namespace odmr::app {
+
+/// The mailbox that a provider has for us in place of a queue.
+struct MailboxPlan {
+  collect::Place place;
+  collect::Keeping keeping;
+  bool unseen_only = false;
+  bool marks_seen = false;
+  bool bounces_refused = false;
+  collect::Addressing addressing;
+};
 
 /// Everything that a session with one provider needs, secrets and trust loaded.
 struct FetchPlan {
@@ -37,6 +49,7 @@ struct FetchPlan {
   /// Of what is said to the provider; asked for when it refused us. May be empty: then it is not remembered.
   std::function<std::string()> fingerprint;
   std::string deliver_table = "[deliver]";  ///< of the configuration: whose target it is
+  std::optional<MailboxPlan> mailbox;       ///< over POP3 or IMAP; else mail comes by ATRN
 };
 
 /// What became of one session: all connections of a run to one provider.

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/ascii.hpp"
 #include "base/own_program.hpp"
 #include "config/file.hpp"
 #include "net/digest.hpp"
@@ -62,6 +63,21 @@ Manners manners_of(const Settings& settings) {
   return {settings.hostname, settings.timeouts.connect, settings.timeouts.command, settings.limits.reply};
 }
 
+MailboxPlan plan_mailbox(const MailboxSettings& settings, const Settings& all) {
+  MailboxPlan plan;
+  plan.place = settings.place;
+  plan.keeping = settings.keeping;
+  plan.unseen_only = settings.unseen_only;
+  plan.marks_seen = settings.marks_seen;
+  plan.bounces_refused = settings.bounces_refused;
+  mail::MailboxPolicy policy = settings.policy;
+  policy.own_hosts = {lower(all.hostname)};
+  policy.max_recipients = all.limits.recipients;
+  policy.max_hops = all.limits.hops;
+  plan.addressing = collect::by_policy(std::move(policy), settings.drops_delivered_to);
+  return plan;
+}
+
 }  // namespace
 
 Result<client::Server> server_of(const Manners& manners, const net::Endpoint& endpoint, const TlsSettings& tls,
@@ -113,6 +129,7 @@ Result<FetchPlan> plan_fetch(const Settings& settings, const ProviderSettings& p
   plan.deliver_table = provider.deliver.table;
   plan.mend_stray_newlines = provider.mend_stray_newlines;
   plan.certificate = digest_of(provider.tls.client_certificate);
+  if (provider.mailbox) plan.mailbox = plan_mailbox(*provider.mailbox, settings);
   return plan;
 }
 

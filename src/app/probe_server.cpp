@@ -179,6 +179,48 @@ Task<> ask_for_each(deliver::SmtpTarget& target, const std::vector<std::string>&
   }
 }
 
+// --- mailboxes
+
+// Looked at, and nothing is fetched, marked or deleted.
+Task<Outcome> probe_mailbox(const FetchPlan& plan, net::Network& network, Log& log, Stop& stop, ProbePart& part) {
+  const client::OnStep told = teller(part, plan.server);
+  collect::Place place = plan.mailbox->place;
+  place.is_read_only = true;
+  auto opened = co_await collect::open(network, plan.server, place, log, stop, &told);
+  if (!opened) {
+    tell_failure(part, opened.error(), opened.error().outcome);
+    co_return part.outcome();
+  }
+  warn_in_clear_text(plan.server, opened->tls, part);
+  std::uint64_t messages = 0;
+  bool has_names = true;
+  const std::function<Result<void>(collect::Listed &&)> count = [&](collect::Listed&& one) {
+    ++messages;
+    has_names = has_names && !one.uid.empty();
+    return Result<void>();
+  };
+  auto& mailbox = *opened->mailbox;
+  const auto listed = co_await mailbox.list(plan.mailbox->unseen_only, false, count);
+  const std::string there = std::to_string(messages) + (messages == 1 ? " message" : " messages") + " there";
+  if (!listed) {
+    part.failed("mailbox", listed.error().text, Outcome::unavailable, Cause::put_off);
+    mailbox.leave();
+    co_return part.outcome();
+  }
+  if (!has_names && plan.mailbox->keeping.leaves)
+    part.failed("mailbox", there + ", but the server has no lasting names for them, so none can be left there",
+                Outcome::config, Cause::configuration);
+  else
+    part.ok("mailbox",
+            there + (plan.mailbox->keeping.leaves ? "; a run leaves them there" : "; a run deletes them there"));
+  const auto closed = co_await mailbox.close();
+  if (closed)
+    part.ok("quit", "the server says good-bye");
+  else
+    part.warn("quit", closed.error().text);
+  co_return part.outcome();
+}
+
 }  // namespace
 
 void be_impatient(client::Patience& patience) {
@@ -192,12 +234,15 @@ Task<Outcome> probe_provider(const FetchPlan& plan, net::Network& network, Log& 
   auto head = head_of(With::provider, plan.server);
   head.provider = plan.provider;
   auto steps = steps_of(plan.server);
-  steps.insert(steps.end(), {"atrn", "quit"});
-  const Scene scene{With::provider, "[provider." + plan.provider + "]", plan.server.endpoint.port};
+  steps.insert(steps.end(), {plan.mailbox ? "mailbox" : "atrn", "quit"});
+  const std::uint16_t port = plan.mailbox ? k_odmr_port : plan.server.endpoint.port;
+  const Scene scene{With::provider, "[provider." + plan.provider + "]", port};
   ProbePart part(std::move(head), scene, std::move(steps), network.clock(), on_step);
 
   const bool is_found = co_await look_up(plan.server, network, Outcome::unavailable, stop, part);
-  if (is_found) {
+  if (is_found && plan.mailbox) {
+    co_await probe_mailbox(plan, network, log, stop, part);
+  } else if (is_found) {
     const client::OnStep told = teller(part, plan.server);
     auto opened = co_await client::open(network, plan.server, log, stop, &told);
     if (opened) {

@@ -18,6 +18,8 @@ ProviderPlace place_of(const config::Table& provider) {
   const auto hosts = provider.text_or_texts("host");
   const auto first = hosts && !hosts->empty() ? split_host(hosts->front()) : std::nullopt;
   if (first && first->port) place.port = *first->port;
+  // Of a mailbox's port nothing has to be said.
+  if (provider.text("protocol", "odmr") != "odmr") place.port = 366;
   if (provider.table("deliver").is_there()) place.deliver_table = "[provider." + provider.name() + ".deliver]";
   return place;
 }

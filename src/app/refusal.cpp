@@ -71,6 +71,7 @@ std::string digest_of(const FetchPlan& plan, const std::string& salt) {
     for (const auto mechanism : login->filter) said.add(sasl::name(mechanism));
   }
   said.add(plan.atrn_all ? "all" : "");
+  if (plan.mailbox) said.add(plan.mailbox->place.folder);
   for (const auto& domain : plan.domains) said.add(domain);
   return net::hex(net::stretched(said.text(), salt).substr(0, 16));
 }
@@ -121,7 +122,9 @@ Cause cause_of(const Refusal& refusal) {
 
 std::string why_not_tried(const Refusal& refusal, WallTime now) {
   return fmt::format("not tried: {} {} ago ({}); tried again after {}, or with --force",
-                     refusal.outcome == Outcome::auth ? "the login failed" : "ATRN was refused",
+                     refusal.outcome == Outcome::auth         ? "the login failed"
+                     : refusal.cause == Cause::folder_refused ? "the folder was refused"
+                                                              : "ATRN was refused",
                      in_words(now - refusal.when), refusal.text, local_text(refusal.until, now));
 }
 

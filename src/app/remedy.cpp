@@ -24,6 +24,9 @@ constexpr std::array k_rows = {
         "they say passes (greylisting, a full disk) nothing has to be done"},
     Row{Outcome::deferred, Cause::mail_kept_here,
         "\"odmr queue --kept\" shows what waits and why; each run hands it to the local target again"},
+    Row{Outcome::deferred, Cause::mail_left_there,
+        "see what the answer says of the message; delete it in the mailbox, or let the local mail server take it; "
+        "refused = \"bounce\" in {table} tells senders, and deletes"},
     Row{Outcome::unavailable, Cause::name_not_found,
         "correct host in {table}; where it is right, ask the name server (getent ahosts NAME)",
         "correct \"to\" in {table}"},
@@ -153,6 +156,8 @@ constexpr std::array k_rows = {
     Row{Outcome::refused, Cause::atrn_forbidden,
         "compare domains in {table} with those that the provider has for this login, and show its words to the "
         "provider"},
+    Row{Outcome::refused, Cause::folder_refused,
+        "correct folder in {table}: the name as the provider has it, such as \"INBOX\" or \"Archive/2026\""},
     Row{Outcome::unavailable, Cause::line_not_up,
         "run the command of up in [line] by hand, as the user that odmr runs as: what it and the dialler's log say is "
         "the reason"},

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "app/bounces.hpp"
+#include "app/collect.hpp"
 #include "app/confinement.hpp"
 #include "app/dialled_line.hpp"
 #include "app/foreign_queue.hpp"
@@ -429,6 +430,10 @@ class Run {
     // What is kept here is offered to the target by the interval, so that is when the next run has to come.
     HeldLines* held_lines = options_.stays && !is_mail_kept_ ? &held_lines_ : nullptr;
     const Books books{system_files(), *journal_, bounces_, plan.keeps_deferred ? &shelf_ : nullptr};
+    if (plan.mailbox) {
+      const auto collected = co_await collect_mail(plan, network_, books, std::move(on_progress), log_, stop_);
+      co_return ended(collected);
+    }
     const auto report =
         co_await fetch(plan, network_, books, before_turn, std::move(on_progress), log_, stop_, held_lines);
     ended(report);
@@ -480,7 +485,8 @@ class Run {
   SessionReport report_not_tried(const FetchPlan& plan, const Refusal& refusal) {
     const std::string why = why_not_tried(refusal, network_.clock().wall());
     auto report = report_without_connection(plan.provider, refusal.outcome, cause_of(refusal), why);
-    const Scene scene{With::provider, "[provider." + plan.provider + "]", plan.server.endpoint.port};
+    const auto port = plan.mailbox ? k_odmr_port : plan.server.endpoint.port;
+    const Scene scene{With::provider, "[provider." + plan.provider + "]", port};
     report.remedy = remedy(report.outcome, report.cause, scene, why);
     report.not_before = refusal.until;
     return report;

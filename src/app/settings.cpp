@@ -5,6 +5,7 @@
 
 #include "app/host_port.hpp"
 #include "app/places.hpp"
+#include "app/remedy.hpp"
 #include "app/run_as.hpp"
 #include "base/ascii.hpp"
 #include "smtp/path.hpp"
@@ -127,8 +128,8 @@ RetrySettings read_retry(const Table& table) {
 }
 
 // One text, or a list of them.
-void read_hosts(const Table& table, ProviderSettings& provider) {
-  const std::uint16_t port = read_port(table, 366);
+void read_hosts(const Table& table, std::uint16_t otherwise, ProviderSettings& provider) {
+  const std::uint16_t port = read_port(table, otherwise);
   const auto written = table.text_or_texts("host");
   if (!table.has("host")) table.fault("host", "missing; write host = \"odmr.example.net\"");
   if (written && written->empty()) table.fault("host", "is empty; name the provider's server, or several");
@@ -147,17 +148,160 @@ void read_hosts(const Table& table, ProviderSettings& provider) {
   provider.alternatives.assign(hosts.begin() + 1, hosts.end());
 }
 
+// --- mailboxes
+
+enum class Way { odmr, pop3, imap };
+
+// RFC 8314 3.3, and the ports that were there before.
+std::uint16_t default_port(Way way, TlsPolicy tls) {
+  const bool is_implicit = tls == TlsPolicy::implicit;
+  if (way == Way::pop3) return is_implicit ? 995 : 110;
+  if (way == Way::imap) return is_implicit ? 993 : 143;
+  return k_odmr_port;
+}
+
+void read_keeping(const Table& table, Way way, collect::Keeping& keeping) {
+  keeping.leaves = table.boolean("leave_on_server", way == Way::imap);
+  keeping.leave_for = table.duration("leave_for");
+  keeping.leave_up_to = table.size("leave_up_to", 0);
+  if (keeping.leaves) return;
+  for (const char* key : {"leave_for", "leave_up_to"}) {
+    if (table.has(key)) table.fault(key, "is of no use without leave_on_server = true");
+  }
+}
+
+// An address that the local target is to hear. It becomes one of those whose domains are accepted.
+std::optional<smtp::Mailbox> read_recipient(const Table& table, const std::string& key, const std::string& text,
+                                            ProviderSettings& provider) {
+  auto address = smtp::parse_mailbox(text);
+  const auto domain = address ? smtp::canonical_domain(address->domain) : Result<std::string>();
+  if (!address || !domain) {
+    const auto& why = address ? domain.error() : address.error();
+    table.fault(key, "\"" + text + "\" is no address: " + why.text);
+    return std::nullopt;
+  }
+  if (smtp::routes_onwards(address->local_part)) {
+    table.fault(key, "\"" + text + "\" has a \"%\", \"!\" or \"@\" by which it might be sent onwards");
+    return std::nullopt;
+  }
+  auto& domains = provider.domains;
+  if (std::find(domains.begin(), domains.end(), *domain) == domains.end()) domains.push_back(*domain);
+  return std::move(*address);
+}
+
+std::vector<smtp::Mailbox> read_recipients(const Table& table, const std::string& key,
+                                           const std::vector<std::string>& written, ProviderSettings& provider) {
+  std::vector<smtp::Mailbox> recipients;
+  for (const auto& one : written) {
+    if (auto recipient = read_recipient(table, key, one, provider)) recipients.push_back(std::move(*recipient));
+  }
+  return recipients;
+}
+
+// "PATTERN TARGET…"
+void read_users(const Table& table, ProviderSettings& provider) {
+  for (const auto& line : table.texts("users", {})) {
+    std::vector<std::string> words;
+    std::string_view rest = trim(line);
+    while (!rest.empty()) {
+      words.emplace_back(rest.substr(0, rest.find(' ')));
+      rest = trim(rest.substr(std::min(words.back().size(), rest.size())));
+    }
+    const std::vector<std::string> targets(words.empty() ? words.begin() : words.begin() + 1, words.end());
+    if (targets.empty()) {
+      table.fault("users", "\"" + line + "\" has no target; write \"sales@example.org anna@example.org\"");
+      continue;
+    }
+    if (read_recipients(table, "users", targets, provider).size() != targets.size()) continue;
+    const auto added = provider.mailbox->policy.users.add(words.front(), targets);
+    if (!added) table.fault("users", added.error().text);
+  }
+}
+
+// A mailbox of many: whom a message is for stands in its header, if anywhere.
+void read_multidrop(const Table& table, ProviderSettings& provider) {
+  auto& policy = provider.mailbox->policy;
+  read_domains(table, provider);
+  policy.domains = std::set<std::string>(provider.domains.begin(), provider.domains.end());
+  for (const auto& text : table.texts("envelope", {})) {
+    auto source = mail::parse_envelope_source(text);
+    if (source)
+      policy.envelope.push_back(std::move(*source));
+    else
+      table.fault("envelope", source.error().text);
+  }
+  policy.use_address_fields = table.boolean("address_fields", true);
+  if (policy.envelope.empty() && !policy.use_address_fields)
+    table.fault("address_fields", "without it, and without envelope, nobody can be told whom a message is for");
+  read_users(table, provider);
+  policy.catch_all = read_recipients(table, "catch_all",
+                                     table.text_or_texts("catch_all").value_or(std::vector<std::string>()), provider);
+}
+
+// One address, or as many as there are in the domains.
+void read_whose(const Table& table, ProviderSettings& provider) {
+  const auto whose = table.text_or_texts("deliver_to");
+  if (!table.has("deliver_to") && table.has("domains")) return read_multidrop(table, provider);
+  if (!whose || whose->empty()) {
+    return table.fault("deliver_to",
+                       "missing; name the address whose mailbox it is, or in domains those whose mail is in it");
+  }
+  provider.mailbox->policy.only = read_recipients(table, "deliver_to", *whose, provider);
+  for (const char* key : {"domains", "envelope", "address_fields", "users", "catch_all"}) {
+    if (table.has(key)) table.fault(key, "is of no use with deliver_to, who gets all");
+  }
+}
+
+void read_mailbox(const Table& table, Way way, ProviderSettings& provider) {
+  auto& mailbox = provider.mailbox.emplace();
+  mailbox.place.protocol = way == Way::pop3 ? collect::Protocol::pop3 : collect::Protocol::imap;
+  read_keeping(table, way, mailbox.keeping);
+  mailbox.bounces_refused = table.choice<bool>("refused", {{"leave", false}, {"bounce", true}}, false);
+  read_whose(table, provider);
+  mailbox.drops_delivered_to = table.boolean("drop_delivered_to", true);
+  for (const char* key : {"atrn_all", "stray_newlines"}) {
+    if (table.has(key)) table.fault(key, "is for protocol = \"odmr\"; leave it out");
+  }
+  if (provider.login.user.empty() || !provider.login.password)
+    table.fault("user", "a mailbox needs user and a password (password_file, password_command or password_credential)");
+  if (way == Way::pop3) return;
+  mailbox.place.folder = table.text("folder", "INBOX");
+  if (mailbox.place.folder.empty() || !is_utf8(mailbox.place.folder))
+    table.fault("folder", "is no folder's name; write it as the provider has it, such as folder = \"INBOX\"");
+  mailbox.unseen_only = table.boolean("unseen_only", false);
+  mailbox.marks_seen = table.boolean("mark_seen", false);
+  const auto& keeping = mailbox.keeping;
+  mailbox.place.is_read_only = keeping.leaves && !keeping.leave_for && keeping.leave_up_to == 0 && !mailbox.marks_seen;
+}
+
+void refuse_keys(const Table& table, std::initializer_list<const char*> keys, const char* whose) {
+  for (const char* key : keys) {
+    if (table.has(key)) table.fault(key, std::string("is for ") + whose + "; leave it out");
+  }
+}
+
 ProviderSettings read_provider(const Table& table, const Table& deliver, const BudgetSettings& of_line) {
   ProviderSettings provider;
   provider.name = table.name();
   provider.way = read_way(table);
-  read_hosts(table, provider);
+  const Way way =
+      table.choice<Way>("protocol", {{"odmr", Way::odmr}, {"pop3", Way::pop3}, {"imap", Way::imap}}, Way::odmr);
   provider.tls = read_tls(table, TlsPolicy::starttls);
+  read_hosts(table, default_port(way, provider.tls.policy), provider);
   read_provider_login(table, provider);
-  read_domains(table, provider);
-  provider.atrn_all = table.boolean("atrn_all", false);
+  if (way != Way::imap) refuse_keys(table, {"folder", "unseen_only", "mark_seen"}, "protocol = \"imap\"");
+  if (way == Way::odmr) {
+    refuse_keys(table,
+                {"deliver_to", "leave_on_server", "leave_for", "leave_up_to", "refused", "envelope", "address_fields",
+                 "users", "catch_all", "drop_delivered_to"},
+                "protocol = \"pop3\" and \"imap\"");
+    read_domains(table, provider);
+    provider.atrn_all = table.boolean("atrn_all", false);
+    provider.mend_stray_newlines = table.choice<bool>("stray_newlines", {{"reject", false}, {"fix", true}}, false);
+  } else {
+    read_mailbox(table, way, provider);
+  }
   provider.max_sessions = static_cast<std::uint64_t>(table.integer("max_sessions", 1000, {1, 1000000}));
-  provider.mend_stray_newlines = table.choice<bool>("stray_newlines", {{"reject", false}, {"fix", true}}, false);
   provider.budget = read_budget(table, of_line);
   provider.retry = read_retry(table);
   const auto own = table.table("deliver");
@@ -221,6 +365,9 @@ void read_provider_as_smart_host(const Table& table, const std::string& to,
   } else {
     table.fault("to", "there are several providers; write which, such as to = \"provider:NAME\"");
   }
+  const auto* named = provider_named(providers, outbound.provider);
+  if (named != nullptr && named->mailbox)
+    table.fault("to", "[provider." + named->name + "] is a mailbox, which takes no mail from us");
   for (const char* key : {"tls", "ca_file", "pin", "client_certificate", "client_key", "user", "auth_as", "ip",
                           "source_address", "proxy"}) {
     if (table.has(key))

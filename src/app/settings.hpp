@@ -11,10 +11,13 @@
 #include "base/clock.hpp"
 #include "base/log.hpp"
 #include "client/open.hpp"
+#include "collect/collection.hpp"
+#include "collect/open.hpp"
 #include "config/document.hpp"
 #include "config/secret.hpp"
 #include "confine/user.hpp"
 #include "deliver/target.hpp"
+#include "mail/mailbox_envelope.hpp"
 #include "smtp/reply.hpp"
 
 namespace odmr::app {
@@ -41,6 +44,17 @@ struct RetrySettings {
   Duration longest = std::chrono::hours(1);
 };
 
+/// Of [provider.NAME], with protocol = "pop3" or "imap".
+struct MailboxSettings {
+  collect::Place place;
+  collect::Keeping keeping;
+  bool unseen_only = false;
+  bool marks_seen = false;
+  bool bounces_refused = false;
+  mail::MailboxPolicy policy;      ///< whom its messages are for
+  bool drops_delivered_to = true;  ///< those fields are not handed on
+};
+
 /// [provider.NAME]
 struct ProviderSettings {
   std::string name;
@@ -56,6 +70,7 @@ struct ProviderSettings {
   bool mend_stray_newlines = false;
   RetrySettings retry;
   DeliverSettings deliver;
+  std::optional<MailboxSettings> mailbox;  ///< none: ODMR
 };
 
 /// [outbound]

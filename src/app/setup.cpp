@@ -315,8 +315,10 @@ SetupAnswers answers_in(const Settings& settings) {
   answers.hostname = settings.hostname == default_hostname() ? std::string() : settings.hostname;
   answers.deliver = text_of(settings.deliver);
   answers.interval = in_whole_units(settings.watch.interval);
-  if (!settings.providers.empty()) {
-    const auto& provider = settings.providers.front();
+  const auto asked = std::find_if(settings.providers.begin(), settings.providers.end(),
+                                  [](const ProviderSettings& one) { return !one.mailbox; });
+  if (asked != settings.providers.end()) {
+    const auto& provider = *asked;
     answers.name = provider.name;
     answers.host = provider.endpoint.port == 366 ? provider.endpoint.host : provider.endpoint.text();
     answers.tls = word_for(provider.tls.policy);

@@ -49,6 +49,8 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(k_last_cause) + 
     "atrn-refused",
     "atrn-forbidden",
     "no-odmr",
+    "folder-refused",
+    "mail-left-there",
     "line-lost-in-message",
     "nothing-but-errors",
     "mail-put-off",

@@ -24,7 +24,7 @@ enum class Cause {
   // Its first words.
   no_greeting,
   greeting_refused,  ///< 5xx
-  not_smtp,
+  not_smtp,          ///< nor POP3 or IMAP, where that is what was meant
   hello_refused,
   put_off,  ///< 421, 451, another 4xx
   no_answer,
@@ -58,6 +58,10 @@ enum class Cause {
   atrn_refused,    ///< 450
   atrn_forbidden,  ///< 5xx
   no_odmr,         ///< 500, 502, 504
+
+  // The mailbox.
+  folder_refused,   ///< IMAP: it is not there, or not ours
+  mail_left_there,  ///< the target refuses it for good
 
   // The turned line.
   line_lost_in_message,

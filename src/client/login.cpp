@@ -38,6 +38,7 @@ sasl::Situation situation_of(Session& session, const Login& login, TlsPolicy pol
   situation.has_channel_binding = tls && !tls->exporter.empty();
   situation.has_client_certificate = login.has_client_certificate;
   situation.has_password = !login.password.empty();
+  situation.has_token = sasl::names_token(login.filter);
   return situation;
 }
 

@@ -198,33 +198,52 @@ std::string with_host(const net::Endpoint& endpoint, const std::string& text) {
 }
 
 // One host after the other.
-Task<Attempt<Opened>> open_any(net::Network& network, const Server& server, Log& log, Stop& stop, const OnStep* on_step,
-                               const OnNextHost* on_next_host) {
+Task<Attempt<Found>> knock_at_any(Door& door, const Server& server, Log& log, const OnNextHost* on_next_host) {
   const std::size_t hosts = 1 + server.alternatives.size();
   std::string tried;
-  std::size_t connections = 0;
-  for (std::size_t host = 0;; ++host) {
+  Found found{0, 0};
+  for (;; ++found.host) {
     Server there = server;
-    if (host > 0) there.endpoint = server.alternatives[host - 1];
-    auto opened = co_await open_there(network, there, log, stop, on_step);
-    if (opened) {
-      opened->connections += connections;
-      opened->host = host;
-      co_return opened;
+    if (found.host > 0) there.endpoint = server.alternatives[found.host - 1];
+    auto failure = co_await door.knock(there);
+    if (!failure) {
+      ++found.connections;
+      co_return found;
     }
-    auto& failure = opened.error();
-    connections += failure.connections;
-    if (hosts > 1) tried += (tried.empty() ? "" : "; ") + with_host(there.endpoint, failure.text);
-    if (host + 1 < hosts && is_for_next_host(failure)) {
-      log.info("the next host is tried", {{"host", there.endpoint.text()}, {"why", failure.text}});
-      if (on_next_host != nullptr) (*on_next_host)(failure);
+    found.connections += failure->connections;
+    if (hosts > 1) tried += (tried.empty() ? "" : "; ") + with_host(there.endpoint, failure->text);
+    if (found.host + 1 < hosts && is_for_next_host(*failure)) {
+      log.info("the next host is tried", {{"host", there.endpoint.text()}, {"why", failure->text}});
+      if (on_next_host != nullptr) (*on_next_host)(*failure);
       continue;
     }
-    failure.connections = connections;
-    if (hosts > 1 && !failure.interrupted) failure.text = tried;
-    co_return opened;
+    failure->connections = found.connections;
+    if (hosts > 1 && !failure->interrupted) failure->text = tried;
+    co_return Failed(std::move(*failure));
   }
 }
+
+// SMTP's, and LMTP's.
+class SmtpDoor final : public Door {
+ public:
+  SmtpDoor(net::Network& network, Log& log, Stop& stop, const OnStep* on_step)
+      : network_(network), log_(log), stop_(stop), on_step_(on_step) {}
+
+  Task<std::optional<OpenFailure>> knock(const Server& server) override {
+    auto opened = co_await open_there(network_, server, log_, stop_, on_step_);
+    if (!opened) co_return std::move(opened.error());
+    opened_.emplace(std::move(*opened));
+    co_return std::nullopt;
+  }
+  Opened take() { return std::move(*opened_); }
+
+ private:
+  net::Network& network_;
+  Log& log_;
+  Stop& stop_;
+  const OnStep* on_step_;
+  std::optional<Opened> opened_;
+};
 
 }  // namespace
 
@@ -258,19 +277,30 @@ std::string_view name(Step step) {
   return {};
 }
 
-Task<tl::expected<Opened, OpenFailure>> open(net::Network& network, const Server& server, Log& log, Stop& stop,
-                                             const OnStep* on_step, const OnNextHost* on_next_host) {
+Task<tl::expected<Found, OpenFailure>> find_host(Door& door, Clock& clock, const Server& server, Log& log, Stop& stop,
+                                                 const OnNextHost* on_next_host) {
   for (;;) {
-    auto opened = co_await open_any(network, server, log, stop, on_step, on_next_host);
-    const bool is_reached = opened || opened.error().connections > 0 || opened.error().interrupted;
-    if (is_reached || network.clock().now() >= server.line_due) co_return opened;
-    log.info("not reached yet: the line may still be coming up", {{"why", opened.error().text}});
-    co_await net::delay(network.clock(), k_between_attempts, stop);
+    auto found = co_await knock_at_any(door, server, log, on_next_host);
+    const bool is_reached = found || found.error().connections > 0 || found.error().interrupted;
+    if (is_reached || clock.now() >= server.line_due) co_return found;
+    log.info("not reached yet: the line may still be coming up", {{"why", found.error().text}});
+    co_await net::delay(clock, k_between_attempts, stop);
     if (stop.requested()) {
       co_return Failed(
           OpenFailure{Step::connect, Outcome::unavailable, {}, "stopped by a signal", true, {}, Cause::stopped});
     }
   }
+}
+
+Task<tl::expected<Opened, OpenFailure>> open(net::Network& network, const Server& server, Log& log, Stop& stop,
+                                             const OnStep* on_step, const OnNextHost* on_next_host) {
+  SmtpDoor door(network, log, stop, on_step);
+  const auto found = co_await find_host(door, network.clock(), server, log, stop, on_next_host);
+  if (!found) co_return Failed(found.error());
+  Opened opened = door.take();
+  opened.connections = found->connections;
+  opened.host = found->host;
+  co_return opened;
 }
 
 }  // namespace odmr::client

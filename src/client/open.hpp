@@ -93,6 +93,24 @@ net::Task<tl::expected<Opened, OpenFailure>> open(net::Network& network, const S
                                                   const OnStep* on_step = nullptr,
                                                   const OnNextHost* on_next_host = nullptr);
 
+/// Somebody's way of beginning a conversation with one host; open() has SMTP's.
+class Door {
+ public:
+  virtual ~Door() = default;
+  /// At `server.endpoint` alone. No value: the conversation has begun.
+  virtual net::Task<std::optional<OpenFailure>> knock(const Server& server) = 0;
+};
+
+/// Which host it was (Opened has the same two).
+struct Found {
+  std::size_t connections = 1;
+  std::size_t host = 0;
+};
+
+/// One host after the other, and all of them again while the line may still be coming up, as open() has it.
+net::Task<tl::expected<Found, OpenFailure>> find_host(Door& door, Clock& clock, const Server& server, Log& log,
+                                                      Stop& stop, const OnNextHost* on_next_host = nullptr);
+
 /// AUTH with the strongest mechanism on offer. Gives its name. `on_step` may be null.
 net::Task<tl::expected<std::string, OpenFailure>> log_in(Session& session, const Login& login, TlsPolicy policy,
                                                          Duration patience, const OnStep* on_step = nullptr);

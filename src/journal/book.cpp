@@ -24,9 +24,26 @@ constexpr const char* k_entries = R"(
     time INTEGER NOT NULL,
     kept TEXT NOT NULL DEFAULT '',
     age INTEGER NOT NULL DEFAULT 0,
-    aged INTEGER NOT NULL DEFAULT 0) STRICT;
+    aged INTEGER NOT NULL DEFAULT 0,
+    mailbox TEXT NOT NULL DEFAULT '',
+    uid TEXT NOT NULL DEFAULT '') STRICT;
   CREATE INDEX entry_address ON entry(provider, recipient, reverse_path);
   CREATE INDEX entry_connection ON entry(connection);
+)";
+
+// A mailbox may hold a hundred thousand messages, so its name is not in each row.
+constexpr const char* k_collected = R"(
+  CREATE INDEX entry_uid ON entry(uid, mailbox) WHERE uid <> '';
+  CREATE TABLE mailbox(
+    id INTEGER PRIMARY KEY,
+    provider TEXT NOT NULL,
+    name TEXT NOT NULL,
+    UNIQUE(provider, name)) STRICT;
+  CREATE TABLE collected(
+    mailbox INTEGER NOT NULL,
+    uid TEXT NOT NULL,
+    time INTEGER NOT NULL,
+    PRIMARY KEY(mailbox, uid)) STRICT, WITHOUT ROWID;
 )";
 
 constexpr const char* k_kept = "ALTER TABLE entry ADD COLUMN kept TEXT NOT NULL DEFAULT '';";
@@ -37,22 +54,31 @@ constexpr const char* k_age = R"(
   UPDATE entry SET aged = time;
 )";
 
+constexpr const char* k_origin = R"(
+  ALTER TABLE entry ADD COLUMN mailbox TEXT NOT NULL DEFAULT '';
+  ALTER TABLE entry ADD COLUMN uid TEXT NOT NULL DEFAULT '';
+)";
+
 // 1: the entries. 2: mail that is kept here, and the receipts. 3: what a provider refused, what was sent, sums.
-// 4: how old entries are, and when that was counted last.
+// 4: how old entries are, and when that was counted last. 5: what was collected from mailboxes.
 db::Schema schema() {
-  static const std::string sql = std::string(k_entries) + ReceiptBook::tables();
+  static const std::string sql = std::string(k_entries) + k_collected + ReceiptBook::tables();
   static const std::string to_2 = std::string(k_kept) + ReceiptBook::tables_of_version_2();
-  static const std::array<const char*, 3> upgrades{to_2.c_str(), ReceiptBook::added_in_version_3(), k_age};
-  return {4, sql.c_str(), upgrades};
+  static const std::string to_5 = std::string(k_origin) + k_collected;
+  static const std::array<const char*, 4> upgrades{to_2.c_str(), ReceiptBook::added_in_version_3(), k_age,
+                                                   to_5.c_str()};
+  return {5, sql.c_str(), upgrades};
 }
 
 // What the provider may offer again: it was told 4xx, or it was told 2xx and perhaps has not read it. While the
-// connection that it was told so on lives, it has not lost that answer: the same bytes again are another message.
+// connection that it was told so on lives, it has not lost that answer: the same bytes again are another message. What
+// has a name of its own is not known by its bytes.
 constexpr const char* k_open =
-    " provider = ?1 AND recipient = ?2 AND reverse_path = ?3 AND (answer = 2 OR answer = 1 AND connection <> ?4) ";
+    " provider = ?1 AND recipient = ?2 AND reverse_path = ?3 AND (answer = 2 OR answer = 1 AND connection <> ?4) "
+    "AND uid = '' ";
 constexpr const char* k_all_open =
     "SELECT reverse_path, recipient FROM entry "
-    "WHERE provider = ?1 AND (answer = 2 OR answer = 1 AND connection <> ?2) LIMIT ?3";
+    "WHERE provider = ?1 AND (answer = 2 OR answer = 1 AND connection <> ?2) AND uid = '' LIMIT ?3";
 
 Result<void> done(const Result<std::uint64_t>& run) {
   if (!run) return fail(run.error());
@@ -64,7 +90,10 @@ Result<void> done(const Result<std::uint64_t>& run) {
 struct Book::Statements {
   db::Statement may_be_had, each_open, find, put, settle, forget, forget_answered, grow_older, forget_older,
       forget_provider;
-  db::Statement kept, kept_is_there, forget_kept, forget_all, check, in_doubt, entries, entry, take_over;
+  db::Statement kept, kept_is_there, forget_kept, forget_all, check, check_collected, in_doubt, entries, entry,
+      take_over;
+  db::Statement parts, collected, each_collected, all_collected, name_mailbox, remember_collected, forget_collected,
+      forget_parts;
   std::optional<ReceiptBook> receipts;
 
   Result<void> prepare(db::Database& database);
@@ -72,14 +101,16 @@ struct Book::Statements {
 
 Result<void> Book::Statements::prepare(db::Database& database) {
   const std::string all_columns =
-      "SELECT id, provider, reverse_path, recipient, digest, size, connection, answer, fate, kept, time FROM entry ";
+      "SELECT id, provider, reverse_path, recipient, digest, size, connection, answer, fate, kept, time, mailbox, uid "
+      "FROM entry ";
+  const std::string mailbox_id = "(SELECT id FROM mailbox WHERE provider = ?1 AND name = ?2)";
   auto prepared = database.prepare_all({
       {&may_be_had, "SELECT EXISTS(SELECT 1 FROM entry WHERE" + std::string(k_open) + ")"},
       {&each_open, k_all_open},
       {&find, "SELECT id FROM entry WHERE" + std::string(k_open) + "AND digest = CAST(?5 AS BLOB) ORDER BY id"},
       {&put, R"(INSERT INTO entry(provider, reverse_path, recipient, digest, size, connection, answer, fate, time,
-                                  aged)
-                VALUES (?1, ?2, ?3, CAST(?4 AS BLOB), ?5, ?6, 0, 0, ?7, ?7) RETURNING id)"},
+                                  aged, mailbox, uid)
+                VALUES (?1, ?2, ?3, CAST(?4 AS BLOB), ?5, ?6, 0, 0, ?7, ?7, ?8, ?9) RETURNING id)"},
       {&settle,
        "UPDATE entry SET connection = ?2, answer = ?3, fate = max(fate, ?4), "
        "kept = CASE WHEN ?4 = 2 THEN ?6 ELSE kept END, time = ?5, age = 0, aged = ?5 WHERE id = ?1"},
@@ -95,12 +126,24 @@ Result<void> Book::Statements::prepare(db::Database& database) {
       {&forget_kept, "DELETE FROM entry WHERE kept = ?"},
       {&forget_all, "DELETE FROM entry"},
       {&check, "PRAGMA integrity_check(entry)"},
+      {&check_collected, "PRAGMA integrity_check(collected)"},
       {&in_doubt, all_columns + "WHERE answer = 0 ORDER BY id"},
       {&entries, all_columns + "WHERE id > ? ORDER BY id LIMIT ?"},
       {&entry, all_columns + "WHERE id = ?"},
       {&take_over,
        "INSERT INTO entry(id, provider, reverse_path, recipient, digest, size, connection, answer, fate, kept, time, "
-       "aged) VALUES (?1, ?2, ?3, ?4, CAST(?5 AS BLOB), ?6, ?7, ?8, ?9, ?10, ?11, ?11)"},
+       "aged, mailbox, uid) VALUES (?1, ?2, ?3, ?4, CAST(?5 AS BLOB), ?6, ?7, ?8, ?9, ?10, ?11, ?11, ?12, ?13)"},
+      {&parts,
+       "SELECT id, recipient FROM entry WHERE provider = ?1 AND mailbox = ?2 AND uid = ?3 AND uid <> '' "
+       "AND answer <> 0 ORDER BY id"},
+      {&collected, "SELECT time FROM collected WHERE mailbox = " + mailbox_id + " AND uid = ?3"},
+      {&each_collected, "SELECT uid FROM collected WHERE mailbox = " + mailbox_id},
+      {&all_collected,
+       "SELECT provider, name, uid, time FROM collected JOIN mailbox ON mailbox.id = collected.mailbox"},
+      {&name_mailbox, "INSERT OR IGNORE INTO mailbox(provider, name) VALUES (?1, ?2)"},
+      {&remember_collected, "INSERT OR REPLACE INTO collected(mailbox, uid, time) VALUES (" + mailbox_id + ", ?3, ?4)"},
+      {&forget_collected, "DELETE FROM collected WHERE mailbox = " + mailbox_id + " AND uid = ?3"},
+      {&forget_parts, "DELETE FROM entry WHERE provider = ?1 AND mailbox = ?2 AND uid = ?3 AND uid <> ''"},
   });
   if (!prepared) return prepared;
   auto receipt_book = ReceiptBook::over(database);
@@ -173,6 +216,52 @@ Result<std::optional<EntryId>> Book::find(const Address& address, std::string_vi
   }
 }
 
+// --- what was collected from mailboxes
+
+Result<std::vector<Part>> Book::parts(const Origin& origin) {
+  auto rows = statements_->parts.rows({origin.provider, origin.mailbox, origin.uid});
+  if (!rows) return fail(rows.error());
+  std::vector<Part> found;
+  for (;;) {
+    const auto is_there = rows->next();
+    if (!is_there) return fail(is_there.error());
+    if (!*is_there) return found;
+    found.push_back({rows->number(0), std::string(rows->text(1))});
+  }
+}
+
+Result<std::optional<WallTime>> Book::collected(const Origin& origin) {
+  auto rows = statements_->collected.rows({origin.provider, origin.mailbox, origin.uid});
+  if (!rows) return fail(rows.error());
+  const auto is_there = rows->next();
+  if (!is_there) return fail(is_there.error());
+  if (!*is_there) return std::nullopt;
+  return to_time(rows->number(0));
+}
+
+Result<void> Book::each_collected(const Origin& origin, const std::function<void(std::string_view uid)>& see) {
+  auto rows = statements_->each_collected.rows({origin.provider, origin.mailbox});
+  if (!rows) return fail(rows.error());
+  for (;;) {
+    const auto is_there = rows->next();
+    if (!is_there) return fail(is_there.error());
+    if (!*is_there) return {};
+    see(rows->text(0));
+  }
+}
+
+Result<void> Book::each_collected(const std::function<Result<void>(const Origin& origin, WallTime time)>& see) {
+  auto rows = statements_->all_collected.rows();
+  if (!rows) return fail(rows.error());
+  for (;;) {
+    const auto is_there = rows->next();
+    if (!is_there) return fail(is_there.error());
+    if (!*is_there) return {};
+    const Origin origin{std::string(rows->text(0)), std::string(rows->text(1)), std::string(rows->text(2))};
+    if (auto seen = see(origin, to_time(rows->number(3))); !seen) return seen;
+  }
+}
+
 // --- housekeeping
 
 Result<std::vector<Entry>> Book::all_of(Result<db::Rows> rows) {
@@ -194,15 +283,19 @@ Result<std::vector<Entry>> Book::all_of(Result<db::Rows> rows) {
     entry.fate = static_cast<Fate>(rows->number(8));
     entry.kept = rows->text(9);
     entry.time = to_time(rows->number(10));
+    entry.mailbox = rows->text(11);
+    entry.uid = rows->text(12);
   }
 }
 
 Result<void> Book::check() {
-  auto rows = statements_->check.rows();
-  if (!rows) return fail(rows.error());
-  const auto is_there = rows->next();
-  if (!is_there) return fail(is_there.error());
-  if (rows->text(0) != "ok") return fail(Errc::malformed, std::string(rows->text(0)));
+  for (auto* statement : {&statements_->check, &statements_->check_collected}) {
+    auto rows = statement->rows();
+    if (!rows) return fail(rows.error());
+    const auto is_there = rows->next();
+    if (!is_there) return fail(is_there.error());
+    if (rows->text(0) != "ok") return fail(Errc::malformed, std::string(rows->text(0)));
+  }
   return {};
 }
 
@@ -249,7 +342,8 @@ Result<std::vector<EntryId>> Book::Page::intend(const Intent& intent, WallTime n
   std::vector<EntryId> ids;
   for (const auto& recipient : intent.recipients) {
     auto rows = statements_->put.rows({intent.provider, intent.reverse_path, recipient, intent.digest,
-                                       static_cast<std::int64_t>(intent.size), intent.connection, to_number(now)});
+                                       static_cast<std::int64_t>(intent.size), intent.connection, to_number(now),
+                                       intent.origin.mailbox, intent.origin.uid});
     if (!rows) return fail(rows.error());
     const auto is_there = rows->next();
     if (!is_there) return fail(is_there.error());
@@ -267,14 +361,28 @@ Result<void> Book::Page::settle(const Verdict& verdict, WallTime now) {
   for (const EntryId id : verdict.not_had) {
     if (auto gone = forget(id); !gone) return fail(gone.error());
   }
-  return {};
+  if (!verdict.collected) return {};
+  const Origin& origin = *verdict.collected;
+  auto gone = done(statements_->forget_parts.run({origin.provider, origin.mailbox, origin.uid}));
+  if (!gone) return gone;
+  return remember_collected(origin, now);
+}
+
+Result<void> Book::Page::remember_collected(const Origin& origin, WallTime time) {
+  auto named = done(statements_->name_mailbox.run({origin.provider, origin.mailbox}));
+  if (!named) return named;
+  return done(statements_->remember_collected.run({origin.provider, origin.mailbox, origin.uid, to_number(time)}));
+}
+
+Result<void> Book::Page::forget_collected(const Origin& origin) {
+  return done(statements_->forget_collected.run({origin.provider, origin.mailbox, origin.uid}));
 }
 
 Result<void> Book::Page::take_over(const Entry& entry) {
-  return done(statements_->take_over.run({entry.id, entry.provider, entry.reverse_path, entry.recipient, entry.digest,
-                                          static_cast<std::int64_t>(entry.size), entry.connection,
-                                          static_cast<std::int64_t>(entry.answer),
-                                          static_cast<std::int64_t>(entry.fate), entry.kept, to_number(entry.time)}));
+  return done(statements_->take_over.run(
+      {entry.id, entry.provider, entry.reverse_path, entry.recipient, entry.digest,
+       static_cast<std::int64_t>(entry.size), entry.connection, static_cast<std::int64_t>(entry.answer),
+       static_cast<std::int64_t>(entry.fate), entry.kept, to_number(entry.time), entry.mailbox, entry.uid}));
 }
 
 Result<void> Book::Page::settle_kept(const std::string& id, bool is_there) {

@@ -12,6 +12,12 @@
 
 namespace odmr::journal {
 
+/// A recipient of a message from a mailbox, who has it.
+struct Part {
+  EntryId id = 0;
+  std::string recipient;
+};
+
 /// The journal's tables. For one thread at a time; one more may be opened on the same file, for reading meanwhile.
 /// Errors as db::Database.
 class Book {
@@ -37,6 +43,17 @@ class Book {
   /// The oldest such entry for these very bytes; none of `except`.
   Result<std::optional<EntryId>> find(const Address& address, std::string_view digest, const std::string& connection,
                                       const std::vector<EntryId>& except);
+
+  // --- what was collected from mailboxes
+
+  /// Who has this message already, while others do not.
+  Result<std::vector<Part>> parts(const Origin& origin);
+  /// When it was collected; no value: it was not.
+  Result<std::optional<WallTime>> collected(const Origin& origin);
+  /// All that was collected from the mailbox, `origin`'s uid aside: `see` gets each uid.
+  Result<void> each_collected(const Origin& origin, const std::function<void(std::string_view uid)>& see);
+  /// All that was collected from anywhere.
+  Result<void> each_collected(const std::function<Result<void>(const Origin& origin, WallTime time)>& see);
 
   // --- writing; nothing of it is on disk before the transaction's commit
 
@@ -89,6 +106,9 @@ class Book::Page {
   /// What became of the message that is kept under this id: it is there, so that its entries stand by themselves; or it
   /// never got there, and they mean nothing.
   Result<void> settle_kept(const std::string& id, bool is_there);
+  Result<void> remember_collected(const Origin& origin, WallTime time);
+  /// It is not in the mailbox any more.
+  Result<void> forget_collected(const Origin& origin);
   Result<bool> forget(EntryId id);
   Result<std::uint64_t> forget_provider(const std::string& provider);
   Result<std::uint64_t> forget_all();

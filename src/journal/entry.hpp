@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,6 +17,16 @@ struct Address {
   std::string_view provider;
   std::string_view reverse_path;  ///< in angle brackets
   std::string_view recipient;     ///< mailbox, its domain in lower case
+};
+
+/// A message in a mailbox at a provider, by the names that the server has for it. Who has such a name needs no digest
+/// to know a message again.
+struct Origin {
+  std::string provider;  ///< its name in the configuration
+  std::string mailbox;   ///< "pop3:USER"; "imap:USER/FOLDER;UIDVALIDITY"
+  std::string uid;       ///< of POP3's UIDL, or IMAP's UID; empty: the server gives none
+
+  bool is_known() const { return !uid.empty(); }
 };
 
 /// What the provider was told about the transaction that an entry comes from.
@@ -40,6 +51,7 @@ struct Intent {
   std::string digest;  ///< SHA-256 of the content, 32 octets
   std::uint64_t size = 0;
   std::string connection;  ///< the name of the one it came on
+  Origin origin = {};      ///< of a message from a mailbox
 };
 
 /// What a transaction came to, to be on disk before the provider hears it.
@@ -53,6 +65,9 @@ struct Verdict {
   std::vector<Had> had;          ///< entries of recipients who have the message, now or from an offer before
   std::string kept;              ///< the id under which we keep it, for those of Fate::kept
   std::vector<EntryId> not_had;  ///< of those who do not
+  /// Of a message from a mailbox with which all is done: it is remembered as collected, and its entries are not needed
+  /// any more.
+  std::optional<Origin> collected = {};
 };
 
 /// An entry, for who looks.
@@ -66,8 +81,10 @@ struct Entry {
   std::string connection;
   Answer answer = Answer::none;
   Fate fate = Fate::delivered;
-  std::string kept;  ///< of Fate::kept
-  WallTime time;     ///< of the answer
+  std::string kept;          ///< of Fate::kept
+  WallTime time;             ///< of the answer
+  std::string mailbox = {};  ///< as Origin has it; empty: it was offered, not collected
+  std::string uid = {};
 };
 
 }  // namespace odmr::journal

@@ -15,6 +15,7 @@ using net::Task;
 struct Journal::Job {
   const Intent* intent = nullptr;
   const Verdict* verdict = nullptr;
+  const std::vector<Origin>* gone = nullptr;
   std::vector<EntryId> ids;  // of the intent
   std::optional<Result<void>> result;
 };
@@ -60,9 +61,17 @@ Result<void> take_over(const std::string& damaged, const std::string& path) {
     for (const auto& entry : *entries) {
       if (auto taken = page->take_over(entry); !taken) return taken;
     }
-    if (entries->size() < k_entries_at_once) return page->commit();
+    if (entries->size() < k_entries_at_once) break;
     after = entries->back().id;
   }
+  const auto collected = from->each_collected(
+      [&page](const Origin& origin, WallTime time) { return page->remember_collected(origin, time); });
+  if (!collected) return collected;
+  return page->commit();
+}
+
+bool is_had_by_somebody(const Verdict& verdict) {
+  return !verdict.had.empty() || verdict.collected;
 }
 
 }  // namespace
@@ -227,6 +236,12 @@ Task<Result<void>> Journal::settle(const Verdict& verdict) {
   co_return co_await write(job);
 }
 
+Task<Result<void>> Journal::forget_collected(const std::vector<Origin>& gone) {
+  Job job;
+  job.gone = &gone;
+  co_return co_await write(job);
+}
+
 void Journal::answers_read(const std::string& connection) {
   if (std::find(read_.begin(), read_.end(), connection) == read_.end()) read_.push_back(connection);
 }
@@ -282,8 +297,9 @@ Task<Result<void>> Journal::write(Job& job) {
 
 Result<void> Journal::write_batch(const std::vector<Job*>& batch, const std::vector<std::string>& read,
                                   const std::vector<Receipt>& noted) {
-  const bool synced = std::any_of(batch.begin(), batch.end(),
-                                  [](const Job* job) { return job->verdict != nullptr && !job->verdict->had.empty(); });
+  const bool synced = std::any_of(batch.begin(), batch.end(), [](const Job* job) {
+    return job->verdict != nullptr && is_had_by_somebody(*job->verdict);
+  });
   auto written = write_page(batch, read, noted, synced);
   if (!written && !noted.empty()) not_kept_ = written.error();
   // Mail is not held up by it; the next run begins a new one.
@@ -311,6 +327,11 @@ Result<void> Journal::write_page(const std::vector<Job*>& batch, const std::vect
       auto ids = page->intend(*job->intent, now);
       if (!ids) return fail(ids.error());
       job->ids = std::move(*ids);
+    }
+    if (job->gone != nullptr) {
+      for (const auto& origin : *job->gone) {
+        if (auto forgotten = page->forget_collected(origin); !forgotten) return forgotten;
+      }
     }
     if (job->verdict == nullptr) continue;
     if (auto settled = page->settle(*job->verdict, now); !settled) return settled;

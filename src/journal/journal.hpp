@@ -44,6 +44,19 @@ class Journal {
   Result<std::optional<EntryId>> find(const Address& address, std::string_view digest, const std::string& connection,
                                       const std::vector<EntryId>& except);
 
+  // --- what was collected from mailboxes
+
+  /// As Book::parts(), collected() and each_collected().
+  Result<std::vector<Part>> parts(const Origin& origin) { return reader().parts(origin); }
+  Result<std::optional<WallTime>> collected(const Origin& origin) { return reader().collected(origin); }
+  Result<void> each_collected(const Origin& origin, const std::function<void(std::string_view uid)>& see) {
+    return reader().each_collected(origin, see);
+  }
+  /// These are not in the mailbox any more. Not synced.
+  net::Task<Result<void>> forget_collected(const std::vector<Origin>& gone);
+
+  // --- what was had
+
   /// Before our final dot: makes sure that there is room to write down what comes of it. Not synced.
   net::Task<Result<std::vector<EntryId>>> intend(const Intent& intent);
   /// Before the provider hears of it: on disk when it comes back, if anybody has the message.

@@ -40,6 +40,10 @@ bool Field::is(std::string_view wanted) const {
   return equals_ignoring_case(name, wanted);
 }
 
+bool Field::is_one_of(std::initializer_list<std::string_view> wanted) const {
+  return std::any_of(wanted.begin(), wanted.end(), [this](std::string_view one) { return is(one); });
+}
+
 std::string Field::value() const {
   std::string out;
   for (std::string_view left = body; !left.empty();) {
@@ -61,6 +65,13 @@ std::optional<Field> FieldReader::next() {
   field.body = without_line_end(field.raw.substr(field.raw.find(':') + 1));
   rest_.remove_prefix(length);
   return field;
+}
+
+std::string_view without_mailbox_lines(std::string_view header) {
+  while (header.starts_with("From ") || header.starts_with(">From ")) {
+    header.remove_prefix(first_line(header).size());
+  }
+  return header;
 }
 
 std::optional<Field> find_field(std::string_view header, std::string_view name) {

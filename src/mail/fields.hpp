@@ -1,5 +1,6 @@
 #pragma once
 
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -13,6 +14,8 @@ struct Field {
   std::string_view body;  ///< what is behind the colon, still folded, without the last line end
 
   bool is(std::string_view wanted) const;
+  /// Whether its name is one of these, in any case.
+  bool is_one_of(std::initializer_list<std::string_view> wanted) const;
   /// The body unfolded (RFC 5322 2.2.3: line ends taken out, blanks kept) and trimmed.
   std::string value() const;
 };
@@ -31,6 +34,17 @@ class FieldReader {
  private:
   std::string_view rest_;
 };
+
+/// Each field in turn, as FieldReader gives them.
+template <class Visit>
+void for_each_field(std::string_view header, Visit visit) {
+  FieldReader reader(header);
+  for (auto field = reader.next(); field; field = reader.next()) visit(*field);
+}
+
+/// Without "From anna@home.example Sat Jan 31 …" in front of the header, or the same behind ">": lines of a mailbox
+/// file, which some give with a message.
+std::string_view without_mailbox_lines(std::string_view header);
 
 /// The first field of that name.
 std::optional<Field> find_field(std::string_view header, std::string_view name);

@@ -40,6 +40,16 @@ std::string sha256(std::string_view bytes) {
   return digest.finish();
 }
 
+std::string md5(std::string_view bytes) {
+  std::string octets(16, '\0');
+  unsigned length = 0;
+  auto* into = reinterpret_cast<unsigned char*>(octets.data());
+  if (EVP_Digest(bytes.data(), bytes.size(), into, &length, EVP_md5(), nullptr) != 1) {
+    throw std::runtime_error("OpenSSL does not give MD5");
+  }
+  return octets;
+}
+
 std::string stretched(std::string_view secret, std::string_view salt) {
   constexpr int k_rounds = 100'000;
   std::string octets(32, '\0');

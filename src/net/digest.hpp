@@ -24,6 +24,8 @@ class Sha256 {
 };
 
 std::string sha256(std::string_view bytes);
+/// For APOP (RFC 1939 7), and for nothing that could have something better.
+std::string md5(std::string_view bytes);
 /// 32 octets from which nobody finds `secret` by trying out what it might be, except slowly: some tens of milliseconds
 /// of work a guess (PBKDF2, RFC 8018 5.2). A salt of one's own keeps guesses from being tried on several at once.
 std::string stretched(std::string_view secret, std::string_view salt);

@@ -56,7 +56,8 @@ std::string Connection::trace(const Message& message, const std::vector<smtp::Ma
   received.from_name = message.hello.name;
   received.from_address = address_alone(options.provider_address);
   received.by = options.hostname;
-  received.with = protocol_keyword(message.hello, message.mail.smtputf8, !options.tls.empty());
+  received.with = options.mailbox ? options.mailbox->with
+                                  : protocol_keyword(message.hello, message.mail.smtputf8, !options.tls.empty());
   received.id = message.id;
   received.tls = options.tls;
   received.time = clock.wall();

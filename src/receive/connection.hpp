@@ -50,6 +50,14 @@ struct ReceptionOptions {
   bool soft_bounce = false;            ///< nothing is refused for good: 5xx becomes 4xx
   bool is_target_down = false;         ///< it is not asked; for who keeps here what is put off
   std::function<void(const Tally&, std::uint64_t bytes_of_this_message)> on_progress;
+
+  /// Mail comes from a mailbox, where it stays until we delete it: nobody but us hears what is said of a recipient.
+  struct Mailbox {
+    std::string name;              ///< as journal::Origin has it
+    std::string with;              ///< the protocol, in Received: "POP3S"
+    bool bounces_refused = false;  ///< what the target refuses for good is not left there: its sender is told
+  };
+  std::optional<Mailbox> mailbox = {};
 };
 
 /// What the messages of one connection with the provider have in common, and its books.

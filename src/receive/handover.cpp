@@ -40,7 +40,8 @@ Task<Reply> Handover::reply_to(server::ContentEnd end, server::Peer& peer) {
   }
   if (message_.hopeless) co_return co_await refuse_content(*message_.hopeless);
   message_.bytes = end.size;
-  const bool is_same_again = co_await wait_for_twins();
+  bool is_same_again = false;
+  if (!message_.origin.is_known()) is_same_again = co_await wait_for_twins();
   if (is_same_again) co_return co_await come_again();
   if (message_.has([](const Recipient& one) { return one.is_withheld; })) {
     const auto matched = match();
@@ -175,6 +176,7 @@ Task<Result<void>> Handover::intend() {
   intent.digest = message_.digest;
   intent.size = message_.bytes;
   intent.connection = connection_.options.connection;
+  intent.origin = message_.origin;
   for (const auto& one : message_.recipients) {
     if (!one.had) intent.recipients.push_back(one.name);
   }
@@ -238,6 +240,10 @@ Task<Result<std::unique_ptr<Shelf::Place>>> Handover::put_on_shelf() {
 // Entries first: a message on the shelf of which no entry tells could come again, while an entry whose message never
 // came onto the shelf is known for that (journal::Journal::forget_kept_unless).
 Task<Reply> Handover::write_down(Verdict& settled, Shelf::Place* place) {
+  // Not before what is kept here is there: until then the message in its mailbox is all there is of it.
+  std::optional<journal::Origin> collected;
+  if (place != nullptr) collected = std::exchange(settled.entries.collected, std::nullopt);
+  if (collected) settled.entries.answer = journal::Answer::put_off;
   const auto written = co_await connection_.journal.settle(settled.entries);
   if (!written) {
     const Reply trouble = connection_.no_room(written.error());
@@ -246,6 +252,7 @@ Task<Reply> Handover::write_down(Verdict& settled, Shelf::Place* place) {
   }
   if (place == nullptr) co_return settled.reply;
   const auto committed = co_await place->commit();
+  if (committed && collected) co_return co_await close_collected(std::move(*collected), settled.reply);
   if (committed) co_return settled.reply;
   const Reply trouble = connection_.no_room(committed.error());
   settled = verdict(false);
@@ -257,10 +264,21 @@ Task<Reply> Handover::write_down(Verdict& settled, Shelf::Place* place) {
   co_return trouble;
 }
 
+// All with whom it is not, and not with us, is done.
+Task<Reply> Handover::close_collected(journal::Origin collected, Reply reply) {
+  journal::Verdict verdict;
+  verdict.connection = connection_.options.connection;
+  verdict.collected = std::move(collected);
+  const auto written = co_await connection_.journal.settle(verdict);
+  if (!written) static_cast<void>(connection_.no_room(written.error()));  // its entries know of it
+  co_return reply;
+}
+
 Handover::Verdict Handover::verdict(bool keeps_here) {
   const Reply* put_off = nullptr;
   const Reply* refused = nullptr;
   const Reply* taken = nullptr;
+  const auto& mailbox = connection_.options.mailbox;
   Verdict settled;
   bool is_had = false;
   for (const auto& one : message_.recipients) {
@@ -282,11 +300,12 @@ Handover::Verdict Handover::verdict(bool keeps_here) {
     settled.each = each_answer(keeps_here);
   } else if (put_off != nullptr) {
     settled.reply = *put_off;
-  } else if (refused != nullptr && !is_good_for_some) {
+  } else if (refused != nullptr && !is_good_for_some && !(mailbox && mailbox->bounces_refused)) {
     settled.reply = *refused;
   } else if (refused != nullptr) {
     const auto kept = message_.is_bounce_kept ? Result<void>() : keep_bounces();
     message_.is_bounce_kept = kept.has_value();
+    if (!is_good_for_some) settled.reply = Reply(250, "2.0.0 refused for good, and its sender is told");
     if (!kept) settled.reply = connection_.no_room(kept.error());
   }
   for (const auto& one : message_.recipients) {
@@ -303,6 +322,7 @@ Handover::Verdict Handover::verdict(bool keeps_here) {
   }
   settled.entries.connection = connection_.options.connection;
   settled.entries.answer = settled.reply.is_transient() ? journal::Answer::put_off : journal::Answer::accepted;
+  if (message_.origin.is_known() && settled.reply.is_positive()) settled.entries.collected = message_.origin;
   return settled;
 }
 
@@ -341,6 +361,13 @@ void Handover::count(const Verdict& settled) {
     return;
   }
   if (settled.is_kept) return connection_.counter.kept();
+  const auto refused = std::find_if(message_.recipients.begin(), message_.recipients.end(),
+                                    [](const Recipient& one) { return one.is_refused(); });
+  const bool is_had = message_.has([](const Recipient& one) { return one.had.has_value(); });
+  if (settled.reply.is_positive() && !is_had && refused != message_.recipients.end()) {
+    connection_.history.breaker.note(refused->reply);
+    return connection_.count_content_refusal(message_, refused->reply);
+  }
   if (settled.reply.is_positive()) return connection_.counter.duplicate();
   connection_.history.breaker.note(settled.reply);
   connection_.count_content_refusal(message_, settled.reply);

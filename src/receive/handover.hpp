@@ -35,6 +35,7 @@ class Handover {
   net::Task<smtp::Reply> settle();
   net::Task<Result<std::unique_ptr<Shelf::Place>>> put_on_shelf();
   net::Task<smtp::Reply> write_down(Verdict& verdict, Shelf::Place* place);
+  net::Task<smtp::Reply> close_collected(journal::Origin collected, smtp::Reply reply);
   Verdict verdict(bool keeps_here);
   std::vector<smtp::Reply> each_answer(bool keeps_here) const;
   Result<void> keep_bounces();

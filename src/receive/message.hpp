@@ -39,6 +39,7 @@ struct Recipient {
 struct Message {
   smtp::MailCommand mail;
   std::string reverse_path;  ///< as the journal has it
+  journal::Origin origin;    ///< known of a message from a mailbox, where the server has a name for it
   server::Hello hello;
   std::string id;
   deliver::Target* target = nullptr;   ///< the connection that is its own; null: the target is not asked

@@ -34,6 +34,10 @@ void Reception::tell_target_ahead() {
   for (auto& rcpt : ahead.recipients) {
     if (guard_.objection(rcpt.forward_path)) continue;
     const Recipient recipient{rcpt, 0, comparable(rcpt.forward_path.mailbox)};
+    if (message_->origin.is_known()) {
+      if (part_of(recipient) == nullptr) told.recipients.push_back(std::move(rcpt));
+      continue;
+    }
     const auto is_withheld =
         connection_.journal.may_be_had(connection_.address_of(*message_, recipient), connection_.options.connection);
     told.content = told.content && is_withheld && !*is_withheld;
@@ -41,7 +45,15 @@ void Reception::tell_target_ahead() {
     message_->withheld.push_back(*is_withheld);
     if (!*is_withheld) told.recipients.push_back(std::move(rcpt));
   }
+  told.content = told.content && !told.recipients.empty();
   message_->target->foresee(std::move(told));
+}
+
+// Of a message from a mailbox: what says that he has it.
+const journal::Part* Reception::part_of(const Recipient& recipient) const {
+  const auto part = std::find_if(parts_.begin(), parts_.end(),
+                                 [&](const journal::Part& one) { return one.recipient == recipient.name; });
+  return part == parts_.end() ? nullptr : &*part;
 }
 
 Task<Reply> Reception::on_mail(const smtp::MailCommand& mail, const server::Hello& hello) {
@@ -51,6 +63,12 @@ Task<Reply> Reception::on_mail(const smtp::MailCommand& mail, const server::Hell
   message_->reverse_path = mail.reverse_path.is_null ? "<>" : comparable(mail.reverse_path.mailbox);
   message_->hello = hello;
   message_->id = connection_.options.connection + "." + std::to_string(++sequence_);
+  if (const auto recalled = recall_parts(); !recalled) {
+    const Reply trouble = connection_.no_room(recalled.error());
+    connection_.counter.refused(trouble, {});
+    let_go(std::move(message_));
+    co_return trouble;
+  }
   // Never said in EHLO: a provider that reads a limit there bounces what is larger (RFC 1870 6.1).
   if (const auto larger = mail.size ? connection_.too_large(*mail.size) : std::nullopt) {
     connection_.counter.refused(*larger, {});
@@ -71,6 +89,19 @@ Task<Reply> Reception::on_mail(const smtp::MailCommand& mail, const server::Hell
   co_return reply;
 }
 
+// A message from a mailbox has a name of its own: who has it is known by that, and not by its bytes.
+Result<void> Reception::recall_parts() {
+  parts_.clear();
+  const auto& mailbox = connection_.options.mailbox;
+  if (!mailbox) return {};
+  message_->origin = {connection_.options.provider, mailbox->name, std::exchange(uid_, {})};
+  if (!message_->origin.is_known()) return {};
+  auto parts = connection_.journal.parts(message_->origin);
+  if (!parts) return fail(parts.error());
+  parts_ = std::move(*parts);
+  return {};
+}
+
 Task<Reply> Reception::ask_target(const smtp::MailCommand& mail) {
   if (connection_.options.is_target_down) co_return Reply(451, "4.3.0 the local mail server is not ready");
   message_->target = co_await connection_.target.take();
@@ -82,13 +113,20 @@ Task<Reply> Reception::ask_target(const smtp::MailCommand& mail) {
 Task<Reply> Reception::on_rcpt(const smtp::RcptCommand& rcpt) {
   if (auto objection = guard_.objection(rcpt.forward_path)) {
     Reply refusal = connection_.soft(std::move(*objection));
+    if (connection_.options.mailbox) {
+      Recipient refused{rcpt, message_->recipients.size(), comparable(rcpt.forward_path.mailbox)};
+      refused.reply = refusal;
+      message_->recipients.push_back(std::move(refused));
+      co_return refusal;
+    }
     note_refused_recipient(rcpt.forward_path.text(), refusal, RefusedBy::guard);
     co_return refusal;
   }
   Recipient recipient{rcpt, message_->recipients.size(), comparable(rcpt.forward_path.mailbox)};
   co_await decide_on(recipient);
   Reply reply = said_of(recipient);
-  if (reply.is_positive())
+  // Where nobody but us hears of a refusal, it is for us to see what becomes of it (Handover).
+  if (reply.is_positive() || connection_.options.mailbox)
     message_->recipients.push_back(std::move(recipient));
   else
     note_refused_recipient(rcpt.forward_path.text(), reply,
@@ -102,6 +140,12 @@ Result<bool> Reception::may_be_had(const Recipient& recipient) {
 }
 
 Task<> Reception::decide_on(Recipient& recipient) {
+  if (message_->origin.is_known()) {
+    const auto* part = part_of(recipient);
+    if (part == nullptr) co_return co_await ask_for(recipient);
+    recipient.had = part->id;
+    co_return;
+  }
   const auto is_withheld = may_be_had(recipient);
   if (!message_->withheld.empty()) message_->withheld.pop_front();
   if (!is_withheld) {
@@ -109,17 +153,23 @@ Task<> Reception::decide_on(Recipient& recipient) {
     recipient.reply = Reply(451, "4.3.0 the journal cannot be read");
   } else if (*is_withheld) {
     recipient.is_withheld = true;
-  } else if (message_->put_off) {
-    recipient.reply = *message_->put_off;
   } else {
-    auto reply = co_await message_->target->rcpt(recipient.rcpt);
-    recipient.reply = connection_.soft(std::move(reply));
+    co_await ask_for(recipient);
   }
+}
+
+Task<> Reception::ask_for(Recipient& recipient) {
+  if (message_->put_off) {
+    recipient.reply = *message_->put_off;
+    co_return;
+  }
+  auto reply = co_await message_->target->rcpt(recipient.rcpt);
+  recipient.reply = connection_.soft(std::move(reply));
 }
 
 // What the provider hears, before the content: whether the recipient is worth sending it.
 Reply Reception::said_of(const Recipient& recipient) const {
-  if (recipient.is_withheld) return Reply(250, "2.1.5 OK");
+  if (recipient.is_withheld || recipient.had) return Reply(250, "2.1.5 OK");
   if (recipient.is_put_off() && connection_.shelf != nullptr && !connection_.state_error) {
     return Reply(250, "2.1.5 kept here until the local mail server takes it");
   }
@@ -149,6 +199,13 @@ void Reception::log_refused_recipient(const std::string& path, const Reply& repl
 
 void Reception::on_rcpt_refused(std::string_view argument, const Reply& reply) {
   note_refused_recipient(std::string(argument), reply, RefusedBy::guard);
+}
+
+void Reception::on_left_there(const std::string& what, const Reply& reply) {
+  connection_.counter.refused(reply, net::sha256("LEFT " + what));
+  connection_.log.info(reply.is_transient() ? "message put off" : "message refused",
+                       {{"message", what}, {"reply", reply.joined()}});
+  connection_.note_refused_mail(what, reply);
 }
 
 void Reception::on_mail_refused(std::string_view argument, const Reply& reply) {

@@ -28,6 +28,11 @@ class Reception final : public server::MailHandler {
   Reception(const ReceptionOptions& options, History& history, const Guard& guard, deliver::Connections& target,
             journal::Journal& journal, BounceKeeper& bounces, Shelf* shelf, FileOps& files, Clock& clock, Log& log);
 
+  /// Before on_mail(), of a message from a mailbox: the name that the server has for it; empty where it has none.
+  void comes_from(std::string uid) { uid_ = std::move(uid); }
+  /// Of a message from a mailbox that is not looked at, since it is too large.
+  void on_left_there(const std::string& what, const smtp::Reply& reply);
+
   void on_ahead(smtp::Ahead&& ahead) override;
   net::Task<smtp::Reply> on_mail(const smtp::MailCommand& mail, const server::Hello& hello) override;
   net::Task<smtp::Reply> on_rcpt(const smtp::RcptCommand& rcpt) override;
@@ -56,6 +61,9 @@ class Reception final : public server::MailHandler {
   // --- the envelope
   void tell_target_ahead();
   Result<bool> may_be_had(const Recipient& recipient);
+  net::Task<> ask_for(Recipient& recipient);
+  Result<void> recall_parts();
+  const journal::Part* part_of(const Recipient& recipient) const;
   net::Task<smtp::Reply> ask_target(const smtp::MailCommand& mail);
   net::Task<> decide_on(Recipient& recipient);
   smtp::Reply said_of(const Recipient& recipient) const;
@@ -73,6 +81,8 @@ class Reception final : public server::MailHandler {
   std::unique_ptr<Message> message_;  // the one that is being said
   smtp::Ahead ahead_;                 // of the message that comes
   std::uint64_t sequence_ = 0;
+  std::string uid_;                   // of the message that comes, in its mailbox
+  std::vector<journal::Part> parts_;  // who has the message that is being said already
 
  public:
   ~Reception() override;

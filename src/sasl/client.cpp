@@ -31,6 +31,13 @@ Result<void> check_sendable(Mechanism mechanism, const std::string& what, std::s
   return {};
 }
 
+// RFC 5801 4.
+std::string saslname(std::string_view text) {
+  std::string out;
+  for (const char c : text) out += c == ',' ? "=2C" : c == '=' ? "=3D" : std::string(1, c);
+  return out;
+}
+
 Result<void> check_sendable(Mechanism mechanism, const Credentials& credentials) {
   if (mechanism == Mechanism::external) return {};
   if (auto fine = check_sendable(mechanism, "user name", credentials.user); !fine) return fine;
@@ -55,6 +62,7 @@ class Client::Exchange {
   enum class State { running, complete, failed };
 
   Result<void> check_challenge(std::string_view challenge) const;
+  Result<std::string> say_token();
   Error failure(int code) const;
 
   Mechanism mechanism_;
@@ -62,10 +70,23 @@ class Client::Exchange {
   State state_ = State::running;
   int steps_ = 0;
   std::string nonce_;
+  Secret token_message_;  // of those that want one; libgsasl has none of them
 };
 
 Result<void> Client::Exchange::give(const Credentials& credentials, std::string_view tls_exporter) {
   if (mechanism_ == Mechanism::external) return {};
+  if (is_for_token(mechanism_)) {
+    // RFC 7628 3.1; XOAUTH2 is the same without the GS2 header. A comma or "=" in a name is written out there.
+    std::string message = mechanism_ == Mechanism::xoauth2 ? "user=" + std::string(credentials.user)
+                                                           : "n,a=" + saslname(credentials.user) + ",";
+    message +=
+        "\x01"
+        "auth=Bearer " +
+        std::string(credentials.password) + "\x01\x01";
+    token_message_ = Secret(message);
+    wipe(message);
+    return {};
+  }
   bool given =
       set(session_.get(), GSASL_AUTHID, credentials.user) && set(session_.get(), GSASL_PASSWORD, credentials.password);
   // Only for -PLUS: any channel binding makes libgsasl 2.2 fail without it.
@@ -89,6 +110,18 @@ Result<void> Client::Exchange::check_challenge(std::string_view challenge) const
   return steps_ == 1 ? check_server_first(challenge, nonce_) : check_server_final(challenge);
 }
 
+// The one message there is. What the server says to a token that it does not take is a challenge with its reasons, and
+// wants an answer before it refuses (RFC 7628 3.2.3).
+Result<std::string> Client::Exchange::say_token() {
+  if (++steps_ == 1) {
+    state_ = State::complete;
+    return token_message_.text();
+  }
+  if (steps_ == 2) return std::string(mechanism_ == Mechanism::oauthbearer ? "\x01" : "");
+  state_ = State::failed;
+  return fail(Errc::malformed, "the server asks on after " + std::string(name(mechanism_)) + " has come to its end");
+}
+
 Error Client::Exchange::failure(int code) const {
   const std::string mechanism(name(mechanism_));
   switch (errc_of(code)) {
@@ -104,6 +137,7 @@ Error Client::Exchange::failure(int code) const {
 
 Result<std::string> Client::Exchange::step(std::string_view challenge) {
   if (state_ == State::failed) return fail(Errc::malformed, "the login has failed already");
+  if (is_for_token(mechanism_)) return say_token();
   if (state_ == State::complete) {
     state_ = State::failed;
     return fail(Errc::malformed, "the server asks on after " + std::string(name(mechanism_)) + " has come to its end");
@@ -128,9 +162,13 @@ Result<Client> Client::start(Mechanism mechanism, const Credentials& credentials
   if (needs_channel_binding(mechanism) && tls_exporter.empty()) {
     return fail(Errc::denied, std::string(name(mechanism)) + " needs a TLS channel to bind to");
   }
-  auto session = start_client(mechanism);
-  if (!session) return fail(session.error());
-  auto exchange = std::make_unique<Exchange>(mechanism, std::move(*session));
+  Session session;
+  if (!is_for_token(mechanism)) {
+    auto started = start_client(mechanism);
+    if (!started) return fail(started.error());
+    session = std::move(*started);
+  }
+  auto exchange = std::make_unique<Exchange>(mechanism, std::move(session));
   if (auto fine = exchange->give(credentials, tls_exporter); !fine) return fail(fine.error());
   return Client(std::move(exchange));
 }

@@ -9,7 +9,8 @@ namespace odmr::sasl {
 namespace {
 
 constexpr std::array<std::string_view, k_mechanisms.size()> k_names = {
-    "SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1", "EXTERNAL", "CRAM-MD5", "PLAIN", "LOGIN",
+    "SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1", "EXTERNAL", "CRAM-MD5",
+    "OAUTHBEARER",        "XOAUTH2",       "PLAIN",       "LOGIN",
 };
 
 bool contains(const std::vector<Mechanism>& list, Mechanism mechanism) {
@@ -23,6 +24,8 @@ std::string obstacle(Mechanism mechanism, const Situation& situation) {
     return situation.tls ? "" : "works only inside TLS, which this connection does not have";
   }
   if (!situation.has_password) return "needs a password, and none is configured";
+  if (is_for_token(mechanism) && !situation.has_token)
+    return "wants a token in the password's place, and auth in the configuration does not name it";
   if (!situation.tls && !allowed_in_clear(mechanism)) {
     return needs_channel_binding(mechanism) ? "works only inside TLS, which this connection does not have"
                                             : "sent only inside TLS, which this connection does not have";
@@ -109,6 +112,10 @@ std::string why_not(const std::vector<std::string>& offered, const std::vector<M
   // Last, because a stranger chose them and chose how many.
   for (const std::string_view word : unknown) obstacles.add("not spoken here", word);
   return obstacles.text();
+}
+
+bool names_token(const std::vector<Mechanism>& filter) {
+  return std::any_of(filter.begin(), filter.end(), is_for_token);
 }
 
 std::string_view name(Mechanism mechanism) {

@@ -12,11 +12,28 @@
 namespace odmr::sasl {
 
 /// In our order of strength, the strongest first.
-enum class Mechanism { scram_sha_256_plus, scram_sha_256, scram_sha_1, external, cram_md5, plain, login };
+enum class Mechanism {
+  scram_sha_256_plus,
+  scram_sha_256,
+  scram_sha_1,
+  external,
+  cram_md5,
+  oauthbearer,  ///< RFC 7628; only of the client's half
+  xoauth2,      ///< what was there before it
+  plain,
+  login,
+};
 
 inline constexpr std::array k_mechanisms = {
-    Mechanism::scram_sha_256_plus, Mechanism::scram_sha_256, Mechanism::scram_sha_1, Mechanism::external,
-    Mechanism::cram_md5,           Mechanism::plain,         Mechanism::login,
+    Mechanism::scram_sha_256_plus,
+    Mechanism::scram_sha_256,
+    Mechanism::scram_sha_1,
+    Mechanism::external,
+    Mechanism::cram_md5,
+    Mechanism::oauthbearer,
+    Mechanism::xoauth2,
+    Mechanism::plain,
+    Mechanism::login,
 };
 
 /// "SCRAM-SHA-256-PLUS" …, as AUTH and the configuration write it.
@@ -35,6 +52,10 @@ constexpr bool needs_channel_binding(Mechanism m) {
 constexpr bool allowed_in_clear(Mechanism m) {
   return m == Mechanism::scram_sha_256 || m == Mechanism::scram_sha_1 || m == Mechanism::cram_md5;
 }
+/// Wants a token in the password's place.
+constexpr bool is_for_token(Mechanism m) {
+  return m == Mechanism::oauthbearer || m == Mechanism::xoauth2;
+}
 /// The client has something to say before any challenge, so AUTH can carry it (RFC 4954's initial response).
 constexpr bool client_speaks_first(Mechanism m) {
   return m != Mechanism::cram_md5 && m != Mechanism::login;
@@ -47,7 +68,11 @@ struct Situation {
   bool has_channel_binding = false;     ///< the stream can give a tls-exporter value (RFC 9266)
   bool has_client_certificate = false;  ///< configured, and so given in the handshake; EXTERNAL rests on it
   bool has_password = false;
+  bool has_token = false;  ///< the password is one: whoever configures its mechanisms by name says so
 };
+
+/// Whether `filter` names a mechanism that wants a token.
+bool names_token(const std::vector<Mechanism>& filter);
 
 /// Whether `mechanism` can be used there, and safely.
 bool is_usable(Mechanism mechanism, const Situation& situation);

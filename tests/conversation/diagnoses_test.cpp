@@ -50,7 +50,7 @@ void compare_with_golden(const std::string& name, const std::string& printed) {
   CHECK(contents(path) == printed);
 }
 
-// Beside those of transcripts: state_test and the peers of tests/peers provoke these.
+// Beside those of transcripts: state_test, collect_test and the peers of tests/peers provoke these.
 const std::set<Cause>& causes_of_this_host() {
   static const std::set<Cause> causes = {Cause::unknown,
                                          Cause::name_server_silent,
@@ -58,6 +58,8 @@ const std::set<Cause>& causes_of_this_host() {
                                          Cause::socket_missing,
                                          Cause::socket_denied,
                                          Cause::maildir_unusable,
+                                         Cause::folder_refused,
+                                         Cause::mail_left_there,
                                          Cause::line_not_up,
                                          Cause::locked,
                                          Cause::state_of_another_user,

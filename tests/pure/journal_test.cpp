@@ -477,3 +477,88 @@ TEST_CASE("journal: what is had is the same with and without the book", "[journa
   CHECK(had > 100);
   CHECK(not_had > 100);
 }
+
+namespace {
+
+const Origin k_origin{"isp", "pop3:bob", "uid1"};
+
+// Its entries; `taken` have it, all others were put off.
+std::vector<EntryId> intend_from_mailbox(Book& book, std::vector<std::string> recipients) {
+  auto page = book.begin(false);
+  REQUIRE(page);
+  const auto ids =
+      page->intend({"isp", "<a@example.org>", std::move(recipients), k_digest, 100, "s-1", k_origin}, k_now);
+  REQUIRE(ids);
+  REQUIRE(page->commit());
+  return *ids;
+}
+
+void settle(Book& book, const Verdict& verdict) {
+  auto page = book.begin(true);
+  REQUIRE(page);
+  REQUIRE(page->settle(verdict, k_now));
+  REQUIRE(page->commit());
+}
+
+std::vector<std::string> collected_from(Book& book, const Origin& origin) {
+  std::vector<std::string> uids;
+  REQUIRE(book.each_collected(origin, [&](std::string_view uid) { uids.emplace_back(uid); }));
+  return uids;
+}
+
+}  // namespace
+
+TEST_CASE("journal: a message from a mailbox is known by its name, and not by its bytes", "[journal]") {
+  Book book = new_book();
+  const auto ids = intend_from_mailbox(book, {"bob@customer.example", "carol@customer.example"});
+  CHECK(book.parts(k_origin)->empty());  // the target has not answered
+  Verdict mixed;
+  mixed.connection = "s-1";
+  mixed.answer = Answer::put_off;
+  mixed.had = {{ids.front(), Fate::delivered}};
+  mixed.not_had = {ids.back()};
+  settle(book, mixed);
+  const auto parts = book.parts(k_origin);
+  REQUIRE(parts);
+  REQUIRE(parts->size() == 1);
+  CHECK(parts->front().recipient == "bob@customer.example");
+  CHECK(parts->front().id == ids.front());
+  CHECK(book.parts({"isp", "pop3:bob", "uid2"})->empty());
+  CHECK(book.parts({"isp", "pop3:carol", "uid1"})->empty());
+  CHECK_FALSE(may_be_had(book, k_bob, "s-2"));
+  CHECK_FALSE(find(book, "s-2"));
+  CHECK_FALSE(*book.collected(k_origin));
+}
+
+TEST_CASE("journal: once all have it, a message from a mailbox is collected, and its entries go", "[journal]") {
+  Book book = new_book();
+  const auto ids = intend_from_mailbox(book, {"bob@customer.example"});
+  Verdict verdict;
+  verdict.connection = "s-1";
+  verdict.had = {{ids.front(), Fate::delivered}};
+  verdict.collected = k_origin;
+  settle(book, verdict);
+  CHECK(count(book) == 0);
+  REQUIRE(*book.collected(k_origin));
+  CHECK(**book.collected(k_origin) == k_now);
+  CHECK_FALSE(*book.collected({"other", "pop3:bob", "uid1"}));
+  CHECK_FALSE(*book.collected({"isp", "imap:bob/INBOX;1", "uid1"}));
+  CHECK(collected_from(book, k_origin) == std::vector<std::string>{"uid1"});
+  // It does not grow old: the message is there as long as it likes.
+  auto page = book.begin(false);
+  REQUIRE(page);
+  REQUIRE(page->forget_older_than(std::chrono::hours(1), k_now + std::chrono::hours(100000)));
+  REQUIRE(page->commit());
+  CHECK(*book.collected(k_origin));
+}
+
+TEST_CASE("journal: what is not in the mailbox any more is forgotten when it is said so", "[journal]") {
+  Book book = new_book();
+  auto page = book.begin(false);
+  REQUIRE(page);
+  for (const char* uid : {"a", "b", "c"}) REQUIRE(page->remember_collected({"isp", "pop3:bob", uid}, k_now));
+  REQUIRE(page->remember_collected({"isp", "pop3:bob", "a"}, k_now));  // again
+  REQUIRE(page->forget_collected({"isp", "pop3:bob", "b"}));
+  REQUIRE(page->commit());
+  CHECK(collected_from(book, k_origin) == std::vector<std::string>{"a", "c"});
+}

@@ -98,6 +98,14 @@ Login log_in(Mechanism mechanism, const Credentials& credentials, const Accounts
   return log_in(mechanism, credentials, accounts, channel, k_exporter);
 }
 
+// The server has no tokens.
+std::vector<Mechanism> of_both_halves() {
+  std::vector<Mechanism> found;
+  std::copy_if(k_mechanisms.begin(), k_mechanisms.end(), std::back_inserter(found),
+               [](Mechanism mechanism) { return !is_for_token(mechanism); });
+  return found;
+}
+
 Client client_for(Mechanism mechanism, std::string_view user = "user", std::string_view password = "pencil") {
   auto client = Client::start(mechanism, {user, password}, k_exporter);
   REQUIRE(client);
@@ -123,7 +131,7 @@ Errc code_of(const Result<Step>& result) {
 }  // namespace
 
 TEST_CASE("each mechanism logs the right user in", "[sasl]") {
-  for (const Mechanism mechanism : k_mechanisms) {
+  for (const Mechanism mechanism : of_both_halves()) {
     INFO(name(mechanism));
     const Login login = log_in(mechanism, {"user", "pencil"});
     CHECK(login.user == "user");
@@ -132,7 +140,7 @@ TEST_CASE("each mechanism logs the right user in", "[sasl]") {
 }
 
 TEST_CASE("a wrong password and an unknown user are refused in the same words", "[sasl]") {
-  for (const Mechanism mechanism : k_mechanisms) {
+  for (const Mechanism mechanism : of_both_halves()) {
     if (mechanism == Mechanism::external) continue;
     INFO(name(mechanism));
     const Login wrong = log_in(mechanism, {"user", "pencils"});
@@ -146,7 +154,7 @@ TEST_CASE("a wrong password and an unknown user are refused in the same words", 
 
 TEST_CASE("an account without a password lets nobody in", "[sasl]") {
   const TestAccounts accounts("user", "");
-  for (const Mechanism mechanism : k_mechanisms) {
+  for (const Mechanism mechanism : of_both_halves()) {
     if (mechanism == Mechanism::external) continue;
     INFO(name(mechanism));
     CHECK(log_in(mechanism, {"user", "x"}, accounts).refusal.code == Errc::denied);
@@ -158,7 +166,7 @@ TEST_CASE("names and passwords beyond ASCII travel", "[sasl]") {
   // The last is changed by SASLprep, and has to be on both sides.
   for (const std::string password : {"p\xc3\xa4ssw\xc3\xb6rd", "with space", "a,b=c", "x\xe2\x84\xa2"}) {
     const TestAccounts accounts("j\xc3\xbcrg, =x", password);
-    for (const Mechanism mechanism : k_mechanisms) {
+    for (const Mechanism mechanism : of_both_halves()) {
       if (mechanism == Mechanism::external) continue;
       INFO(name(mechanism) << " " << password);
       CHECK(log_in(mechanism, {"j\xc3\xbcrg, =x", password}, accounts).user == "j\xc3\xbcrg, =x");
@@ -168,7 +176,7 @@ TEST_CASE("names and passwords beyond ASCII travel", "[sasl]") {
 
 TEST_CASE("what a mechanism cannot send is said before anything is sent, and not repeated", "[sasl]") {
   const std::string latin1 = "p\xe4ss";
-  for (const Mechanism mechanism : k_mechanisms) {
+  for (const Mechanism mechanism : of_both_halves()) {
     if (mechanism == Mechanism::external) continue;
     INFO(name(mechanism));
     for (const Credentials& bad :
@@ -376,7 +384,7 @@ TEST_CASE("a SCRAM server that does not prove itself is not believed", "[sasl]")
 }
 
 TEST_CASE("235 before the end is no success", "[sasl]") {
-  for (const Mechanism mechanism : k_mechanisms) {
+  for (const Mechanism mechanism : of_both_halves()) {
     INFO(name(mechanism));
     Client client = client_for(mechanism);
     CHECK_FALSE(client.check_success());
@@ -504,7 +512,7 @@ TEST_CASE("a server bears malformed responses", "[sasl]") {
     CHECK(code_of(server_for(Mechanism::plain, accounts).begin(row)) != Errc::io);
   }
   const std::string twelve_kilobytes(12'288, 'x');
-  for (const Mechanism mechanism : k_mechanisms) {
+  for (const Mechanism mechanism : of_both_halves()) {
     INFO(name(mechanism));
     const auto answered = [&](std::string_view response) {
       Server server = server_for(mechanism, accounts, {k_exporter, {}});
@@ -751,6 +759,44 @@ TEST_CASE("a wiped string is empty and its bytes are gone", "[sasl]") {
   wipe(secret);
   CHECK(secret.empty());
   CHECK(std::all_of(bytes, bytes + 50, [](char c) { return c == '\0'; }));
+}
+
+TEST_CASE("a token is said at once, and what is asked after it is answered as the RFC has it", "[sasl]") {
+  auto bearer = Client::start(Mechanism::oauthbearer, {"user,=@example.com", "vF9dft4qmT"});
+  REQUIRE(bearer);
+  CHECK(bearer->speaks_first());
+  CHECK(bearer->check_success().has_value() == false);
+  CHECK(*bearer->step("") ==
+        "n,a=user=2C=3D@example.com,\x01"
+        "auth=Bearer vF9dft4qmT\x01\x01");
+  CHECK(bearer->check_success());
+  CHECK(*bearer->step(R"({"status":"invalid_token"})") == "\x01");  // RFC 7628 3.2.3
+  CHECK_FALSE(bearer->step("again"));
+
+  auto other =
+      Client::start(Mechanism::xoauth2, {"someuser@example.com", "ya29.vF9dft4qmTc2Nvb3RlckBhdHRhdmlzdGEuY29tCg"});
+  REQUIRE(other);
+  CHECK(*other->step("") ==
+        "user=someuser@example.com\x01"
+        "auth=Bearer ya29.vF9dft4qmTc2Nvb3RlckBhdHRhdmlzdGEuY29tCg\x01\x01");
+  CHECK(other->step("{}")->empty());
+  CHECK_FALSE(Client::start(Mechanism::xoauth2, {"user", ""}));
+}
+
+TEST_CASE("a token is said only where the configuration names its mechanism, and inside verified TLS", "[sasl]") {
+  Situation inside;
+  inside.tls = inside.has_password = true;
+  const std::vector<std::string> offered{"PLAIN", "XOAUTH2", "OAUTHBEARER"};
+  CHECK(*choose(offered, {}, inside) == Mechanism::plain);
+  CHECK_FALSE(is_usable(Mechanism::xoauth2, inside));
+  inside.has_token = names_token({Mechanism::xoauth2});
+  CHECK(*choose(offered, {Mechanism::xoauth2}, inside) == Mechanism::xoauth2);
+  CHECK(*choose(offered, {Mechanism::xoauth2, Mechanism::plain}, inside) == Mechanism::xoauth2);
+  inside.verified = false;
+  CHECK_FALSE(choose(offered, {Mechanism::xoauth2}, inside));
+  inside.verified = true;
+  inside.tls = false;
+  CHECK_FALSE(choose(offered, {Mechanism::xoauth2}, inside));
 }
 
 TEST_CASE("mechanisms have names", "[sasl]") {

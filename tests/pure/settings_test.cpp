@@ -344,3 +344,100 @@ TEST_CASE("a smart host has a way too") {
   CHECK(
       fault(k_head + "[outbound]\nto = \"provider\"\nproxy = \"socks5://127.0.0.1\"").starts_with("outbound.proxy: "));
 }
+
+namespace {
+
+std::string mailbox(const std::string& protocol, const std::string& keys) {
+  return "hostname = \"home.example.org\"\n[deliver]\nto = \"maildir:///var/mail/all\"\n[provider.isp]\n"
+         "host = \"mail.example.net\"\nuser = \"anna\"\npassword_command = \"true\"\nprotocol = \"" +
+         protocol + "\"\n" + keys;
+}
+
+const std::string k_whose = "deliver_to = \"anna@example.org\"\n";
+
+ProviderSettings provider_with(const std::string& protocol, const std::string& keys) {
+  const auto got = read(mailbox(protocol, k_whose + keys));
+  CAPTURE(keys, got.faults);
+  REQUIRE(got.faults.empty());
+  return got.settings.providers.front();
+}
+
+}  // namespace
+
+TEST_CASE("a mailbox has the port and the habits of its protocol") {
+  CHECK_FALSE(read(k_head).settings.providers.front().mailbox);
+  const auto pop3 = provider_with("pop3", "");
+  REQUIRE(pop3.mailbox);
+  CHECK(pop3.endpoint.port == 110);
+  CHECK(pop3.domains == std::vector<std::string>{"example.org"});
+  CHECK(pop3.mailbox->place.protocol == collect::Protocol::pop3);
+  CHECK_FALSE(pop3.mailbox->keeping.leaves);
+  CHECK_FALSE(pop3.mailbox->bounces_refused);
+  REQUIRE(pop3.mailbox->policy.only.size() == 1);
+  CHECK(pop3.mailbox->policy.only.front().text() == "anna@example.org");
+  CHECK(provider_with("pop3", "tls = \"implicit\"").endpoint.port == 995);
+  CHECK(provider_with("imap", "tls = \"implicit\"").endpoint.port == 993);
+  CHECK(provider_with("imap", "port = 1143").endpoint.port == 1143);
+  const auto imap = provider_with("imap", "");
+  CHECK(imap.endpoint.port == 143);
+  CHECK(imap.mailbox->keeping.leaves);
+  CHECK(imap.mailbox->place.folder == "INBOX");
+  CHECK(imap.mailbox->place.is_read_only);
+}
+
+TEST_CASE("what stays in a mailbox, and of IMAP what is looked at") {
+  const auto left = provider_with("pop3", "leave_on_server = true\nleave_for = \"14d\"\nleave_up_to = \"50MiB\"");
+  CHECK(left.mailbox->keeping.leaves);
+  CHECK(left.mailbox->keeping.leave_for == 14 * 24h);
+  CHECK(left.mailbox->keeping.leave_up_to == 50 * 1024 * 1024);
+  const auto seen = provider_with("imap", "folder = \"Lists/odmr\"\nunseen_only = true\nmark_seen = true");
+  CHECK(seen.mailbox->place.folder == "Lists/odmr");
+  CHECK(seen.mailbox->unseen_only);
+  CHECK(seen.mailbox->marks_seen);
+  CHECK_FALSE(seen.mailbox->place.is_read_only);
+  CHECK_FALSE(provider_with("imap", "leave_on_server = false").mailbox->place.is_read_only);
+  CHECK(provider_with("pop3", "refused = \"bounce\"").mailbox->bounces_refused);
+}
+
+TEST_CASE("a mailbox of many has its recipients in the header") {
+  const auto got =
+      read(mailbox("imap",
+                   "domains = [\"example.org\"]\nenvelope = [\"Delivered-To 1 mbox-\", \"X-Envelope-To\"]\n"
+                   "address_fields = false\ncatch_all = \"anna@example.org\"\n"
+                   "users = [\"sales@example.org bert@home.example carl@example.org\"]\n"));
+  CAPTURE(got.faults);
+  REQUIRE(got.faults.empty());
+  const auto& provider = got.settings.providers.front();
+  CHECK(provider.domains == std::vector<std::string>{"example.org", "home.example"});
+  const auto& policy = provider.mailbox->policy;
+  CHECK(policy.only.empty());
+  CHECK(policy.domains == std::set<std::string>{"example.org"});
+  REQUIRE(policy.envelope.size() == 2);
+  CHECK(policy.envelope.front().prefix == "mbox-");
+  CHECK_FALSE(policy.use_address_fields);
+  REQUIRE(policy.catch_all.size() == 1);
+  const auto* sales = policy.users.find(smtp::Mailbox{"sales", "example.org"});
+  REQUIRE(sales != nullptr);
+  CHECK(sales->size() == 2);
+  CHECK(
+      fault(mailbox("imap", "domains = [\"example.org\"]\nusers = [\"sales@example.org\"]\n")).find("has no target") !=
+      std::string::npos);
+  CHECK(fault(mailbox("imap", "domains = [\"example.org\"]\naddress_fields = false\n")).find("nobody can be told") !=
+        std::string::npos);
+}
+
+TEST_CASE("keys of one way for mail to come are faults with another") {
+  CHECK(fault(mailbox("pop3", "")).starts_with("provider.isp.deliver_to: missing"));
+  CHECK(fault(mailbox("pop3", "deliver_to = \"anna\"")).starts_with("provider.isp.deliver_to: \"anna\" is no address"));
+  CHECK(fault(mailbox("pop3", "deliver_to = \"a%b@example.org\"")).find("sent onwards") != std::string::npos);
+  CHECK(fault(mailbox("pop3", k_whose + "domains = [\"example.org\"]")) ==
+        "provider.isp.domains: is of no use with deliver_to, who gets all");
+  CHECK(fault(mailbox("pop3", k_whose + "folder = \"INBOX\"")) ==
+        "provider.isp.folder: is for protocol = \"imap\"; leave it out");
+  CHECK(fault(mailbox("pop3", k_whose + "leave_for = \"1d\"")) ==
+        "provider.isp.leave_for: is of no use without leave_on_server = true");
+  CHECK(fault(k_head + k_whose) == "provider.isp.deliver_to: is for protocol = \"pop3\" and \"imap\"; leave it out");
+  CHECK(fault(mailbox("pop3", k_whose + "[outbound]\nto = \"provider\"")).find("is a mailbox") != std::string::npos);
+  CHECK(fault(mailbox("imap", k_whose + "auth = [\"XOAUTH2\"]\ntls = \"none\"")).find("only inside TLS") !=
+        std::string::npos);
+}
