@@ -14,7 +14,7 @@ def register(suite):
 
 
 def kill(bench):
-    Campaign(bench, Serve(bench, bench.path("root")), some=40).kills().tell("kill/serve")
+    Campaign(bench, Serve(bench, bench.path("root")), some=30).kills().tell("kill/serve")
 
 
 def power(bench):
@@ -27,7 +27,7 @@ def kill_take(bench):
 
 
 def errors_of_take(bench):
-    Campaign(bench, Take(bench, bench.path("root")), some=40).errors().tell("errno/take")
+    Campaign(bench, Take(bench, bench.path("root")), some=20).errors().tell("errno/take")
 
 
 def power_of_take(bench):

@@ -10,7 +10,7 @@ from harness.runner import equal, none
 # How many points run without --full; all of them together have to stay within two minutes on two cores.
 KILLS = (("fetch", Fetch, 40), ("fetch-mixed", FetchMixed, 30), ("fetch-maildir", FetchMaildir, 30),
          ("kept", FetchKept, 16))
-ERRORS = (("fetch", Fetch, 40), ("fetch-maildir", FetchMaildir, 40))
+ERRORS = (("fetch", Fetch, 20), ("fetch-maildir", FetchMaildir, 30))
 SHORT = (("fetch", Fetch, 16), ("fetch-maildir", FetchMaildir, 16))
 CUTS = (("fetch", Fetch, "ext4", 20), ("fetch-xfs", Fetch, "xfs", 16),
         ("fetch-maildir", FetchMaildir, "ext4", 30), ("fetch-maildir-xfs", FetchMaildir, "xfs", 24))

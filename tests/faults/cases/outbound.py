@@ -7,9 +7,9 @@ from faultbench.scenes import Bounce, Flush, Sendmail, Session, Submit
 from harness.runner import none
 
 # How many points run without --full; together they have to stay within three minutes on two cores.
-KILLS = (("sendmail", Sendmail, 60), ("session", Session, 30), ("flush", Flush, 90), ("bounce", Bounce, 50))
-ERRORS = (("sendmail", Sendmail, 60), ("session", Session, 30), ("flush", Flush, 60))
-CUTS = (("sendmail", Sendmail, 56), ("session", Session, 20), ("flush", Flush, 60), ("bounce", Bounce, 40))
+KILLS = (("sendmail", Sendmail, 60), ("session", Session, 30), ("flush", Flush, 45), ("bounce", Bounce, 30))
+ERRORS = (("sendmail", Sendmail, 60), ("session", Session, 30), ("flush", Flush, 30))
+CUTS = (("sendmail", Sendmail, 56), ("session", Session, 20), ("flush", Flush, 40), ("bounce", Bounce, 30))
 ACKNOWLEDGED = (("sendmail", Sendmail, 120), ("submit", Submit, 40))
 
 
