@@ -239,7 +239,7 @@ void damage(const std::string& path, const std::string& table) {
   REQUIRE(db::Database::checkpoint(path));
   std::int64_t page = 0;
   {
-    auto database = db::Database::open_to_read(path, {4, ""});
+    auto database = db::Database::open_to_read(path, {5, ""});
     REQUIRE(database);
     auto root = database->prepare("SELECT rootpage FROM sqlite_schema WHERE name = ?");
     REQUIRE(root);
