@@ -897,7 +897,9 @@ TEST_CASE("a server announces what it can check", "[sasl]") {
   using enum Mechanism;
   const std::vector<Mechanism> in_clear = {scram_sha_256, scram_sha_1, cram_md5};
   CHECK(usable({.has_password = true}) == in_clear);
-  const std::vector<Mechanism> everything(k_mechanisms.begin(), k_mechanisms.end());
+  // Nobody here can tell whether a token is good.
+  std::vector<Mechanism> everything(k_mechanisms.begin(), k_mechanisms.end());
+  std::erase_if(everything, [](Mechanism one) { return one == oauthbearer || one == xoauth2; });
   CHECK(usable({.tls = true, .has_channel_binding = true, .has_client_certificate = true, .has_password = true}) ==
         everything);
 }
