@@ -190,7 +190,8 @@ class Provider(Scene):
 
     def stores(self):
         others = ("bounces", "failed")
-        return [(self.spool, stored.Legal(beside=(*others, "lock")))] + [
+        beside = (*others, "lock", r"calls\.db(-wal|-shm|-journal)?", r"salting-key(\.[a-z0-9]+)?")
+        return [(self.spool, stored.Legal(beside=beside))] + [
             (os.path.join(self.spool, name), stored.Legal()) for name in others]
 
     def fetch(self):
