@@ -64,7 +64,7 @@ Result<void> take_over(const std::string& damaged, const std::string& path) {
     if (entries->size() < k_entries_at_once) break;
     after = entries->back().id;
   }
-  const auto collected = from->each_collected(
+  auto collected = from->each_collected(
       [&page](const Origin& origin, WallTime time) { return page->remember_collected(origin, time); });
   if (!collected) return collected;
   return page->commit();
