@@ -53,6 +53,7 @@ Result<std::vector<std::string>> in_order(std::vector<MailExchanger> exchangers,
     return std::pair(exchangers[a].preference, lot(a)) < std::pair(exchangers[b].preference, lot(b));
   });
   std::vector<std::string> hosts;
+  hosts.reserve(places.size());
   for (const auto place : places) hosts.push_back(exchangers[place].host);
   return hosts;
 }
