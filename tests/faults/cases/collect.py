@@ -1,11 +1,11 @@
 """odmr run collecting three messages from a mailbox: killed, failing, without power, and with its line cut."""
 
-from faultbench import campaign, cutter
-from faultbench.campaign import Campaign, Tally
+from faultbench.campaign import Campaign
 from faultbench.collect import Collect, CollectImap, CollectImapLeft, CollectLeft
+from faultbench.cutter import Cutter
 from faultbench.disk import KINDS, Disk
 
-from .fetch import cut_once, reference
+from .fetch import cut_everywhere
 
 SCENES = (("pop3", Collect), ("pop3-left", CollectLeft), ("imap", CollectImap), ("imap-left", CollectImapLeft))
 
@@ -37,11 +37,6 @@ def cut(bench, name, scene, some):
     stage = scene(bench, bench.path("root"))
     stage.provider.patience = 2
     stage.customer.timeouts = {"connect": "1s", "command": "1s", "data": "1s"}
-    line = bench.keep("cutter", cutter.Cutter(stage.provider.port))
+    line = bench.keep("cutter", Cutter(stage.provider.port))
     stage.customer.isp["port"] = line.port
-    sizes = reference(stage, line)
-    cuts = cutter.every(sizes, 16) if campaign.FULL else cutter.seeded(bench.random, sizes, some)
-    tally = Tally(found=3 * sum(sizes), run=len(cuts))
-    for one in cuts:
-        tally.problems += [f"{one}: {problem}" for problem in cut_once(stage, line, one)]
-    tally.tell(f"cut/{name}")
+    cut_everywhere(bench, stage, line, some, f"cut/{name}")

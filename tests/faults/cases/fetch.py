@@ -61,12 +61,17 @@ def cut(bench, security, some):
     scene.customer.timeouts = {"connect": "1s", "command": "1s", "atrn": "1s", "idle": "1s", "data": "1s"}
     line = bench._keep("cutter", cutter.Cutter(scene.provider.port))
     scene.customer.isp["port"] = line.port
+    cut_everywhere(bench, scene, line, some, f"cut/fetch {security}")
+
+
+def cut_everywhere(bench, scene, line, some, name):
+    """The scene's line, through the cutter, at each place or at some."""
     sizes = reference(scene, line)
     cuts = cutter.every(sizes, 16) if campaign.FULL else cutter.seeded(bench.random, sizes, some)
     tally = Tally(found=3 * sum(sizes), run=len(cuts))
     for one in cuts:
         tally.problems += [f"{one}: {problem}" for problem in cut_once(scene, line, one)]
-    tally.tell(f"cut/fetch {security}")
+    tally.tell(name)
 
 
 def reference(scene, line):
