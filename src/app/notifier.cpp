@@ -93,7 +93,7 @@ Task<Duration> Notifier::round() {
   if (!way_out) co_return k_look;
   const auto customers = provider_.customers;
   const TimePoint now = provider_.network.clock().now();
-  if (now >= looked_ + k_look || looked_ == TimePoint::min()) {
+  if (now >= looked_ + k_look) {
     looked_ = now;
     for (const auto& one : customers->all()) {
       if (stop_.requested()) co_return k_shortest;
