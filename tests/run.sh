@@ -178,7 +178,7 @@ end_every_byte() {
     wait "$every_byte_job" || status=$?
     cat "$every_byte"
     cases=$(sed -nE 's/^All tests passed .* in ([0-9]+) test cases?\)$/\1/p' "$every_byte" |
-        awk '{ sum += $1 } END { if (NR == 2) print sum }')
+        awk '{ sum += $1 } END { if (NR == 3) print sum }')
     passed=$((passed + ${cases:-0}))
     if [ "$status" -ne 0 ] || [ -z "$cases" ]; then
         one_failed "every byte: status $status"
