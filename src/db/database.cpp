@@ -169,7 +169,7 @@ Result<Database> Database::connect(const std::string& path, int flags) {
   Database database(opened);
   if (result != SQLITE_OK) return failed(opened, result);
   sqlite3_extended_result_codes(opened, 1);
-  sqlite3_busy_timeout(opened, k_patience_ms);
+  database.wait_for_writers(true);
   return database;
 }
 
@@ -374,6 +374,10 @@ Result<void> Database::sync_commits(bool synced) {
   return set;
 }
 
+void Database::wait_for_writers(bool patiently) {
+  sqlite3_busy_timeout(database_.get(), patiently ? k_patience_ms : 0);
+}
+
 Result<Transaction> Transaction::begin_writing(Database& database, bool synced) {
   if (auto set = database.sync_commits(synced); !set) return fail(set.error());
   if (auto begun = database.run("BEGIN IMMEDIATE"); !begun) return fail(begun.error());
@@ -382,6 +386,13 @@ Result<Transaction> Transaction::begin_writing(Database& database, bool synced) 
 
 Result<Transaction> Transaction::begin(Database& database) {
   return begin_writing(database, false);
+}
+
+Result<Transaction> Transaction::begin_at_once(Database& database) {
+  database.wait_for_writers(false);
+  auto begun = begin_writing(database, false);
+  database.wait_for_writers(true);
+  return begun;
 }
 
 Result<Transaction> Transaction::begin_synced(Database& database) {

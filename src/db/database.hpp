@@ -142,6 +142,7 @@ class Database {
   Result<void> ensure(const Schema& schema);
   Result<void> make_or_upgrade(const Schema& schema, std::int64_t version);
   Result<void> sync_commits(bool synced);
+  void wait_for_writers(bool patiently);
   Result<void> use_log();
   Result<std::int64_t> number(const char* sql);
 
@@ -155,6 +156,8 @@ class Transaction {
  public:
   /// Waits for other writers.
   static Result<Transaction> begin(Database& database);
+  /// The same, but waits for nobody: busy where somebody writes.
+  static Result<Transaction> begin_at_once(Database& database);
   /// The same, and on disk when commit() returns: with all that was committed before.
   static Result<Transaction> begin_synced(Database& database);
   /// For reading: what several statements give is of one moment.

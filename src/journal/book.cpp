@@ -88,8 +88,8 @@ Result<void> done(const Result<std::uint64_t>& run) {
 }  // namespace
 
 struct Book::Statements {
-  db::Statement may_be_had, each_open, find, put, settle, forget, forget_answered, grow_older, forget_older,
-      forget_provider;
+  db::Statement may_be_had, each_open, find, put, settle, settle_elsewhere, forget, forget_answered, grow_older,
+      forget_older, forget_provider;
   db::Statement kept, kept_is_there, forget_kept, forget_all, check, check_collected, in_doubt, entries, entry,
       take_over;
   db::Statement parts, collected, each_collected, all_collected, name_mailbox, remember_collected, forget_collected,
@@ -104,6 +104,9 @@ Result<void> Book::Statements::prepare(db::Database& database) {
       "SELECT id, provider, reverse_path, recipient, digest, size, connection, answer, fate, kept, time, mailbox, uid "
       "FROM entry ";
   const std::string mailbox_id = "(SELECT id FROM mailbox WHERE provider = ?1 AND name = ?2)";
+  const std::string settled =
+      "answer = ?3, fate = max(fate, ?4), kept = CASE WHEN ?4 = 2 THEN ?6 ELSE kept END, "
+      "time = ?5, age = 0, aged = ?5 ";
   auto prepared = database.prepare_all({
       {&may_be_had, "SELECT EXISTS(SELECT 1 FROM entry WHERE" + std::string(k_open) + ")"},
       {&each_open, k_all_open},
@@ -111,9 +114,8 @@ Result<void> Book::Statements::prepare(db::Database& database) {
       {&put, R"(INSERT INTO entry(provider, reverse_path, recipient, digest, size, connection, answer, fate, time,
                                   aged, mailbox, uid)
                 VALUES (?1, ?2, ?3, CAST(?4 AS BLOB), ?5, ?6, 0, 0, ?7, ?7, ?8, ?9) RETURNING id)"},
-      {&settle,
-       "UPDATE entry SET connection = ?2, answer = ?3, fate = max(fate, ?4), "
-       "kept = CASE WHEN ?4 = 2 THEN ?6 ELSE kept END, time = ?5, age = 0, aged = ?5 WHERE id = ?1"},
+      {&settle, "UPDATE entry SET " + settled + "WHERE id = ?1 AND connection = ?2"},
+      {&settle_elsewhere, "UPDATE entry SET connection = ?2, " + settled + "WHERE id = ?1"},
       {&forget, "DELETE FROM entry WHERE id = ?"},
       {&forget_answered, "DELETE FROM entry WHERE connection = ? AND answer = 1"},
       {&grow_older,
@@ -333,7 +335,14 @@ ReceiptBook& Book::receipts() {
 // --- writing
 
 Result<Book::Page> Book::begin(bool synced) {
-  auto transaction = synced ? db::Transaction::begin_synced(database_) : db::Transaction::begin(database_);
+  return page_of(synced ? db::Transaction::begin_synced(database_) : db::Transaction::begin(database_));
+}
+
+Result<Book::Page> Book::begin_at_once() {
+  return page_of(db::Transaction::begin_at_once(database_));
+}
+
+Result<Book::Page> Book::page_of(Result<db::Transaction> transaction) {
   if (!transaction) return fail(transaction.error());
   return Page(*statements_, std::move(*transaction));
 }
@@ -354,9 +363,17 @@ Result<std::vector<EntryId>> Book::Page::intend(const Intent& intent, WallTime n
 
 Result<void> Book::Page::settle(const Verdict& verdict, WallTime now) {
   for (const auto& [id, fate] : verdict.had) {
-    auto settled = done(statements_->settle.run({id, verdict.connection, static_cast<std::int64_t>(verdict.answer),
-                                                 static_cast<std::int64_t>(fate), to_number(now), verdict.kept}));
-    if (!settled) return settled;
+    const db::Values values = {id,
+                               verdict.connection,
+                               static_cast<std::int64_t>(verdict.answer),
+                               static_cast<std::int64_t>(fate),
+                               to_number(now),
+                               verdict.kept};
+    // Most are settled where they were meant, which leaves the index of connections as it is.
+    const auto settled = statements_->settle.run(values);
+    if (!settled) return fail(settled.error());
+    if (*settled > 0) continue;
+    if (auto moved = done(statements_->settle_elsewhere.run(values)); !moved) return moved;
   }
   for (const EntryId id : verdict.not_had) {
     if (auto gone = forget(id); !gone) return fail(gone.error());

@@ -60,6 +60,8 @@ class Book {
   class Page;
   /// Begins a transaction; `synced`: on disk when it is committed.
   Result<Page> begin(bool synced);
+  /// The same, not synced, and waits for nobody: busy where another process writes.
+  Result<Page> begin_at_once();
 
   // --- housekeeping
 
@@ -84,6 +86,7 @@ class Book {
   struct Statements;
   Book(db::Database database, std::unique_ptr<Statements> statements);
   static Result<Book> over(Result<db::Database> database);
+  Result<Page> page_of(Result<db::Transaction> transaction);
   static Result<std::vector<Entry>> all_of(Result<db::Rows> rows);
 
   db::Database database_;

@@ -16,6 +16,7 @@ struct Journal::Job {
   const Intent* intent = nullptr;
   const Verdict* verdict = nullptr;
   const std::vector<Origin>* gone = nullptr;
+  bool is_flush = false;
   std::vector<EntryId> ids;  // of the intent
   std::optional<Result<void>> result;
 };
@@ -25,6 +26,9 @@ namespace {
 // Of receipts, in memory.
 constexpr std::size_t k_much = std::size_t{256} * 1024;
 constexpr std::size_t k_too_much = 16 * k_much;
+// Of messages: so much of them, or so long, waits for more.
+constexpr std::size_t k_worth_it = std::size_t{32} * 1024;
+constexpr Duration k_fresh = std::chrono::seconds(1);
 // So many pieces are dropped when the journal is opened; what is left goes when sessions begin.
 constexpr int k_pieces_at_open = 20;
 constexpr std::uint64_t k_entries_at_once = 1000;
@@ -224,9 +228,25 @@ Result<std::optional<EntryId>> Journal::find(const Address& address, std::string
 Task<Result<std::vector<EntryId>>> Journal::intend(const Intent& intent) {
   Job job;
   job.intent = &intent;
-  const auto written = co_await write(job);
+  Result<void> written = fail(Errc::busy, "others are writing");
+  if (may_write_at_once()) written = write_at_once(job);
+  if (!written && written.error().code == Errc::busy) written = co_await write(job);
   if (!written) co_return fail(written.error());
   co_return std::move(job.ids);
+}
+
+// The first write behind a checkpoint begins the log anew, and syncs that.
+bool Journal::may_write_at_once() const {
+  return !is_writing_ && waiting_.empty() && !log_begins_anew_;
+}
+
+Result<void> Journal::write_at_once(Job& job) {
+  auto page = writer_.begin_at_once();
+  if (!page) return fail(page.error());
+  if (auto written = write_entries(*page, {&job}, read_); !written) return written;
+  auto committed = page->commit();
+  if (committed) read_.clear();
+  return committed;
 }
 
 Task<Result<void>> Journal::settle(const Verdict& verdict) {
@@ -253,7 +273,9 @@ void Journal::note(Receipt receipt) {
     is_overfull_ = true;
     return;
   }
+  if (noted_.empty()) noted_since_ = clock_.now();
   noted_weight_ += weight(receipt);
+  if (!std::holds_alternative<MessageReceipt>(receipt)) is_more_than_messages_ = true;
   noted_.push_back(std::move(receipt));
 }
 
@@ -265,7 +287,19 @@ Task<> Journal::relieve() {
 
 Task<Result<void>> Journal::flush() {
   Job job;
+  job.is_flush = true;
   co_return co_await write(job);
+}
+
+bool Journal::wants_receipts(const std::vector<Job*>& batch) const {
+  return is_more_than_messages_ || noted_weight_ >= k_worth_it || clock_.now() - noted_since_ >= k_fresh ||
+         std::any_of(batch.begin(), batch.end(), [](const Job* job) { return job->is_flush; });
+}
+
+std::vector<Receipt> Journal::take_receipts() {
+  noted_weight_ = 0;
+  is_more_than_messages_ = false;
+  return std::exchange(noted_, {});
 }
 
 // Whoever finds nobody writing writes for all who wait.
@@ -279,8 +313,8 @@ Task<Result<void>> Journal::write(Job& job) {
     is_writing_ = true;
     const auto batch = std::exchange(waiting_, {});
     const auto read = std::exchange(read_, {});
-    const auto noted = std::exchange(noted_, {});
-    noted_weight_ = 0;
+    std::vector<Receipt> noted;
+    if (wants_receipts(batch)) noted = take_receipts();
     Result<void> written;
     std::function<void()> work = [&] { written = write_batch(batch, read, noted); };
     co_await disk_.run(std::move(work));
@@ -304,8 +338,9 @@ Result<void> Journal::write_batch(const std::vector<Job*>& batch, const std::vec
   if (!written && !noted.empty()) not_kept_ = written.error();
   // Mail is not held up by it; the next run begins a new one.
   if (not_kept_ && not_kept_->code == Errc::malformed) static_cast<void>(writer_.mark_as_damaged());
+  if (written) log_begins_anew_ = writer_.wants_checkpoint();
   // Once in some hundred messages.
-  if (written && writer_.wants_checkpoint()) static_cast<void>(db::Database::checkpoint(options_.path));
+  if (log_begins_anew_ && written) static_cast<void>(db::Database::checkpoint(options_.path));
   return written;
 }
 
@@ -315,29 +350,35 @@ void Journal::settle_down() {
 
 Result<void> Journal::write_page(const std::vector<Job*>& batch, const std::vector<std::string>& read,
                                  const std::vector<Receipt>& noted, bool synced) {
-  const WallTime now = clock_.wall();
   auto page = writer_.begin(synced);
   if (!page) return fail(page.error());
+  if (auto entries = write_entries(*page, batch, read); !entries) return entries;
+  if (auto kept = keep(*page, noted); !kept) not_kept_ = kept.error();
+  return page->commit();
+}
+
+Result<void> Journal::write_entries(Book::Page& page, const std::vector<Job*>& batch,
+                                    const std::vector<std::string>& read) {
+  const WallTime now = clock_.wall();
   // First, so that what is settled now is not meant.
   for (const auto& connection : read) {
-    if (auto forgotten = page->forget_answered(connection); !forgotten) return forgotten;
+    if (auto forgotten = page.forget_answered(connection); !forgotten) return forgotten;
   }
   for (Job* job : batch) {
     if (job->intent != nullptr) {
-      auto ids = page->intend(*job->intent, now);
+      auto ids = page.intend(*job->intent, now);
       if (!ids) return fail(ids.error());
       job->ids = std::move(*ids);
     }
     if (job->gone != nullptr) {
       for (const auto& origin : *job->gone) {
-        if (auto forgotten = page->forget_collected(origin); !forgotten) return forgotten;
+        if (auto forgotten = page.forget_collected(origin); !forgotten) return forgotten;
       }
     }
     if (job->verdict == nullptr) continue;
-    if (auto settled = page->settle(*job->verdict, now); !settled) return settled;
+    if (auto settled = page.settle(*job->verdict, now); !settled) return settled;
   }
-  if (auto kept = keep(*page, noted); !kept) not_kept_ = kept.error();
-  return page->commit();
+  return {};
 }
 
 Result<void> Journal::keep(Book::Page& page, const std::vector<Receipt>& noted) {

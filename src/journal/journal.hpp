@@ -20,8 +20,9 @@ struct JournalOptions {
   Duration receipts = std::chrono::hours(90 * 24);         ///< how long they are kept
 };
 
-/// What recipients have, so that nobody gets it twice. Reading is done at once, on the loop; writing on a thread of its
-/// own, and what several sessions write at the same moment shares one sync.
+/// What recipients have, so that nobody gets it twice. Reading is done at once, on the loop, and so is what is written
+/// without a sync while nobody else writes: it takes less than to wake a thread. All other writing is done on a thread
+/// of its own, and what several sessions write at the same moment shares one sync.
 class Journal {
  public:
   /// Opens it, makes it, or brings it up to this version; throws out what is older than the window. A damaged file is
@@ -63,9 +64,10 @@ class Journal {
   net::Task<Result<void>> settle(const Verdict& verdict);
   /// The provider has read all answers so far on this connection. Written with the next of the above, or by flush().
   void answers_read(const std::string& connection);
-  /// For those who ask later what came. Written with the next of the above, or by flush(), never synced for its own
-  /// sake; where that fails, or it is too much for our memory until then, it is lost, which is said in the log and
-  /// harms nobody else.
+  /// For those who ask later what came. Written with what is settled next, or by flush(), never synced for its own
+  /// sake; messages wait for each other, for a second at most as long as more is settled, since many take hardly longer
+  /// to write than one. Where that fails, or it is too much for our memory until then, it is lost, which is said in the
+  /// log and harms nobody else.
   void note(Receipt receipt);
   /// Writes what was noted if that has become much: for who notes without writing anything else.
   net::Task<> relieve();
@@ -93,10 +95,15 @@ class Journal {
   WallTime oldest_receipt() const;
   void tell_doubts(const std::vector<Entry>& in_doubt);
   net::Task<Result<void>> write(Job& job);
+  bool may_write_at_once() const;
+  Result<void> write_at_once(Job& job);
+  bool wants_receipts(const std::vector<Job*>& batch) const;
+  std::vector<Receipt> take_receipts();
   Result<void> write_batch(const std::vector<Job*>& batch, const std::vector<std::string>& read,
                            const std::vector<Receipt>& noted);
   Result<void> write_page(const std::vector<Job*>& batch, const std::vector<std::string>& read,
                           const std::vector<Receipt>& noted, bool synced);
+  Result<void> write_entries(Book::Page& page, const std::vector<Job*>& batch, const std::vector<std::string>& read);
   Result<void> keep(Book::Page& page, const std::vector<Receipt>& noted);
 
   const JournalOptions options_;
@@ -110,9 +117,12 @@ class Journal {
   std::vector<std::string> read_;  // connections
   std::vector<Receipt> noted_;
   std::size_t noted_weight_ = 0;
+  bool is_more_than_messages_ = false;  // what is noted
+  TimePoint noted_since_;
   bool is_overfull_ = false;       // some were not noted
   std::optional<Error> not_kept_;  // why the receipts of the last batch were lost
   bool is_writing_ = false;
+  bool log_begins_anew_ = true;  // with the next write, which is then synced
   net::Wakeup changed_;
 };
 
