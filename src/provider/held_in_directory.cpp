@@ -14,6 +14,7 @@ namespace {
 using net::Task;
 
 constexpr std::size_t k_piece = 64 * 1024;
+constexpr std::size_t k_worth_indexing = 256;
 
 // Empty where nobody can be the customer for it.
 std::string domain_of(const spool::Recipient& recipient) {
@@ -94,9 +95,14 @@ struct HeldInDirectory::Job {
   std::optional<Result<void>> result;
 };
 
-HeldInDirectory::HeldInDirectory(spool::Store held, spool::Store bounces, spool::Store failed, net::Worker& disk,
-                                 Log& log)
-    : held_(std::move(held)), bounces_(std::move(bounces)), failed_(std::move(failed)), disk_(disk), log_(log) {}
+HeldInDirectory::HeldInDirectory(std::string spool, spool::Store held, spool::Store bounces, spool::Store failed,
+                                 net::Worker& disk, Log& log)
+    : spool_(std::move(spool)),
+      held_(std::move(held)),
+      bounces_(std::move(bounces)),
+      failed_(std::move(failed)),
+      disk_(disk),
+      log_(log) {}
 
 Result<std::unique_ptr<HeldInDirectory>> HeldInDirectory::in(const std::string& spool, net::Worker& disk, Log& log,
                                                              FileOps& files, bool is_told) {
@@ -107,14 +113,19 @@ Result<std::unique_ptr<HeldInDirectory>> HeldInDirectory::in(const std::string& 
   auto failed = open_folder(spool, Folder::failed, files);
   if (!failed) return fail(failed.error());
   std::unique_ptr<HeldInDirectory> mail(
-      new HeldInDirectory(std::move(*held), std::move(*bounces), std::move(*failed), disk, log));
+      new HeldInDirectory(spool, std::move(*held), std::move(*bounces), std::move(*failed), disk, log));
   if (auto recovered = mail->recover(); !recovered) return fail(recovered.error());
   // What comes between the two is told twice, and learned once.
   if (is_told) mail->follow(spool);
   const auto listing = mail->held_.list();
   if (!listing) return fail(listing.error());
-  mail->apply(*listing, {});
+  mail->learn_all(*listing);
   return mail;
+}
+
+HeldInDirectory::~HeldInDirectory() {
+  if (!index_ && unindexed_.size() < k_worth_indexing) return;
+  if (is_indexed_) index_written(write_index(unindexed_));
 }
 
 Result<void> HeldInDirectory::recover() {
@@ -142,6 +153,83 @@ std::optional<int> HeldInDirectory::news() const {
   return news_->descriptor();
 }
 
+// --- the index
+
+// Without it each message is opened at a start.
+std::map<std::string, IndexedMessage> HeldInDirectory::read_index() {
+  std::map<std::string, IndexedMessage> indexed;
+  const auto begun = HeldIndex::is_begun(spool_);
+  auto read = begun && *begun ? open_index() : Result<void>();
+  if (!begun) read = fail(begun.error());
+  if (read && index_) {
+    read = index_->each([&indexed](IndexedMessage message) {
+      std::string id = message.id;
+      indexed.emplace_hint(indexed.end(), std::move(id), std::move(message));
+    });
+  }
+  if (read) return indexed;
+  give_up_index("the index of the spool cannot be read: each message is", read.error());
+  return {};
+}
+
+Result<void> HeldInDirectory::open_index() {
+  auto index = HeldIndex::open(spool_);
+  if (!index) return fail(index.error());
+  index_.emplace(std::move(*index));
+  return {};
+}
+
+void HeldInDirectory::give_up_index(const std::string& what, const Error& why) {
+  log_.warn(what, {{"file", HeldIndex::path_in(spool_)}, {"why", why.text}});
+  is_indexed_ = false;
+  index_.reset();
+  unindexed_ = {};
+}
+
+// What has notes is read: some of its recipients may have it.
+void HeldInDirectory::learn_all(const spool::Store::Listing& listing) {
+  auto indexed = read_index();
+  say_skipped(listing.skipped);
+  for (const auto& id : listing.ids) {
+    const auto known = indexed.find(id);
+    if (known == indexed.end() || listing.notes.contains(id))
+      learn(id, listing.notes.contains(id));
+    else
+      has_come(id, known->second.octets, known->second.places);
+    if (known != indexed.end()) indexed.erase(known);
+  }
+  for (const auto& [id, message] : indexed) unindexed_.gone.push_back(id);
+  const auto changes = take_worth_indexing();
+  if (changes) index_written(write_index(*changes));
+}
+
+void HeldInDirectory::note_come(const std::string& id, std::uint64_t octets,
+                                const std::vector<WaitingMail::Place>& places) {
+  if (is_indexed_) unindexed_.come.push_back({id, octets, places});
+}
+
+// Whoever works on the disk anyway writes it, and says index_written(): nobody waits for the index alone. A spool with
+// little in it gets none.
+std::optional<IndexChanges> HeldInDirectory::take_worth_indexing() {
+  if (!is_indexed_ || is_indexing_ || unindexed_.size() < k_worth_indexing) return std::nullopt;
+  is_indexing_ = true;
+  return std::exchange(unindexed_, {});
+}
+
+// On the disk's thread.
+Result<void> HeldInDirectory::write_index(const IndexChanges& changes) {
+  if (!index_) {
+    if (auto opened = open_index(); !opened) return opened;
+  }
+  return index_->write(changes);
+}
+
+void HeldInDirectory::index_written(const Result<void>& written) {
+  is_indexing_ = false;
+  if (!written)
+    give_up_index("the index of the spool cannot be written: what it lacks is read at the next start", written.error());
+}
+
 void HeldInDirectory::say_skipped(const std::vector<spool::Store::Skipped>& skipped) {
   for (const auto& one : skipped) {
     if (!skipped_.insert(one.name).second) continue;
@@ -159,7 +247,10 @@ Result<std::unique_ptr<HeldMail::Draft>> HeldInDirectory::begin(const spool::Env
 
 Task<Result<void>> HeldInDirectory::put(std::vector<std::unique_ptr<Draft>> drafts) {
   Result<void> all;
-  const std::function<void()> work = [this, &drafts, &all] {
+  const auto unindexed = take_worth_indexing();
+  Result<void> indexed;
+  const std::function<void()> work = [this, &drafts, &all, &unindexed, &indexed] {
+    if (unindexed) indexed = write_index(*unindexed);
     std::vector<std::string> there;
     for (const auto& one : drafts) {
       const auto id = static_cast<StoredDraft&>(*one).draft.commit();
@@ -174,10 +265,13 @@ Task<Result<void>> HeldInDirectory::put(std::vector<std::unique_ptr<Draft>> draf
     }
   };
   co_await disk_.run(work);
+  if (unindexed) index_written(indexed);
   if (!all) co_return all;
   for (const auto& one : drafts) {
     const auto& draft = static_cast<StoredDraft&>(*one);
-    if (!waiting_.contains(draft.id())) has_come(draft.id(), draft.octets, draft.places);
+    if (waiting_.contains(draft.id())) continue;
+    has_come(draft.id(), draft.octets, draft.places);
+    note_come(draft.id(), draft.octets, draft.places);
   }
   co_return all;
 }
@@ -224,6 +318,7 @@ void HeldInDirectory::apply(const spool::Store::Listing& listing, const std::set
 }
 
 void HeldInDirectory::forget(const std::string& id) {
+  if (is_indexed_ && waiting_.contains(id)) unindexed_.gone.push_back(id);
   waiting_.forget(id);
   unrecorded_.erase(id);
 }
@@ -243,6 +338,7 @@ void HeldInDirectory::learn(const std::string& id, bool may_have_marks) {
   }
   const auto places = places_of(message->envelope(), *done);
   has_come(id, message->size(), places);
+  if (done->empty()) note_come(id, message->size(), places);
   // A crash came between the last mark and the removal.
   if (places.empty()) unrecorded_[id] = {};
 }
@@ -265,6 +361,13 @@ Task<Result<spool::MessageReader>> HeldInDirectory::open(const std::string& id) 
   co_await disk_.run(work);
   if (!message && message.error().code == Errc::malformed) set_aside(id, message.error().text);
   if (!message && message.error().code == Errc::not_found) forget(id);
+  // An index that is wrong sends nobody what is another's.
+  if (message && waiting_.contains(id) && !waiting_.agrees(id, places_of(message->envelope()))) {
+    log_.error("the index of the spool was wrong about a message, which is read again", {{"id", id}});
+    waiting_.forget(id);
+    learn(id);
+    co_return fail(Errc::busy, "the index of the spool was wrong about it");
+  }
   co_return message;
 }
 
@@ -310,8 +413,14 @@ Task<> HeldInDirectory::record_batch() {
   changes.reserve(batch.size());
   for (const Job* one : batch) changes.push_back(one->change);
   std::vector<Result<void>> results;
-  const std::function<void()> work = [this, &changes, &results] { results = held_.change(changes); };
+  const auto unindexed = take_worth_indexing();
+  Result<void> indexed;
+  const std::function<void()> work = [this, &changes, &results, &unindexed, &indexed] {
+    results = held_.change(changes);
+    if (unindexed) indexed = write_index(*unindexed);
+  };
   co_await disk_.run(work);
+  if (unindexed) index_written(indexed);
   for (std::size_t i = 0; i < batch.size(); ++i) batch[i]->result = results[i];
   is_recording_ = false;
   if (recorded_) recorded_->wake();

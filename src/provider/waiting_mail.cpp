@@ -29,6 +29,16 @@ void WaitingMail::forget(const std::string& id) {
   messages_.erase(found);
 }
 
+bool WaitingMail::agrees(const std::string& id, const std::vector<Place>& places) const {
+  const auto found = messages_.find(id);
+  if (found == messages_.end()) return false;
+  return std::all_of(found->second.waiting.begin(), found->second.waiting.end(), [&places](const Waiting& one) {
+    return std::any_of(places.begin(), places.end(), [&one](const Place& place) {
+      return place.recipient == one.recipient && place.domain == one.domain->first;
+    });
+  });
+}
+
 bool WaitingMail::done(const std::string& id, const std::vector<std::size_t>& recipients) {
   const auto found = messages_.find(id);
   if (found == messages_.end()) return false;

@@ -35,6 +35,8 @@ class WaitingMail {
   void forget(const std::string& id);
   /// Also when nobody waits for it any more: it is there until it is forgotten.
   bool contains(const std::string& id) const { return messages_.contains(id); }
+  /// Whether all that it has of this message is among these places.
+  bool agrees(const std::string& id, const std::vector<Place>& places) const;
   /// These recipients wait no more. Whether anybody else does.
   bool done(const std::string& id, const std::vector<std::size_t>& recipients);
   std::vector<std::string> ids() const;
