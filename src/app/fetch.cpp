@@ -43,26 +43,19 @@ class Fetch {
             [this](Stop& own) { return deliver::make_target(plan_.target, network_, books_.files, log_, own); }, log_,
             stop),
         until_(plan.limits.session_time ? network.clock().now() + *plan.limits.session_time : TimePoint::max()),
-        history_(plan.breaker) {
-    report_.session = plan.session_id;
-    report_.provider = plan.provider;
-    report_.started = network.clock().wall();
-  }
+        history_(plan.breaker),
+        report_(report_of_begin(plan, network.clock().wall())) {}
 
   Task<SessionReport> run() {
     const TimePoint begin = network_.clock().now();
     log_.debug("session begins", {{"server", plan_.server.endpoint.text()}});
-    books_.journal.note(receipt_of(report_));
-    co_await keep_receipts();
+    if (!plan_.lane) co_await note_begin(report_, books_.journal);
     co_await all_groups();
     co_await target_.close();
     report_.holds = report_.holds || (held_lines_ != nullptr && is_held_ && report_.received.messages > 0);
     report_.seconds = std::chrono::duration<double>(network_.clock().now() - begin).count();
     add_remedy();
-    auto receipt = receipt_of_end(report_, network_.clock().wall());
-    if (plan_.fingerprint && is_refusal(report_.outcome)) receipt.end->fingerprint = plan_.fingerprint();
-    books_.journal.note(std::move(receipt));
-    co_await keep_receipts();
+    if (!plan_.lane) co_await note_end(plan_, report_, books_.journal, network_.clock().wall());
     co_return std::move(report_);
   }
 
@@ -73,12 +66,6 @@ class Fetch {
     bool brought_mail = false;  // some message got a final answer
     bool is_emptied = false;    // the provider has said that there is nothing more
   };
-
-  // That this session was, also where it is cut off in the middle. Without a sync; the log tells where it fails.
-  Task<> keep_receipts() {
-    const auto kept = co_await books_.journal.flush();
-    static_cast<void>(kept);
-  }
 
   Task<> all_groups() {
     // RFC 5321 4.5.3.1.4: a list of domains longer than a command line takes several ATRN, and so several sessions.
@@ -223,6 +210,7 @@ class Fetch {
     const auto& reply = turned ? std::optional(turned->reply) : turned.error().reply;
     if (reply && !report_.reply) report_.reply = reply->joined();
     if (reply) connection_.reply = reply->joined();
+    if (reply && plan_.lane) plan_.lane->on_reply();
     if (!turned) {
       if (turned.error().is_broken_off)
         broken_off(turned.error().text);
@@ -271,7 +259,7 @@ class Fetch {
   }
 
   void begin_connection() {
-    const std::uint64_t number = connection_.number + 1;
+    const std::uint64_t number = plan_.lane ? plan_.lane->next_connection() : connection_.number + 1;
     connection_ = journal::ConnectionReceipt();
     connection_.session = plan_.session_id;
     connection_.number = number;
@@ -316,7 +304,7 @@ class Fetch {
     options.provider_address = turned.stream.peer();
     if (turned.stream.tls()) options.tls = turned.stream.tls()->version + " " + turned.stream.tls()->cipher;
     options.provider = plan_.provider;
-    options.connection = plan_.session_id + "-" + std::to_string(report_.connections);
+    options.connection = plan_.session_id + "-" + std::to_string(plan_.lane ? connection_.number : report_.connections);
     options.scratch_directory = plan_.scratch_directory;
     options.on_progress = [this](const receive::Tally& tally, std::uint64_t bytes) {
       if (!on_progress_) return;
@@ -463,6 +451,29 @@ class Fetch {
 };
 
 }  // namespace
+
+SessionReport report_of_begin(const FetchPlan& plan, WallTime now) {
+  SessionReport report;
+  report.session = plan.session_id;
+  report.provider = plan.provider;
+  report.started = now;
+  return report;
+}
+
+// Without a sync; the log tells where it fails.
+Task<> note_begin(const SessionReport& report, journal::Journal& journal) {
+  journal.note(receipt_of(report));
+  const auto kept = co_await journal.flush();
+  static_cast<void>(kept);
+}
+
+Task<> note_end(const FetchPlan& plan, const SessionReport& report, journal::Journal& journal, WallTime now) {
+  auto receipt = receipt_of_end(report, now);
+  if (plan.fingerprint && is_refusal(report.outcome)) receipt.end->fingerprint = plan.fingerprint();
+  journal.note(std::move(receipt));
+  const auto kept = co_await journal.flush();
+  static_cast<void>(kept);
+}
 
 journal::SessionReceipt receipt_of_end(const SessionReport& report, WallTime now) {
   auto receipt = receipt_of(report);

@@ -27,6 +27,12 @@ struct MailboxPlan {
   collect::Addressing addressing;
 };
 
+/// The place of a part of a session among those that fetch for it at the same time.
+struct Lane {
+  std::function<std::uint64_t()> next_connection;  ///< its number within the session
+  std::function<void()> on_reply;                  ///< the provider has answered ATRN
+};
+
 /// Everything that a session with one provider needs, secrets and trust loaded.
 struct FetchPlan {
   std::string provider;    ///< its name in the configuration
@@ -36,6 +42,8 @@ struct FetchPlan {
   std::vector<std::string> domains;
   bool atrn_all = false;
   std::uint64_t max_sessions = 1000;
+  std::uint64_t parallel = 1;  ///< ATRN sessions at a time; fetch_spread() is for more than one
+  std::optional<Lane> lane;    ///< it is a part of a session; whoever parted it writes the session's receipts
   deliver::TargetOptions target;
   TimeoutSettings timeouts;
   std::string scratch_directory;  ///< for files without a name
@@ -93,6 +101,12 @@ struct Books {
   receive::Shelf* shelf = nullptr;  ///< for mail that the target puts off; null: the provider keeps it
 };
 
+/// As far as it is known when the session begins.
+SessionReport report_of_begin(const FetchPlan& plan, WallTime now);
+/// That there is such a session, also where it is cut off in the middle.
+net::Task<> note_begin(const SessionReport& report, journal::Journal& journal);
+/// What it came to.
+net::Task<> note_end(const FetchPlan& plan, const SessionReport& report, journal::Journal& journal, WallTime now);
 /// What a session that is over, or came to nothing, leaves behind for who asks later.
 journal::SessionReceipt receipt_of_end(const SessionReport& report, WallTime now);
 

@@ -117,6 +117,7 @@ Result<FetchPlan> plan_fetch(const Settings& settings, const ProviderSettings& p
   plan.domains = provider.domains;
   plan.atrn_all = provider.atrn_all;
   plan.max_sessions = provider.max_sessions;
+  plan.parallel = provider.parallel;
   auto target = plan_target(settings, provider.deliver, keyring);
   if (!target) return fail(target.error());
   plan.target = std::move(*target);

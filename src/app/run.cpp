@@ -11,6 +11,7 @@
 #include "app/collect.hpp"
 #include "app/confinement.hpp"
 #include "app/dialled_line.hpp"
+#include "app/fetch_spread.hpp"
 #include "app/foreign_queue.hpp"
 #include "app/held_lines.hpp"
 #include "app/journal_place.hpp"
@@ -434,8 +435,11 @@ class Run {
       const auto collected = co_await collect_mail(plan, network_, books, std::move(on_progress), log_, stop_);
       co_return ended(collected);
     }
-    const auto report =
-        co_await fetch(plan, network_, books, before_turn, std::move(on_progress), log_, stop_, held_lines);
+    SessionReport report;
+    if (plan.parallel > 1 && plan.domains.size() > 1)
+      report = co_await fetch_spread(plan, network_, books, before_turn, std::move(on_progress), log_, stop_);
+    else
+      report = co_await fetch(plan, network_, books, before_turn, std::move(on_progress), log_, stop_, held_lines);
     ended(report);
     if (!carries_outbound) co_return;
     // Nobody to give mail to is no reason to keep what goes out.

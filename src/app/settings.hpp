@@ -66,6 +66,7 @@ struct ProviderSettings {
   LoginSettings login;
   std::vector<std::string> domains;  ///< canonical
   bool atrn_all = false;
+  std::uint64_t parallel = 1;  ///< ATRN sessions
   std::uint64_t max_sessions = 1000;
   bool mend_stray_newlines = false;
   RetrySettings retry;

@@ -261,7 +261,7 @@ TEST_CASE("what names nobody, and what goes round, stays in the mailbox and is t
 }
 
 TEST_CASE("the line to the mailbox is reset, closed and stalled at every byte", "[collect]") {
-  Share choice(24);
+  Share choice(72);
   for (const bool tls : {false, true}) {
     for (const bool imap : {false, true}) {
       for (const bool leaves : {false, true}) {
@@ -277,7 +277,7 @@ TEST_CASE("the line to the mailbox is reset, closed and stalled at every byte", 
 }
 
 TEST_CASE("the line to a server without UIDL, or PIPELINING, or UIDPLUS, is cut at every byte", "[collect]") {
-  Share choice(24);
+  Share choice(72);
   auto trial = trial_of(false, false);
   trial.has_names = trial.pipelines = false;
   Sums sums;

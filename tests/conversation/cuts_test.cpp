@@ -141,6 +141,17 @@ Trial side_by_side(bool lmtp, std::size_t connections, const std::vector<std::si
   return trial;
 }
 
+// Domains on several lines; the target takes its time, so that these are up together.
+Trial spread(Manner manner, std::size_t parallel, std::size_t most_at_once) {
+  Trial trial = trial_of(manner, false, 1, false);
+  trial.messages = 6;
+  trial.lateness.assign(trial.messages, 1);
+  trial.domains = 3;
+  trial.parallel = parallel;
+  trial.most_at_once = most_at_once;
+  return trial;
+}
+
 constexpr Misdeed k_misdeeds[] = {Misdeed::dies,     Misdeed::dies_with_it,   Misdeed::answers_and_dies,
                                   Misdeed::stalls,   Misdeed::stalls_with_it, Misdeed::says_421,
                                   Misdeed::says_450, Misdeed::says_452,       Misdeed::says_550};
@@ -175,7 +186,7 @@ std::size_t end_of_content(const Trial& trial) {
 
 TEST_CASE("the provider's line is reset, closed and stalled at every byte, in clear text", "[cuts]") {
   Sums sums;
-  Share choice(12);
+  Share choice(36);
   From from = From::start;
   for (const auto& trial : ways(false)) cut_everywhere(trial, std::exchange(from, From::turn), choice, sums);
   sums.print("clear text, of bytes " + choice.text());
@@ -184,7 +195,7 @@ TEST_CASE("the provider's line is reset, closed and stalled at every byte, in cl
 
 TEST_CASE("the provider's line is reset, closed and stalled at every byte, under TLS", "[cuts]") {
   Sums sums;
-  Share choice(40);
+  Share choice(120);
   From from = From::start;
   for (const auto& trial : ways(true)) cut_everywhere(trial, std::exchange(from, From::turn), choice, sums);
   sums.print("TLS, of bytes " + choice.text());
@@ -193,7 +204,7 @@ TEST_CASE("the provider's line is reset, closed and stalled at every byte, under
 
 TEST_CASE("the provider's line is cut at each moment of the target", "[cuts]") {
   Sums sums;
-  Share choice(8);
+  Share choice(24);
   for (const bool tls : {false, true}) {
     for (const auto& trial : ways(tls)) cut_at_moments(trial, choice, sums);
     cut_at_moments(trial_of(Manner::lockstep, true, 3, true), choice, sums);
@@ -204,7 +215,7 @@ TEST_CASE("the provider's line is cut at each moment of the target", "[cuts]") {
 
 TEST_CASE("the target dies, stalls, puts off and refuses at each of its steps", "[cuts]") {
   Sums sums;
-  Share choice(32);
+  Share choice(64);
   for (const bool lmtp : {false, true}) {
     for (const bool is_mixed : {false, true}) {
       for (const std::size_t recipients : k_recipients) {
@@ -245,7 +256,7 @@ TEST_CASE("answers stay in the order of messages, in whatever order the target g
 
 TEST_CASE("the provider's line is cut at every byte while messages are side by side with the target", "[cuts]") {
   Sums sums;
-  Share choice(16);
+  Share choice(48);
   for (const bool tls : {false, true}) {
     for (const std::size_t connections : {2U, 4U}) {
       Trial trial = side_by_side(connections == 2, connections, {0, 4, 1, 3, 2});
@@ -270,6 +281,32 @@ TEST_CASE("the target fails at each of its steps while messages are side by side
   sums.print("side by side, the target's misdeeds, of them " + choice.text());
   CHECK(sums.unclean == 0);
   CHECK(sums.of.forgiven > 0);  // it did die with its answer
+}
+
+TEST_CASE("domains are spread over several ATRN sessions, as many as the provider allows", "[cuts]") {
+  for (const Manner manner : {Manner::lockstep, Manner::hurried, Manner::chunked}) {
+    for (const std::size_t parallel : {2U, 3U}) {
+      for (const std::size_t most : {std::size_t{1}, std::size_t{2}, Trial::k_never}) {
+        const Trial trial = spread(manner, parallel, most);
+        const Findings found = perform(trial);
+        INFO(trial.text() << ": " << found.text());
+        CHECK(found.are_clean());
+        CHECK(found.turned == std::min(parallel, most));
+        CHECK(found.runs == perform(trial_of(manner, false, 1, false)).runs);  // all of them are asked for in the first
+      }
+    }
+  }
+}
+
+TEST_CASE("one of several lines is cut at every byte", "[cuts]") {
+  Sums sums;
+  Share choice(36);
+  cut_everywhere(spread(Manner::lockstep, 2, Trial::k_never), From::start, choice, sums);
+  cut_everywhere(spread(Manner::chunked, 3, Trial::k_never), From::start, choice, sums);
+  cut_everywhere(spread(Manner::hurried, 2, 1), From::start, choice, sums);
+  sums.print("one of several lines, of bytes " + choice.text());
+  CHECK(sums.unclean == 0);
+  CHECK(sums.of.forgiven == 0);
 }
 
 // The tests of the test: two things taken out that the promises rest on.

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "app/fetch.hpp"
+#include "app/fetch_spread.hpp"
 #include "certificates.hpp"
 #include "ledger.hpp"
 #include "net/wakeup.hpp"
@@ -36,12 +37,17 @@ struct Addressee {
 // A message at the provider.
 struct Held {
   std::string content;
+  std::string domain;
   std::vector<Addressee> addressees;
 
   bool is_waiting() const {
     return std::any_of(addressees.begin(), addressees.end(), [](const Addressee& one) { return one.is_waiting; });
   }
 };
+
+std::string domain_of(std::size_t number) {
+  return number == 0 ? "customer.example" : "domain" + std::to_string(number) + ".example";
+}
 
 std::string content_of(std::size_t number) {
   const std::string id = std::to_string(number);
@@ -58,7 +64,7 @@ std::string id_of(const std::string& content) {
 struct World {
   explicit World(const Trial& of) : trial(of) {
     for (std::size_t i = 0; i < trial.messages; ++i) {
-      held.push_back({content_of(i), {}});
+      held.push_back({content_of(i), domain_of(i % trial.domains), {}});
       for (std::size_t j = 0; j < trial.recipients; ++j) held.back().addressees.push_back({"r" + std::to_string(j)});
     }
     open_journal();
@@ -75,6 +81,7 @@ struct World {
   /// It can be seen that nobody is there any more. Late cuts, and those of which nobody is told, do not count.
   bool is_seen_to_be_cut() const {
     const auto& faults = trial.faults;
+    if (trial.parallel > 1) return false;  // of several lines it is not known here whose message it is
     if (faults.cut == net::Cut::silence || !is_first_run()) return false;
     // Who has said QUIT may go.
     if (trial.manner == Manner::hurried && faults.cut == net::Cut::closed) return false;
@@ -100,6 +107,7 @@ struct World {
   std::map<std::size_t, net::Traffic> turns;            // by connection, when ATRN came
   std::function<void()> cut;                            // the last of them
   std::size_t unanswered = 0;                           // dots that the target has
+  std::size_t turned = 0;                               // lines, now
   std::size_t cut_connection = 0;                       // which was, counted from 1
 };
 
@@ -141,7 +149,11 @@ class Provider final : public Speaker {
 
   Task<> attend() {
     const bool is_turned = co_await until_atrn();
-    if (is_turned) co_await hand_over();
+    if (is_turned) {
+      world_.findings.turned = std::max(world_.findings.turned, ++world_.turned);
+      co_await hand_over();
+      --world_.turned;
+    }
     stream_.close();
   }
 
@@ -157,7 +169,12 @@ class Provider final : public Speaker {
         const auto begun = co_await stream_.start_tls_server(server_context("good"), for_ever());
         if (!begun) co_return false;
       } else if (verb == "ATRN") {
-        due_ = waiting();
+        // Of a line that is silent it knows until the next run: that is hours later.
+        if (world_.is_first_run() && world_.turned >= world_.trial.most_at_once) {
+          co_await say("450 4.7.0 one at a time\r\n");
+          continue;
+        }
+        due_ = waiting(line->substr(5) + ",");
         if (world_.is_first_run() && !due_.empty()) world_.turns[world_.traffics.size() - 1] = *world_.traffics.back();
         const std::string reply = due_.empty() ? "453 nothing\r\n" : "250 turning\r\n";
         co_await say(reply);
@@ -180,10 +197,12 @@ class Provider final : public Speaker {
     return "235 whoever you are\r\n";  // to the response
   }
 
-  std::vector<Held*> waiting() const {
+  // `domains`, each with a comma behind it.
+  std::vector<Held*> waiting(const std::string& domains) const {
     std::vector<Held*> found;
     for (auto& one : world_.held) {
-      if (one.is_waiting() && found.size() < world_.trial.per_connection) found.push_back(&one);
+      const bool is_asked_for = domains.find(one.domain + ",") != std::string::npos;
+      if (is_asked_for && one.is_waiting() && found.size() < world_.trial.per_connection) found.push_back(&one);
     }
     return found;
   }
@@ -229,7 +248,7 @@ class Provider final : public Speaker {
     for (auto* one : due_) {
       if (!all.empty()) all += "RSET\r\n";
       all += k_mail;
-      for (const auto* addressee : waiting_of(*one)) all += rcpt_line(*addressee);
+      for (const auto* addressee : waiting_of(*one)) all += rcpt_line(*one, *addressee);
       all += "BDAT " + std::to_string(one->content.size()) + " LAST\r\n" + one->content;
     }
     co_await say(all);
@@ -274,15 +293,15 @@ class Provider final : public Speaker {
     return found;
   }
 
-  static std::string rcpt_line(const Addressee& addressee) {
-    return "RCPT TO:<" + addressee.name + "@customer.example>\r\n";
+  static std::string rcpt_line(const Held& held, const Addressee& addressee) {
+    return "RCPT TO:<" + addressee.name + "@" + held.domain + ">\r\n";
   }
 
   // What begins message `i`, or ends the session.
   std::string group(std::size_t i) const {
     if (i == due_.size()) return "QUIT\r\n";
     std::string lines = k_mail;
-    for (const auto* one : waiting_of(*due_[i])) lines += rcpt_line(*one);
+    for (const auto* one : waiting_of(*due_[i])) lines += rcpt_line(*due_[i], *one);
     return lines + "DATA\r\n";
   }
 
@@ -309,7 +328,7 @@ class Provider final : public Speaker {
     if (waits && mail != 250) co_return true;
     std::vector<Addressee*> accepted;
     for (auto* one : addressees) {
-      const std::string line = rcpt_line(*one);
+      const std::string line = rcpt_line(*due_[i], *one);
       const int rcpt = co_await step(line);
       if (rcpt == 0) co_return false;
       if (rcpt == 250)
@@ -684,7 +703,8 @@ app::FetchPlan plan_for(const World& world) {
   plan.session_id = "run" + std::to_string(world.findings.runs);
   plan.scratch_directory = std::filesystem::temp_directory_path();
   plan.hostname = "mail.customer.example";
-  plan.domains = {"customer.example"};
+  for (std::size_t i = 0; i < trial.domains; ++i) plan.domains.push_back(domain_of(i));
+  plan.parallel = trial.parallel;
   // Who asks again in the same run still knows what he had.
   if (trial.forgets) plan.max_sessions = 1;
   plan.server.hostname = plan.hostname;
@@ -707,7 +727,10 @@ app::FetchPlan plan_for(const World& world) {
 Task<> fetch(World& world, TrialNetwork& network, Bounces& bounces) {
   const app::FetchPlan plan = plan_for(world);
   const app::Books books{system_files(), *world.journal, bounces};
-  co_await app::fetch(plan, network, books, nullptr, app::OnProgress(), silent_log(), world.stop);
+  if (plan.parallel > 1)
+    co_await app::fetch_spread(plan, network, books, nullptr, app::OnProgress(), silent_log(), world.stop);
+  else
+    co_await app::fetch(plan, network, books, nullptr, app::OnProgress(), silent_log(), world.stop);
 }
 
 void run_once(World& world, Bounces& bounces) {
@@ -775,6 +798,7 @@ std::string Trial::text() const {
   out += lmtp ? ", LMTP" : ", SMTP";
   out += is_mixed ? ", mixed" : "";
   out += connections > 1 ? number(", connections", connections) : "";
+  if (parallel > 1) out += number(", ATRN sessions", parallel) + number(", allowed", most_at_once);
   out += number(", recipients", recipients) + number(", messages a connection", per_connection);
   if (misdeed != Misdeed::none)
     return out + number("; at moment", misdeed_at) + " the target " + std::string(name(misdeed));

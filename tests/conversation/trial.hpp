@@ -44,6 +44,9 @@ struct Trial {
   std::size_t recipients = 1;            ///< of each
   std::size_t per_connection = k_never;  ///< messages; Exim under TLS hands over one
   std::size_t connections = 1;           ///< with the target, at most
+  std::size_t domains = 1;               ///< for which the messages are, in turn
+  std::size_t parallel = 1;              ///< ATRN sessions
+  std::size_t most_at_once = k_never;    ///< of them, the provider allows
   std::vector<std::size_t> lateness;     ///< by message: so many seconds later the target answers its dot
   bool is_mixed = false;                 ///< some recipients are put off at first, some refused for good
 
@@ -79,6 +82,7 @@ struct Findings {
   std::size_t stuck = 0;      ///< sessions that never end
   std::size_t misplaced = 0;  ///< answers that the provider took for another message's
   std::size_t at_once = 0;    ///< dots that the target had not answered, at most
+  std::size_t turned = 0;     ///< lines at a time, at most
   std::size_t runs = 0;
   std::vector<std::size_t> content_ends;  ///< how many bytes we had read when the target saw the dot, in the first run
   std::vector<std::string> moments;       ///< of the target, in the first run

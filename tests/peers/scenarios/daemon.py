@@ -3,12 +3,14 @@
 import base64
 import hashlib
 import hmac
+import re
 import resource
 import socket
 import ssl
 
 from harness import fetchmail, wait
 from harness.messages import Ledger
+from harness.programs import HOSTNAME
 from harness.provider import PASSWORD, USER
 from harness.runner import check, equal, none
 from harness.wire import Cut, Line
@@ -34,6 +36,8 @@ def register(suite):
     suite.case("odmrd/idle-connections/many-addresses")(idle_from_many)
     suite.case("odmrd/idle-connections/one-address")(idle_from_one)
     suite.case("odmrd/enqueue-for-nobody")(enqueue_for_nobody)
+    for allowed in ("several", "one"):
+        suite.case(f"odmrd/odmr/parallel/{allowed}-at-a-time", allowed)(parallel)
     for name, commands in DIALOGUES.items():
         suite.case(f"odmrd/dialogue/{name}", commands)(dialogue)
     suite.case("odmrd/dialogue/starttls-throws-away-clear-text")(injection)
@@ -174,6 +178,24 @@ def no_mail(bench):
     result = bench.customer(bench.sink(), secured(bench)).verify_with(bench.authority).run()
     session = result.session()
     equal((result.status, session["outcome"], session["reply"][:3]), (0, "no-mail", "453"), "status, outcome, reply")
+
+
+def parallel(bench, allowed):
+    """The domains are spread over two ATRN sessions; where odmrd allows one, the other domain's mail comes after it."""
+    daemon = bench.daemon(customer={"one_atrn_at_a_time": allowed == "one"}).start()
+    letters = [bench.maker.make(recipients=[f"anna@{domain}"]) for domain in ("customer.example", "second.example") * 20]
+    letters.append(bench.maker.make(recipients=["anna@customer.example", "bert@second.example"]))
+    held(daemon, letters)
+    sink = bench.sink()
+    customer = bench.customer(sink, daemon, parallel=2)
+    result = customer.run()
+    equal((result.status, result.session()["outcome"]), (0, "fetched"), "exit status and outcome")
+    check(result.session()["connections"] >= 2, "one connection took all")
+    again = customer.run()
+    equal(again.status, 0, "exit status of the second run")
+    none(Ledger(letters).problems(sink.deliveries(len(letters) + 1), our_name=HOSTNAME))
+    both = re.search(r"allows no further ATRN at a time", result.stderr)
+    equal(both is not None, allowed == "one", "told that one at a time is allowed")
 
 
 def put_off(bench):
