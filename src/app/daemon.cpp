@@ -48,8 +48,9 @@ bool are_same_doors(const std::vector<Settings>& a, const std::vector<Settings>&
 }  // namespace
 
 Daemon::Daemon(const DaemonSettings& settings, std::shared_ptr<const provider::Customers> customers,
-               std::shared_ptr<const provider::WayOut> way_out, provider::HeldInDirectory& held, net::Worker& disk,
-               const ReadAgain& read_again, const StatusPages& pages, asio::io_context& loop, Log& log)
+               std::shared_ptr<const provider::WayOut> way_out, provider::HeldInDirectory& held,
+               provider::RecipientBook& recipients, net::Worker& disk, const ReadAgain& read_again,
+               const StatusPages& pages, asio::io_context& loop, Log& log)
     : settings_(settings),
       settings_now_(std::make_shared<const DaemonSettings>(settings)),
       held_(held),
@@ -76,6 +77,7 @@ Daemon::Daemon(const DaemonSettings& settings, std::shared_ptr<const provider::C
   provider_.guard = provider::LoginGuard(settings.guard);
   provider_.access = settings.access;
   provider_.calls.tell(&recorder_);
+  provider_.recipients = intake_.uploaded = &recipients;
   status_pages_.emplace("/", [this] { return status_page(); });
   status_pages_.emplace("/metrics", [this] { return status_metrics(); });
   intake_.hostname = settings.session.hostname;
@@ -221,6 +223,8 @@ net::Task<> Daemon::show_status(net::Stream stream, Log& log) {
 net::Task<DaemonStatus> Daemon::status() {
   const auto settings = settings_now_;
   LiveFacts live{held_by_customer(held_, *settings), std::vector<provider::Call>(), {}, true};
+  live.recipients = recipients_by_customer(
+      *settings, [this](const std::string& customer) { return provider_.recipients->of(customer); });
   for (const auto& [number, call] : provider_.calls.under_way()) live.under_way->push_back(call);
   DaemonStatus status;
   const WallTime now = network_.clock().wall();

@@ -18,6 +18,7 @@
 #include "provider/held_in_directory.hpp"
 #include "provider/intake.hpp"
 #include "provider/push.hpp"
+#include "provider/recipient_book.hpp"
 
 namespace odmr::app {
 
@@ -36,8 +37,9 @@ class Daemon {
  public:
   /// What is given must outlive it.
   Daemon(const DaemonSettings& settings, std::shared_ptr<const provider::Customers> customers,
-         std::shared_ptr<const provider::WayOut> way_out, provider::HeldInDirectory& held, net::Worker& disk,
-         const ReadAgain& read_again, const StatusPages& pages, asio::io_context& loop, Log& log);
+         std::shared_ptr<const provider::WayOut> way_out, provider::HeldInDirectory& held,
+         provider::RecipientBook& recipients, net::Worker& disk, const ReadAgain& read_again, const StatusPages& pages,
+         asio::io_context& loop, Log& log);
 
   /// On the sockets that were passed to this process, named after their tables; else on those of its own. Errors: tls
   /// and malformed, the configuration or what was passed; others, an address that cannot be listened on.

@@ -72,11 +72,13 @@ Facts read_calls(provider::CallBook* book, WallTime now, DaemonStatus& status) {
 
 CustomerStatus status_of(const provider::Customer& customer, const LiveFacts& live, const Facts& facts,
                          const std::vector<provider::Call>& under_way) {
-  CustomerStatus status{customer.name, customer.domains, customer.quota, {}, {}, {}, 0, 0};
+  CustomerStatus status{customer.name, customer.domains, customer.quota, {}, {}, {}, 0, 0, {}};
   if (const auto held = live.held.find(customer.name); held != live.held.end()) status.held = held->second;
   if (const auto last = facts.last.find(customer.name); last != facts.last.end()) status.last = last->second;
   if (const auto good = facts.last_good.find(customer.name); good != facts.last_good.end())
     status.last_good = good->second;
+  if (const auto list = live.recipients.find(customer.name); list != live.recipients.end())
+    status.recipients = list->second;
   for (const auto& call : under_way) {
     if (call.customer != customer.name) continue;
     ++status.lines;
@@ -189,6 +191,18 @@ HeldByCustomer held_by_customer(const provider::HeldMail& mail, const DaemonSett
   return all;
 }
 
+RecipientsByCustomer recipients_by_customer(
+    const DaemonSettings& settings,
+    const std::function<std::shared_ptr<const provider::RecipientList>(const std::string& customer)>& list_of) {
+  RecipientsByCustomer all;
+  for (const auto& one : settings.customers) {
+    if (!one.customer.uploads_recipients) continue;
+    const auto list = list_of(one.customer.name);
+    if (list) all[one.customer.name] = {list->count(), list->uploaded};
+  }
+  return all;
+}
+
 DaemonStatus daemon_status(const DaemonSettings& settings, LiveFacts live, provider::CallBook* book, WallTime now) {
   DaemonStatus status;
   status.now = now;
@@ -221,6 +235,13 @@ Result<DaemonStatus> daemon_status_of(const DaemonSettings& settings, WallTime n
   }
   for (const auto& line : listed->unreadable)
     live.troubles.push_back({"spool", line, "look at the file, and the disk"});
+  live.recipients = recipients_by_customer(settings, [&](const std::string& customer) {
+    auto list = provider::read_recipient_list(settings.spool, customer);
+    if (list) return std::move(*list);
+    live.troubles.push_back({customer, "its recipients cannot be read, and all are taken: " + list.error().text,
+                             "its odmr tells them again when the file is gone, and odmrd is started anew"});
+    return std::shared_ptr<const provider::RecipientList>();
+  });
   auto book = provider::CallBook::open_to_read(settings.spool);
   if (!book) live.troubles.push_back({"calls", "what customers did cannot be read: " + book.error().text, {}});
   return daemon_status(settings, std::move(live), book && *book ? &**book : nullptr, now);

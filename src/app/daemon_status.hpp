@@ -1,6 +1,8 @@
 #pragma once
 
+#include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -10,6 +12,7 @@
 #include "app/status.hpp"
 #include "provider/call_book.hpp"
 #include "provider/held_mail.hpp"
+#include "provider/recipient_book.hpp"
 
 namespace odmr::app {
 
@@ -28,6 +31,18 @@ using HeldByCustomer = std::map<std::string, HeldFor>;
 HeldByCustomer held_by_customer(const HeldList& list, const DaemonSettings& settings);
 HeldByCustomer held_by_customer(const provider::HeldMail& held, const DaemonSettings& settings);
 
+/// The list of recipients that a customer has told us.
+struct RecipientsTold {
+  std::size_t count = 0;
+  WallTime uploaded;
+};
+/// By the customer's name, of those that may tell one and have.
+using RecipientsByCustomer = std::map<std::string, RecipientsTold>;
+/// `list_of`: the list of the customer called so; null: none.
+RecipientsByCustomer recipients_by_customer(
+    const DaemonSettings& settings,
+    const std::function<std::shared_ptr<const provider::RecipientList>(const std::string& customer)>& list_of);
+
 /// How it stands with a customer.
 struct CustomerStatus {
   std::string name;
@@ -38,6 +53,7 @@ struct CustomerStatus {
   std::optional<WallTime> last_good;   ///< when that ended
   std::uint64_t lines = 0;             ///< under way
   std::uint64_t waiting = 0;           ///< of these, how many wait for mail
+  std::optional<RecipientsTold> recipients = {};
 };
 
 /// A certificate that we show.
@@ -70,6 +86,7 @@ struct LiveFacts {
   std::optional<std::vector<provider::Call>> under_way;  ///< none: as the book has it
   std::vector<Trouble> troubles;                         ///< that are known already
   bool runs = true;
+  RecipientsByCustomer recipients = {};
 };
 
 /// Reads the book and looks at the disk: may wait for it. `book`: null where there is none. What cannot be read is a

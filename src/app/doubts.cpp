@@ -1,5 +1,7 @@
 #include "app/doubts.hpp"
 
+#include "app/recipients_file.hpp"
+
 namespace odmr::app {
 
 namespace {
@@ -26,6 +28,11 @@ std::vector<std::string> doubts_about(const Settings& settings) {
     const auto port = provider.endpoint.port;
     const auto why = about_port(port);
     if (!why.empty()) doubts.push_back("[provider." + provider.name + "] port = " + std::to_string(port) + ": " + why);
+    if (provider.recipients_file.empty()) continue;
+    const auto recipients = recipients_to_tell(provider);
+    if (!recipients)
+      doubts.push_back("[provider." + provider.name + "] recipients_file: " + recipients.error().text +
+                       "; the provider is told nothing");
   }
   return doubts;
 }

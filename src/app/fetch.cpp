@@ -7,6 +7,7 @@
 #include "app/remedy.hpp"
 #include "server/channel.hpp"
 #include "smtp/command.hpp"
+#include "turn/recipients.hpp"
 #include "turn/turn.hpp"
 
 namespace odmr::app {
@@ -153,6 +154,7 @@ class Fetch {
 
   Task<std::optional<turn::Turned>> reach_and_turn(const std::vector<std::string>& domains, bool is_follow_up) {
     auto session = co_await reach(is_follow_up);
+    if (session && !is_follow_up) co_await tell_recipients(*session);
     bool has_other_work = is_follow_up;
     if (session && before_turn_ != nullptr && before_turn_->has_something()) {
       has_other_work = true;  // and what became of it is to be told
@@ -168,6 +170,8 @@ class Fetch {
     if (!session) co_return std::nullopt;
     const bool may_be_held = held_lines_ != nullptr && !is_follow_up && turn::may_be_held(*session);
     if (may_be_held) co_await get_held(*session, has_other_work);
+    is_kept_ = false;
+    if (!has_other_work) co_await get_kept(*session);
     if (may_be_held && is_held_) {
       auto turned = co_await wait_for_turn(std::move(*session), domains);
       co_return heard(std::move(turned), is_follow_up);
@@ -182,6 +186,19 @@ class Fetch {
     co_return heard(std::move(turned), is_follow_up);
   }
 
+  // Whether the provider wants to know is its own affair, and so is what it makes of it. A line that breaks shows at
+  // the next step.
+  Task<> tell_recipients(client::Session& session) {
+    if (!plan_.recipients || !turn::takes_recipients(session)) co_return;
+    const auto told = co_await turn::tell_recipients(session, *plan_.recipients, plan_.timeouts.command, stop_);
+    if (!told)
+      log_.warn("the provider could not be told our recipients", {{"why", told.error().text}});
+    else if (told->how == turn::RecipientsTold::How::refused)
+      log_.warn("the provider takes no list of our recipients", {{"why", told->text}});
+    else if (told->how == turn::RecipientsTold::How::told)
+      log_.info("the provider was told our recipients", {{"count", told->text}});
+  }
+
   Task<> get_held(client::Session& session, bool has_other_work) {
     if (has_other_work || !held_lines_->are_wanted()) {
       report_.holds = true;
@@ -190,6 +207,47 @@ class Fetch {
     is_held_ = co_await turn::ask_to_be_held(session, plan_.timeouts.command, stop_);
     if (!is_held_) log_.debug("the line is not held for us");
   }
+
+  Task<> get_kept(client::Session& session) {
+    if (held_lines_ == nullptr || !held_lines_->are_wanted() || stop_.requested()) co_return;
+    if (!turn::may_be_kept(session)) co_return;
+    is_kept_ = co_await turn::ask_to_be_kept(session, plan_.timeouts.command, stop_);
+    if (!is_kept_) log_.debug("the turned line is not kept for us");
+  }
+
+  // The turned line while it is kept: it waits for mail, as one that is held does.
+  class Rest final : public server::KeptLine {
+   public:
+    Rest(Fetch& fetch, receive::ReceptionOptions& options) : fetch_(fetch), options_(options) {}
+
+    Stop& enough() override { return fetch_.held_lines_->enough(); }
+
+    Task<> rests() override {
+      // At the second NOOP nothing has come for a while: the target has others to serve, and would not wait for so
+      // long.
+      if (wait_) {
+        fetch_.report_.holds = fetch_.report_.holds || fetch_.is_held_;
+        co_return co_await fetch_.target_.close();
+      }
+      const auto kept = co_await fetch_.books_.journal.flush();
+      static_cast<void>(kept);  // the log tells where it fails
+      fetch_.log_.debug("the line is kept, and waits for mail");
+      wait_.emplace(*fetch_.held_lines_);
+    }
+
+    Task<Result<void>> wakes() override {
+      wait_.reset();
+      const bool is_ready = co_await fetch_.look_again();
+      options_.is_target_down = fetch_.is_target_down_;
+      if (!is_ready) co_return fail(Errc::busy, "cannot take mail now");
+      co_return Result<void>();
+    }
+
+   private:
+    Fetch& fetch_;
+    receive::ReceptionOptions& options_;
+    std::optional<HeldLines::Wait> wait_;
+  };
 
   Task<tl::expected<turn::Turned, turn::NotTurned>> wait_for_turn(client::Session session,
                                                                   std::vector<std::string> domains) {
@@ -323,8 +381,11 @@ class Fetch {
     options.is_target_down = is_target_down_;
     receive::Reception reception(options, history_, guard_, target_, books_.journal, books_.bounces, books_.shelf,
                                  books_.files, network_.clock(), log_);
-    const auto session_options = mail_session_options();
+    auto session_options = mail_session_options();
+    std::optional<Rest> rest;
+    if (is_kept_) session_options.kept = &rest.emplace(*this, options);
     const auto ended = co_await server::serve_mail(std::move(turned.stream), reception, session_options, log_, stop_);
+    rest.reset();
     judge(ended, reception, is_follow_up);
     note_connection_over(ended.inside_transaction ? ended.text + ", inside a message" : ended.text);
     // The next connection must not take new mail for what this one has certainly told of.
@@ -332,7 +393,8 @@ class Fetch {
     if (!flushed) {
       end(Outcome::state, cause_of_state(flushed.error()), "the journal cannot be written: " + flushed.error().text);
     }
-    const bool is_emptied = turned.is_emptied && ended.how == SessionEnd::How::quit;
+    const bool is_emptied =
+        (turned.is_emptied && ended.how == SessionEnd::How::quit) || ended.how == SessionEnd::How::made_way;
     co_return Connection{true, reception.counter().final_answers() > 0, is_emptied};
   }
 
@@ -391,6 +453,14 @@ class Fetch {
         else if (brought_nothing && !is_follow_up)
           end(Outcome::unavailable, Cause::line_lost, "the line broke: " + ended.text);
         break;
+      case SessionEnd::How::made_way:
+        report_.holds = report_.holds || is_held_;
+        // Nothing more was there when the provider began to keep the line.
+        if (brought_nothing)
+          end(Outcome::no_mail, Cause::unknown,
+              std::string("the wait for mail, with the line kept, ") +
+                  (stop_.requested() ? "was ended by a signal" : "made way for other work"));
+        break;
       case SessionEnd::How::left:
         end(Outcome::unavailable, Cause::stopped,
             ended.inside_transaction ? "stopped inside a message: the grace was over" : "stopped by a signal");
@@ -444,6 +514,7 @@ class Fetch {
   const TimePoint until_;
   receive::History history_;
   bool is_held_ = false;  // the first ATRN was to wait for mail
+  bool is_kept_ = false;  // the provider is to keep the turned line
   bool is_target_down_ = false;
   bool is_budget_used_up_ = false;
   SessionReport report_;

@@ -41,6 +41,7 @@ struct FetchPlan {
   client::Server server;
   std::vector<std::string> domains;
   bool atrn_all = false;
+  std::optional<std::vector<std::string>> recipients = {};  ///< the provider is told them, as entries; none: nothing
   std::uint64_t max_sessions = 1000;
   std::uint64_t parallel = 1;  ///< ATRN sessions at a time; fetch_spread() is for more than one
   std::optional<Lane> lane;    ///< it is a part of a session; whoever parted it writes the session's receipts

@@ -82,6 +82,7 @@ class Spread {
   FetchPlan part_of(const Domains& domains) {
     FetchPlan part = plan_;
     part.domains = domains;
+    if (std::exchange(is_recipients_told_, true)) part.recipients.reset();  // once is enough
     part.lane = Lane{[this] { return ++connections_; }, [this] { has_answered(); }};
     // What a session may take, and what it may ask of the target, is for all of them together.
     const auto shared_out = [this](auto whole) {
@@ -138,6 +139,7 @@ class Spread {
   net::Network& network_;
   const Books& books_;
   BeforeTurn* before_turn_;  // null once it has had its say
+  bool is_recipients_told_ = false;
   OnProgress on_progress_;
   Log& log_;
   Stop& stop_;

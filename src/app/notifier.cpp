@@ -8,6 +8,7 @@
 
 #include "app/bounce_records.hpp"
 #include "net/delay.hpp"
+#include "net/digest.hpp"
 #include "queue/intake.hpp"
 #include "queue/queue.hpp"
 #include "send/flush.hpp"
@@ -76,6 +77,8 @@ void Notifier::wake() {
 }
 
 Task<> Notifier::run() {
+  const std::function<void()> recall = [this] { recall_warnings(); };
+  co_await disk_.run(recall);
   while (!stop_.requested()) {
     is_woken_ = false;
     const Duration length = co_await round();
@@ -157,21 +160,72 @@ Task<std::optional<WallTime>> Notifier::oldest_of(const Customer& customer) {
 }
 
 Task<> Notifier::warn_of(const Customer& customer) {
+  const std::string key = net::hex(net::sha256(customer.name));
   const auto oldest = co_await oldest_of(customer);
   if (!oldest || !is_too_old(*oldest, *customer.warn_after)) {
-    warned_of_.erase(customer.name);
-    co_return;
+    co_return co_await spell_over(key);
   }
-  if (warned_of_.contains(customer.name)) co_return;
+  if (warned_of_.contains(key)) co_return;
   Result<void> put;
-  const std::function<void()> work = [&] { put = put_warning(customer, *oldest); };
+  Result<void> marked;
+  const std::function<void()> work = [&] {
+    put = put_warning(customer, *oldest);
+    if (put) marked = mark(key);
+  };
   co_await disk_.run(work);
   if (!put) {
     log_.error("the postmaster cannot be warned", {{"customer", customer.name}, {"why", put.error().text}});
     co_return;
   }
-  warned_of_.insert(customer.name);
+  warned_of_.insert(key);
+  if (!marked) {
+    log_.warn("the postmaster may be warned once more after a restart",
+              {{"customer", customer.name}, {"why", marked.error().text}});
+  }
   log_.warn("mail waits for long", {{"customer", customer.name}, {"since", when(*oldest)}});
+}
+
+Task<> Notifier::spell_over(const std::string& key) {
+  if (warned_of_.erase(key) == 0) co_return;
+  Result<void> unmarked;
+  const std::function<void()> work = [&] { unmarked = unmark(key); };
+  co_await disk_.run(work);
+  if (!unmarked)
+    log_.error("a mark that the postmaster was warned cannot be taken away", {{"why", unmarked.error().text}});
+}
+
+// Without them he is warned once more, which does no harm.
+void Notifier::recall_warnings() {
+  FileOps& files = system_files();
+  Result<std::vector<std::string>> names;
+  const auto made = files.make_dir(marks(), 0700);
+  const auto dir = files.open_dir(marks());
+  if (dir)
+    names = files.list(dir->get());
+  else
+    names = fail(made ? dir.error() : made.error());
+  if (names)
+    warned_of_ = std::set<std::string>(names->begin(), names->end());
+  else
+    log_.error("who was warned of mail that waits is not known", {{"why", names.error().text}});
+}
+
+Result<void> Notifier::mark(const std::string& key) const {
+  FileOps& files = system_files();
+  const auto dir = files.open_dir(marks());
+  if (!dir) return fail(dir.error());
+  const auto file = files.create(dir->get(), key, 0600);
+  if (!file) return fail(file.error());
+  return files.sync(dir->get());
+}
+
+Result<void> Notifier::unmark(const std::string& key) const {
+  FileOps& files = system_files();
+  const auto dir = files.open_dir(marks());
+  if (!dir) return fail(dir.error());
+  auto gone = files.unlink(dir->get(), key);
+  if (!gone && gone.error().code != Errc::not_found) return gone;
+  return files.sync(dir->get());
 }
 
 Result<void> Notifier::put_warning(const Customer& customer, WallTime oldest) {

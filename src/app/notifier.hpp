@@ -16,8 +16,8 @@ namespace odmr::app {
 /// A message that its customer has not fetched within the lifetime is refused, as if by the customer. Of what is
 /// refused, now or ever, the sender gets a bounce (RFC 3464) through the smart host, by way of a queue of odmrd's own
 /// in SPOOL/queue, which tries again where the smart host puts it off. A bounce that nobody takes is logged, and gone
-/// (RFC 5321 6.1). The postmaster is told, once for each spell (and once more after a restart), where mail has waited
-/// for a customer longer than its warn_after.
+/// (RFC 5321 6.1). The postmaster is told, once for each spell, where mail has waited for a customer longer than
+/// its warn_after; a file in SPOOL/warned, named after a digest of the customer's name, says that he was.
 ///
 /// Without a way out nothing expires and nothing is sent; records stay in SPOOL/bounces. The lock of the spool is the
 /// caller's business.
@@ -46,6 +46,11 @@ class Notifier {
   net::Task<> warn_of(const provider::Customer& customer);
   net::Task<std::optional<WallTime>> oldest_of(const provider::Customer& customer);
   Result<void> put_warning(const provider::Customer& customer, WallTime oldest);
+  net::Task<> spell_over(const std::string& key);
+  void recall_warnings();
+  Result<void> mark(const std::string& key) const;
+  Result<void> unmark(const std::string& key) const;
+  std::string marks() const { return options_.spool + "/warned"; }
   bool is_too_old(WallTime arrival, Duration age) const;
   net::Task<Duration> send(const provider::WayOut& way_out);
   std::string queue() const { return options_.spool + "/queue"; }
@@ -59,7 +64,7 @@ class Notifier {
   Stop* pause_ = nullptr;  // while run() waits
   bool is_woken_ = false;
   TimePoint looked_ = TimePoint::min();  // for mail that is too old
-  std::set<std::string> warned_of_;      // customers, by name
+  std::set<std::string> warned_of_;      // customers, by what their marks are called
 };
 
 }  // namespace odmr::app

@@ -161,6 +161,7 @@ void read_atrn(const Table& table, provider::Customer& customer) {
   // RFC 2645 5.2.1: the customer waits for ten minutes at least, and need not wait longer.
   customer.hold = table.duration("hold", std::chrono::minutes(9), {Duration::zero(), std::chrono::minutes(10)});
   customer.holds_all = table.boolean("hold_all", false);
+  customer.keep = table.duration("keep", std::chrono::minutes(9), {Duration::zero(), std::chrono::hours(1)});
 }
 
 // Mail of the customer's own.
@@ -284,6 +285,8 @@ CustomerSettings read_customer(const Table& table, const DaemonSettings& daemon,
   customer.quota = table.size("quota", 0);
   const auto recipients_file = table.path("recipients_file");
   customer.recipients = read_recipients(table, recipients_file, depth);
+  customer.uploads_recipients = table.boolean("recipients_upload", false);
+  customer.recipient_delimiter = table.text("recipient_delimiter", "+");
   settings.recipients_file = recipients_file.value_or("");
   settings.file = table.file();
   read_atrn(table, customer);

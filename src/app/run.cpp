@@ -18,6 +18,7 @@
 #include "app/kept_mail.hpp"
 #include "app/outbound.hpp"
 #include "app/plan.hpp"
+#include "app/recipients_file.hpp"
 #include "app/refusal.hpp"
 #include "app/remedy.hpp"
 #include "app/run_as.hpp"
@@ -237,6 +238,7 @@ class Run {
         ended(report_without_connection(provider.name, Outcome::unavailable, Cause::stopped, "stopped by a signal"));
       } else if (plan) {
         warn_without_tls(plan->server.tls, provider.name);
+        add_recipients(provider, *plan);
         plans_.push_back(std::make_unique<FetchPlan>(std::move(*plan)));
       } else {
         // No session came about for which the provider could be named (contract).
@@ -244,6 +246,17 @@ class Run {
                                         "[provider." + provider.name + "]: " + plan.error().text));
       }
     }
+  }
+
+  // A list that is at fault is no reason to leave the mail where it is.
+  void add_recipients(const ProviderSettings& provider, FetchPlan& plan) {
+    if (provider.recipients_file.empty()) return;
+    auto entries = recipients_to_tell(provider);
+    if (entries)
+      plan.recipients = std::move(*entries);
+    else
+      log_.warn("the provider is not told our recipients",
+                {{"provider", provider.name}, {"why", entries.error().text}});
   }
 
   // One has ended a command that had to tell a password: before the loop runs nobody hears of it.

@@ -54,12 +54,15 @@ int serve(const DaemonSettings& settings, const ReadAgain& read_again, const Sta
   auto held = provider::HeldInDirectory::in(settings.spool, *disk, log);
   if (!held) return unusable(log, "the spool cannot be used", held.error(), Outcome::state);
 
+  auto recipients = provider::RecipientBook::in(settings.spool, *disk, log);
+  if (!recipients) return unusable(log, "the spool cannot be used", recipients.error(), Outcome::state);
   auto key = provider::salting_key_in(settings.spool);
   if (!key) return unusable(log, "the spool cannot be used", key.error(), Outcome::state);
   customers->use_salting_key(std::make_shared<const Secret>(std::move(*key)));
   auto shared = std::make_shared<const provider::Customers>(std::move(*customers));
   // While we act as the user: what it makes in the spool is his.
-  Daemon daemon(settings, std::move(shared), std::move(*way_out), **held, *disk, read_again, pages, loop, log);
+  Daemon daemon(settings, std::move(shared), std::move(*way_out), **held, **recipients, *disk, read_again, pages, loop,
+                log);
   acting->end();  // certificates, and ports below 1024, are root's
   const auto listening = daemon.listen();
   if (!listening) {

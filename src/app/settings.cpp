@@ -259,7 +259,7 @@ void read_mailbox(const Table& table, Way way, ProviderSettings& provider) {
   mailbox.bounces_refused = table.choice<bool>("refused", {{"leave", false}, {"bounce", true}}, false);
   read_whose(table, provider);
   mailbox.drops_delivered_to = table.boolean("drop_delivered_to", true);
-  for (const char* key : {"atrn_all", "parallel", "stray_newlines"}) {
+  for (const char* key : {"atrn_all", "parallel", "stray_newlines", "recipients_file"}) {
     if (table.has(key)) table.fault(key, "is for protocol = \"odmr\"; leave it out");
   }
   if (provider.login.user.empty() || !provider.login.password)
@@ -300,6 +300,7 @@ ProviderSettings read_provider(const Table& table, const Table& deliver, const B
     provider.parallel = static_cast<std::uint64_t>(table.integer("parallel", 1, {1, 16}));
     if (provider.atrn_all && table.has("parallel"))
       table.fault("parallel", "spreads the domains over several ATRN, and atrn_all names none; leave one of them out");
+    provider.recipients_file = table.path("recipients_file").value_or("");
     provider.mend_stray_newlines = table.choice<bool>("stray_newlines", {{"reject", false}, {"fix", true}}, false);
   } else {
     read_mailbox(table, way, provider);

@@ -66,7 +66,8 @@ struct ProviderSettings {
   LoginSettings login;
   std::vector<std::string> domains;  ///< canonical
   bool atrn_all = false;
-  std::uint64_t parallel = 1;  ///< ATRN sessions
+  std::uint64_t parallel = 1;   ///< ATRN sessions
+  std::string recipients_file;  ///< what the provider is told of our recipients; empty: nothing
   std::uint64_t max_sessions = 1000;
   bool mend_stray_newlines = false;
   RetrySettings retry;

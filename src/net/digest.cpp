@@ -73,6 +73,20 @@ std::string hex(std::string_view octets) {
   return out;
 }
 
+std::optional<std::string> from_hex(std::string_view digits) {
+  constexpr std::string_view k_digits = "0123456789abcdef";
+  if (digits.size() % 2 != 0) return std::nullopt;
+  std::string octets;
+  octets.reserve(digits.size() / 2);
+  for (std::size_t i = 0; i < digits.size(); i += 2) {
+    const auto high = k_digits.find(digits[i]);
+    const auto low = k_digits.find(digits[i + 1]);
+    if (high == std::string_view::npos || low == std::string_view::npos) return std::nullopt;
+    octets += static_cast<char>(high * 16 + low);
+  }
+  return octets;
+}
+
 std::string random_octets(std::size_t count) {
   std::string octets(count, '\0');
   if (RAND_bytes(reinterpret_cast<unsigned char*>(octets.data()), static_cast<int>(count)) != 1) {

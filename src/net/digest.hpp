@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -31,6 +32,8 @@ std::string md5(std::string_view bytes);
 std::string stretched(std::string_view secret, std::string_view salt);
 /// Lower-case hex digits.
 std::string hex(std::string_view octets);
+/// The octets of such digits; no value for anything else.
+std::optional<std::string> from_hex(std::string_view digits);
 /// `count` octets from the system's random source.
 std::string random_octets(std::size_t count);
 

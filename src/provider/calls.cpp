@@ -9,7 +9,8 @@ namespace odmr::provider {
 
 namespace {
 
-constexpr int k_no_mail = 453;  // RFC 2645 5.2.1
+constexpr int k_no_mail = 453;          // RFC 2645 5.2.1
+constexpr int k_no_mail_by_etrn = 251;  // RFC 1985 5.3
 
 }  // namespace
 
@@ -19,6 +20,8 @@ Calls::Line::Line(Calls& calls, std::string address, Clock& clock)
 Calls::Line::~Line() {
   if (call_ == nullptr) return;
   call_->ended = clock_.wall();
+  if (call_->reply.empty() && call_->passed_on > 0)
+    call_->reply = std::to_string(call_->passed_on) + " of its own messages passed on";
   if (calls_.listener_ != nullptr) calls_.listener_->on_call_over(*call_);
   calls_.under_way_.erase(call_->number);
 }
@@ -37,6 +40,10 @@ void Calls::Line::login_refused() {
   if (calls_.listener_ != nullptr) calls_.listener_->on_refused_login(net::counted_as(address_));
 }
 
+void Calls::Line::passed_on(std::uint64_t messages) {
+  if (call_ != nullptr) call_->passed_on += messages;
+}
+
 void Calls::Line::set_waiting(bool is_waiting) {
   if (call_ == nullptr) return;
   call_->is_waiting = is_waiting;
@@ -46,7 +53,7 @@ void Calls::Line::set_waiting(bool is_waiting) {
 void Calls::Line::answered(const std::string& reply, int code) {
   if (call_ == nullptr) return;
   call_->reply = reply;
-  call_->is_good = code == k_no_mail;
+  call_->is_good = code == k_no_mail || code == k_no_mail_by_etrn;
 }
 
 void Calls::Line::handed_over(const HandedOver& sum) {

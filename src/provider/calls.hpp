@@ -10,17 +10,18 @@ namespace odmr::provider {
 
 struct HandedOver;
 
-/// A customer's call: a connection, from the login on.
+/// A customer's call: a connection, from the login on; or one of ours to it, for an ETRN (Push).
 struct Call {
   std::uint64_t number = 0;  ///< in the order in which they began, of this process
   std::string customer;      ///< its name
   std::string address;       ///< that it came from
   WallTime began;
-  bool is_waiting = false;  ///< its ATRN waits for mail to come
+  std::uint64_t passed_on = 0;  ///< messages of the customer's own; they are told in `reply`
+  bool is_waiting = false;      ///< for mail to come: its ATRN, or its turned line, which is kept
 
   // Once it is over.
   WallTime ended;
-  std::string reply;     ///< to its last ATRN; empty: it said none
+  std::string reply;     ///< to its last ATRN or ETRN; where it said none, what else it did; empty: nothing
   std::string end;       ///< how the turned line ended; empty: it was not turned
   bool is_good = false;  ///< the customer has all its mail, or heard that there is none
   std::uint64_t messages = 0;
@@ -54,11 +55,13 @@ class Calls {
 
     void logged_in(const std::string& customer);
     void login_refused();
-    /// To ATRN, the code in front.
+    /// To ATRN or ETRN, the code in front; of a push that came to nothing, why.
     void answered(const std::string& reply, int code);
     void handed_over(const HandedOver& sum);
+    /// So many more messages of the customer's own.
+    void passed_on(std::uint64_t messages);
 
-    /// Its ATRN waits, as long as this lives.
+    /// It waits for mail, as long as this lives.
     class Wait {
      public:
       explicit Wait(Line& line) : line_(line) { line_.set_waiting(true); }

@@ -14,8 +14,10 @@ Customers::Customers(std::vector<Account> accounts) : accounts_(std::move(accoun
     by_user_.emplace(name_of(customer.user), i);
     if (accounts_[i].verifier || !accounts_[i].password.empty()) with_login_.push_back(i);
     longest_hold_ = std::max(longest_hold_, customer.hold);
+    longest_keep_ = std::max(longest_keep_, customer.keep);
     may_send_ = may_send_ || customer.outbound;
     may_say_etrn_ = may_say_etrn_ || customer.etrn != nullptr;
+    may_upload_recipients_ = may_upload_recipients_ || customer.uploads_recipients;
     by_name_.emplace(lower(customer.name), i);
     for (const auto& domain : customer.domains) by_domain_.emplace(domain, i);
     for (const auto& name : customer.certificate_names) by_certificate_name_.emplace(lower(name), i);

@@ -45,10 +45,13 @@ struct Customer {
   Duration atrn_interval{};                    ///< ATRN again before that is refused (RFC 2645 5.2.1); zero: never
   Duration hold{};                             ///< how long an ATRN may wait for mail; zero: it does not
   bool holds_all = false;                      ///< also one before which no XHOLD came
+  Duration keep{};                             ///< how long a turned line may be kept when all is sent; zero: it is not
   net::Networks from = {};                     ///< where ATRN may come from; empty: anywhere
   std::shared_ptr<const Etrn> etrn = nullptr;  ///< null: it may not say that
   std::uint64_t quota = 0;                     ///< octets that are held for it; 0: as many as the disk takes
   std::shared_ptr<const KnownRecipients> recipients = nullptr;  ///< null: whoever is in its domains
+  bool uploads_recipients = false;                              ///< it tells them, too (RecipientBook)
+  std::string recipient_delimiter = "+";                        ///< for those; empty: none
   std::optional<Duration> lifetime = {};                        ///< of mail that it does not fetch; none: for ever
   std::optional<Duration> warn_after = {};  ///< mail that waits longer is said to the postmaster; none: never
   bool outbound = false;                    ///< mail of its own is taken, for the smart host
@@ -89,9 +92,12 @@ class Customers final : public sasl::Accounts {
   const std::vector<Account>& all() const { return accounts_; }
   /// The longest that an ATRN of any of them may wait; zero where none may.
   Duration longest_hold() const { return longest_hold_; }
-  /// Whether mail of its own is taken from any of them; whether any may say ETRN.
+  /// The longest that a turned line of any of them may be kept; likewise.
+  Duration longest_keep() const { return longest_keep_; }
+  /// Whether mail of its own is taken from any of them; whether any may say ETRN, or tell its recipients.
   bool may_send() const { return may_send_; }
   bool may_say_etrn() const { return may_say_etrn_; }
+  bool may_upload_recipients() const { return may_upload_recipients_; }
 
  private:
   const Account* find(const std::map<std::string, std::size_t, std::less<>>& by, std::string_view key) const;
@@ -101,8 +107,10 @@ class Customers final : public sasl::Accounts {
   std::vector<std::size_t> with_login_;  // who have a password or a verifier
   std::shared_ptr<const Secret> salting_key_;
   Duration longest_hold_{};
+  Duration longest_keep_{};
   bool may_send_ = false;
   bool may_say_etrn_ = false;
+  bool may_upload_recipients_ = false;
   std::map<std::string, std::size_t, std::less<>> by_name_;
   std::map<std::string, std::size_t, std::less<>> by_user_;
   std::map<std::string, std::size_t, std::less<>> by_domain_;

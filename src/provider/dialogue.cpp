@@ -3,9 +3,12 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/ascii.hpp"
 #include "net/delay.hpp"
 #include "net/digest.hpp"
 #include "provider/push.hpp"
+#include "provider/recipient_book.hpp"
+#include "provider/recipient_upload.hpp"
 #include "sasl/mechanism.hpp"
 #include "server/authentication.hpp"
 #include "server/channel.hpp"
@@ -23,6 +26,7 @@ constexpr std::size_t k_longest_line = 12288;  // RFC 4954 4: AUTH with an initi
 constexpr auto k_handshake = std::chrono::seconds(30);
 constexpr Duration k_ask_again = std::chrono::seconds(15);
 constexpr int k_not_now = 450;
+constexpr unsigned k_most_uploads = 3;
 constexpr int k_no_mail = 453;  // RFC 2645 5.2.1
 
 std::int64_t seconds_of(Duration duration) {
@@ -63,7 +67,8 @@ class Dialogue {
     if (!flushed) is_lost_ = true;
     if (granted_ && !is_lost_) {
       Turn turn{std::move(channel_).release(), std::shared_ptr<const Customer>(customers_, customer_),
-                std::move(granted_->domains), std::move(granted_->claim), std::move(granted_->visit)};
+                std::move(granted_->domains),  std::move(granted_->claim),
+                std::move(granted_->visit),    wants_keep_ ? customer_->keep : Duration::zero()};
       co_return turn;
     }
     if (is_lost_)
@@ -151,6 +156,12 @@ class Dialogue {
       case Verb::xhold:
         hold(command);
         break;
+      case Verb::xkeep:
+        keep(command);
+        break;
+      case Verb::xrecipients:
+        co_await recipients(command.argument);
+        break;
       case Verb::mail:
         co_await take_mail(std::move(command));
         break;
@@ -177,6 +188,9 @@ class Dialogue {
     std::vector<std::string> lines{options_.hostname, "ATRN", "ENHANCEDSTATUSCODES", "XEMPTIES"};
     if (const auto longest = seconds_of(customers_->longest_hold()); longest > 0)
       lines.push_back("XHOLD " + std::to_string(longest));
+    if (const auto longest = seconds_of(customers_->longest_keep()); longest > 0)
+      lines.push_back("XKEEP " + std::to_string(longest));
+    if (takes_recipients()) lines.push_back("XRECIPIENTS " + std::to_string(RecipientList::k_most));
     if (takes_etrn()) lines.emplace_back("ETRN");
     if (takes_mail()) add_offer(lines);
     if (wants_starttls()) lines.emplace_back("STARTTLS");
@@ -225,6 +239,7 @@ class Dialogue {
     auto part = co_await server::serve_mail_part(channel_, hello_, std::move(first), relay, options, stop_);
     is_in_mail_ = false;
     co_await relay.close();
+    line_.passed_on(relay.passed_on());
     if (!part.end) co_return co_await obey(std::move(part.next));
     using How = server::SessionEnd::How;
     if (part.end->how == How::lost || part.end->how == How::left)
@@ -344,6 +359,69 @@ class Dialogue {
     if (failures_ >= options_.most_failures) say_good_bye("4.7.0", "has seen too many failed logins");
   }
 
+  // --- the recipients that there are
+
+  bool takes_recipients() const { return provider_.recipients != nullptr && customers_->may_upload_recipients(); }
+
+  Task<> recipients(const std::string& argument) {
+    if (!takes_recipients()) co_return refuse(Reply(502, "5.5.1 no such command here"));
+    if (customer_ == nullptr) co_return refuse(Reply(530, "5.7.0 log in first"));
+    if (!customer_->uploads_recipients) co_return refuse(Reply(502, "5.5.1 no list is taken from you"));
+    if (argument.empty()) co_return tell_recipients();
+    const auto blank = argument.find(' ');
+    const auto count =
+        blank == std::string::npos ? std::nullopt : parse_number(std::string_view(argument).substr(blank + 1));
+    if (!count) co_return refuse(Reply(501, "5.5.4 XRECIPIENTS takes the salt, and how many lines there will be"));
+    if (salt_.empty() || argument.substr(0, blank) != salt_)
+      co_return refuse(Reply(501, "5.5.4 the salt is what XRECIPIENTS alone is told"));
+    if (*count > RecipientList::k_most)
+      co_return refuse(Reply(552, "5.3.4 at most " + std::to_string(RecipientList::k_most) + " recipients are taken"));
+    if (uploads_ >= k_most_uploads) co_return refuse(Reply(450, "4.7.0 enough lists have come in this session"));
+    if (!provider_.recipients->has_room_for_upload(customer_->name))
+      co_return refuse(Reply(450, "4.3.2 too many lists are on their way"));
+    co_await take_recipients(*count);
+  }
+
+  void tell_recipients() {
+    ++idle_commands_;
+    const auto list = provider_.recipients->of(customer_->name);
+    if (list) salt_ = list->salt;
+    if (salt_.empty()) salt_ = net::hex(net::random_octets(RecipientList::k_salt / 2));
+    const std::string standing =
+        list ? list->fingerprint() + " " + std::to_string(list->count()) : std::string("none 0");
+    channel_.reply(Reply(250, "2.0.0 " + salt_ + " " + standing));
+  }
+
+  Task<> take_recipients(std::size_t count) {
+    const RecipientBook::Upload upload(*provider_.recipients, customer_->name);
+    ++uploads_;
+    channel_.reply(Reply(354, "the list, and a dot alone"));
+    auto octets = co_await read_upload(channel_, count, channel_.clock().now() + options_.upload);
+    if (!octets) co_return break_off_upload(octets.error());
+    if (!*octets) co_return refuse(octets->error());
+    RecipientList list{salt_, std::move(**octets), channel_.clock().wall()};
+    const auto stored = co_await provider_.recipients->put(customer_->name, std::move(list));
+    log_.info("recipients told", {{"customer", customer_->name},
+                                  {"count", std::to_string(count)},
+                                  {"result", stored ? "stored" : stored.error().text}});
+    if (stored)
+      channel_.reply(Reply(250, "2.0.0 " + std::to_string(count) + " recipients"));
+    else
+      refuse(Reply(stored.error().code == Errc::no_space ? 452 : 451, "4.3.0 the list cannot be stored now"));
+  }
+
+  // Lines of a list are left that would be taken for commands.
+  void break_off_upload(const Error& error) {
+    if (error.code == Errc::timed_out)
+      say_good_bye("4.4.2", "has waited long enough");
+    else if (error.code == Errc::interrupted)
+      say_good_bye("4.3.2", "is being stopped");
+    else if (error.code == Errc::too_long)
+      say_good_bye("4.7.0", "has heard more lines than were announced");
+    else
+      lose(error);
+  }
+
   // --- ATRN
 
   // For customers that stay. Who does not say it wants to hear at once that there is nothing.
@@ -354,6 +432,15 @@ class Dialogue {
     wants_hold_ = true;
     channel_.reply(Reply(
         250, "2.0.0 ATRN waits for mail, for " + std::to_string(seconds_of(customer_->hold)) + " seconds at most"));
+  }
+
+  void keep(const smtp::Command& command) {
+    if (customer_ == nullptr) return refuse(Reply(530, "5.7.0 log in first"));
+    if (!command.argument.empty()) return refuse(Reply(501, "5.5.4 XKEEP takes no argument"));
+    if (customer_->keep <= Duration::zero()) return refuse(Reply(502, "5.5.1 your line is not kept"));
+    wants_keep_ = true;
+    channel_.reply(Reply(250, "2.0.0 the turned line is kept when all is sent, for " +
+                                  std::to_string(seconds_of(customer_->keep)) + " seconds at most"));
   }
 
   Task<> atrn(const std::string& argument) {
@@ -462,6 +549,7 @@ class Dialogue {
     log_.info(
         "ETRN",
         {{"customer", customer_ != nullptr ? customer_->name : "-"}, {"node", argument}, {"reply", reply.joined()}});
+    line_.answered(reply.joined(), reply.code);
     if (reply.is_positive())
       channel_.reply(reply);
     else
@@ -543,6 +631,9 @@ class Dialogue {
   server::Hello hello_;
   const Customer* customer_ = nullptr;
   bool wants_hold_ = false;
+  bool wants_keep_ = false;
+  std::string salt_;  // of the list of recipients, once it is told
+  unsigned uploads_ = 0;
   bool is_in_mail_ = false;
   unsigned failures_ = 0;
   unsigned errors_ = 0;

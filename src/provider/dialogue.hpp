@@ -42,6 +42,7 @@ struct SessionOptions {
   unsigned most_errors = 20;                       ///< commands that are none, or come out of turn
   unsigned most_idle_commands = 100;               ///< EHLO, NOOP and RSET, which lead to nothing
   std::size_t most_recipients = 100;               ///< in one transaction (RFC 5321 4.5.3.1.8)
+  Duration upload = std::chrono::minutes(10);      ///< for all of a list of recipients
   Duration content = std::chrono::minutes(5);      ///< for the next piece of a message of the customer's own
 };
 
@@ -54,6 +55,7 @@ struct Access {
 };
 
 struct Push;
+class RecipientBook;
 
 /// What every session needs; outlives them all. Customers and the way out may be changed: a session goes on with those
 /// that it began with.
@@ -70,6 +72,7 @@ struct Provider {
   LoginGuard guard = {};
   Access access = {};
   Calls calls = {};
+  RecipientBook* recipients = nullptr;  ///< null: no lists are taken
 };
 
 /// An ATRN that was answered 250: from here on we are the client.
@@ -79,6 +82,7 @@ struct Turn {
   Domains domains;
   HeldMail::Claim claim;
   Visits::Visit visit;
+  Duration keep{};  ///< so long the line may be kept when all is sent (XKEEP); zero: it is not
 };
 
 /// Speaks RFC 2645's provider, as the SMTP server, from the greeting up to the turn. TLS has begun where it is
@@ -92,6 +96,10 @@ struct Turn {
 /// Our own, for customers that stay: EHLO says XHOLD, and after XHOLD an ATRN for which there is no mail is not
 /// answered before there is some, or the customer's time for that (Customer::hold) is over. RFC 2645 5.2.1 lets it wait
 /// for ten minutes.
+///
+/// Likewise XKEEP: the turned line may be kept when all is sent (KeptLine), for Customer::keep.
+///
+/// And XRECIPIENTS: the customer tells which recipients there are (RecipientBook).
 ///
 /// `line` is told how far the customer comes.
 net::Task<std::optional<Turn>> speak_to_customer(net::Stream stream, const Door& door, Provider& provider,

@@ -4,9 +4,12 @@
 
 #include <algorithm>
 #include <deque>
+#include <functional>
+#include <memory>
 #include <utility>
 
 #include "client/transaction.hpp"
+#include "provider/kept_line.hpp"
 #include "send/stored_message.hpp"
 #include "smtp/command.hpp"
 
@@ -63,10 +66,17 @@ class HandOver {
     patience_ = client::TransactionPatience{options.command, options.data, options.final};
   }
 
+  /// Keeps the line when all is sent.
+  void keep(std::unique_ptr<KeptLine> line, std::function<void(const HandedOver&)> so_far) {
+    kept_ = std::move(line);
+    so_far_ = std::move(so_far);
+  }
+
   Task<HandedOver> run(bool is_introduced) {
     const Stop::Listener listener(stop_, [this](Stop::Phase phase) { on_stop(phase); });
     if (!is_introduced) is_introduced = co_await introduce();
     if (is_introduced) co_await send_all();
+    while (may_be_kept()) co_await send_what_comes();
     // The customer may come again as soon as it has answered QUIT.
     claim_.reset();
     visit_.reset();
@@ -151,6 +161,29 @@ class HandOver {
     while (!under_way_.empty()) co_await finish_one();
   }
 
+  // --- a line that is kept
+
+  // What was put off, or cannot be read, is for the next session: with it there, this line would never be at rest.
+  bool may_be_kept() const {
+    return kept_ && sum_.is_whole && !is_broken_ && !is_stuck_ && !has_left_some_ && sum_.put_off == 0;
+  }
+
+  Task<> send_what_comes() {
+    claim_.reset();
+    visit_.reset();
+    so_far_(sum_);
+    auto right = co_await kept_->wait(session_);
+    if (!right) {
+      kept_.reset();
+      is_broken_ = right.error().is_broken;
+      co_return end(right.error().why);
+    }
+    claim_.emplace(std::move(right->claim));
+    visit_.emplace(std::move(right->visit));
+    sum_.is_whole = false;
+    co_await send_all();
+  }
+
   // --- one behind the other
 
   struct UnderWay {
@@ -214,6 +247,7 @@ class HandOver {
     if (!message) {
       if (message.error().code != Errc::malformed && message.error().code != Errc::not_found) {
         log_.error("a held message cannot be read", {{"id", due.id}, {"why", message.error().text}});
+        has_left_some_ = true;
       }
       co_return;
     }
@@ -311,14 +345,22 @@ class HandOver {
   bool in_transaction_ = false;
   bool is_broken_ = false;
   bool is_stuck_ = false;
+  bool has_left_some_ = false;      // that could not be read
+  std::unique_ptr<KeptLine> kept_;  // null: it is not kept
+  std::function<void(const HandedOver&)> so_far_;
 };
 
 }  // namespace
 
-Task<HandedOver> hand_over(Turn turn, HeldMail& held, const SessionOptions& options, Log& log, Stop& stop) {
-  client::Session session(std::move(turn.stream), client::Dialect::smtp, log, options.silence);
-  HandOver work(std::move(session), std::move(turn.domains), std::move(turn.claim), std::move(turn.visit), held,
-                options, log, stop);
+Task<HandedOver> hand_over(Turn turn, Provider& provider, Calls::Line& line, Log& log, Stop& stop) {
+  client::Session session(std::move(turn.stream), client::Dialect::smtp, log, provider.options.silence);
+  HandOver work(std::move(session), turn.domains, std::move(turn.claim), std::move(turn.visit), provider.held,
+                provider.options, log, stop);
+  if (turn.keep > Duration::zero()) {
+    auto kept = std::make_unique<KeptLine>(std::move(turn.customer), std::move(turn.domains), turn.keep, provider, line,
+                                           log, stop);
+    work.keep(std::move(kept), [&line](const HandedOver& sum) { line.handed_over(sum); });
+  }
   co_return co_await work.run(false);
 }
 

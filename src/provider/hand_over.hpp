@@ -26,7 +26,10 @@ struct HandedOver {
 /// go one behind the other to a customer that knows what is offered again (XONCE); to others, one is begun when the
 /// last one's word is on disk. QUIT goes out only after the last reply, so a customer may take it as a sign that we
 /// have read them all. Ends between transactions when `stop` is asked for.
-net::Task<HandedOver> hand_over(Turn turn, HeldMail& held, const SessionOptions& options, Log& log, Stop& stop);
+///
+/// Where the line may be kept (Turn::keep) it is, once all is sent and nothing was put off: what waits then for the
+/// customer's next session had better come by that (KeptLine). `line` hears the sum so far whenever it begins to be.
+net::Task<HandedOver> hand_over(Turn turn, Provider& provider, Calls::Line& line, Log& log, Stop& stop);
 
 /// The same on a connection of our own making, on which EHLO has been said (RFC 1985). `domains`, and the right to send
 /// their mail.

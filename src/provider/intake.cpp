@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "mail/received.hpp"
+#include "provider/recipient_book.hpp"
 #include "provider/spool_folders.hpp"
 #include "smtp/path.hpp"
 
@@ -61,7 +62,7 @@ Task<Reply> Intake::on_rcpt(const smtp::RcptCommand& rcpt) {
   const auto domain = smtp::canonical_domain(mailbox.domain);
   const Customer* const customer = domain ? customers_->with_domain(*domain) : nullptr;
   if (customer == nullptr) co_return Reply(550, "5.7.1 no customer here has this domain");
-  if (customer->recipients && !customer->recipients->knows(mailbox)) co_return Reply(550, "5.1.1 no such mailbox");
+  if (!may_have(*customer, mailbox)) co_return Reply(550, "5.1.1 no such mailbox");
   if (!has_room_for(*customer, message_->mail.size.value_or(0))) {
     log_.warn("recipient put off: the customer's quota is used up",
               {{"customer", customer->name}, {"quota", std::to_string(customer->quota)}});
@@ -70,6 +71,15 @@ Task<Reply> Intake::on_rcpt(const smtp::RcptCommand& rcpt) {
   copy_for(*customer).envelope.recipients.push_back({mailbox.text(), {}});
   message_->recipients.push_back(customer);
   co_return Reply(250, "2.1.5 OK");
+}
+
+// One list that has him is enough.
+bool Intake::may_have(const Customer& customer, const smtp::Mailbox& mailbox) const {
+  if (customer.recipients && customer.recipients->knows(mailbox)) return true;
+  const bool is_told = customer.uploads_recipients && options_.uploaded != nullptr;
+  if (!is_told) return customer.recipients == nullptr;
+  if (customer.recipients && options_.uploaded->of(customer.name) == nullptr) return false;
+  return options_.uploaded->may_have(customer.name, mailbox, customer.recipient_delimiter);
 }
 
 bool Intake::has_room_for(const Customer& customer, std::uint64_t octets) const {

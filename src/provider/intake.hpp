@@ -13,11 +13,14 @@
 
 namespace odmr::provider {
 
+class RecipientBook;
+
 struct IntakeOptions {
   std::string hostname;
   intake::Limits limits;
   std::uint64_t spare = 0;                            ///< of the disk, octets that stay free
   std::function<Result<std::uint64_t>()> free_space;  ///< of the disk, now
+  RecipientBook* uploaded = nullptr;                  ///< recipients that customers have told; null: none
 };
 
 /// Takes mail for customers from an MTA of this machine, by SMTP or LMTP: for their domains alone, and for recipients
@@ -42,6 +45,7 @@ class Intake final : public intake::CallerHandler {
   struct Message;
 
   Copy& copy_for(const Customer& customer);
+  bool may_have(const Customer& customer, const smtp::Mailbox& mailbox) const;
   bool has_room_for(const Customer& customer, std::uint64_t octets) const;
   std::optional<smtp::Reply> begin(Copy& copy);
   void give_up(const smtp::Reply& reply);

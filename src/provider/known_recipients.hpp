@@ -9,21 +9,18 @@
 
 namespace odmr::provider {
 
-/// Who of a customer's domains there is. Local parts are compared without regard to case, as nearly all servers do;
-/// a domain's postmaster is always there (RFC 5321 4.5.1).
+/// Who of a customer's domains there is; a domain's postmaster always.
 class KnownRecipients {
  public:
-  /// "anna@example.org"; "anna" at any of the customer's domains; "@example.org" everybody there. Errors: malformed.
-  Result<void> add(std::string_view entry);
-  /// What separates a name from what its owner has added, "anna+lists"; empty: nothing does.
+  /// As smtp::recipient_entry() has it.
+  Result<void> add(std::string_view text);
+  /// Of smtp::entries_for(); empty without it.
   void set_delimiter(std::string delimiter) { delimiter_ = std::move(delimiter); }
 
   bool knows(const smtp::Mailbox& mailbox) const;
 
  private:
-  bool has(const std::string& local_part, const std::string& domain) const;
-
-  std::set<std::string> entries_;  // local part, "@", domain; one of the two may be empty
+  std::set<std::string> entries_;
   std::string delimiter_;
 };
 

@@ -34,18 +34,20 @@ Task<Result<client::Server>> server_for(const Push& push, Provider& provider, St
 Task<> push(Push push, Provider& provider, Log& log, Stop& stop) {
   const std::string customer = push.customer->name;
   const TimePoint start = provider.network.clock().now();
+  Calls::Line line(provider.calls, push.caller, provider.network.clock());
+  line.logged_in(customer);
+  const auto waits = [&](const Error& error) {
+    log.warn("the mail that ETRN asked for waits", {{"customer", customer}, {"why", error.text}});
+    line.answered("ETRN: its server cannot be reached: " + error.text, 0);
+  };
   const auto server = co_await server_for(push, provider, stop);
-  if (!server) {
-    log.warn("the mail that ETRN asked for waits", {{"customer", customer}, {"why", server.error().text}});
-    co_return;
-  }
+  if (!server) co_return waits(server.error());
   auto opened = co_await client::open(provider.network, *server, log, stop);
-  if (!opened) {
-    log.warn("the mail that ETRN asked for waits", {{"customer", customer}, {"why", opened.error().text}});
-    co_return;
-  }
+  if (!opened) co_return waits(Error{Errc::unreachable, opened.error().text});
+  line.answered("ETRN", 0);
   const HandedOver sum = co_await hand_over(std::move(opened->session), std::move(push.domains), std::move(push.claim),
                                             std::move(push.visit), provider.held, provider.options, log, stop);
+  line.handed_over(sum);
   say(sum, "pushed", customer, provider.network.clock().now() - start, log);
 }
 

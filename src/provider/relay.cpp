@@ -36,4 +36,10 @@ Task<Reply> Relay::on_rcpt(const smtp::RcptCommand& rcpt) {
   co_return co_await pass_on_.on_rcpt(rcpt);
 }
 
+net::Task<server::Answer> Relay::on_end(server::ContentEnd end, server::Peer& peer) {
+  server::Answer answer = co_await pass_on_.on_end(end, peer);
+  if (answer.reply.is_positive()) ++passed_on_;
+  co_return answer;
+}
+
 }  // namespace odmr::provider

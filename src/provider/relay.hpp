@@ -32,11 +32,11 @@ class Relay final : public intake::CallerHandler {
   net::Task<smtp::Reply> on_rcpt(const smtp::RcptCommand& rcpt) override;
   net::Task<std::optional<smtp::Reply>> on_data() override { return pass_on_.on_data(); }
   net::Task<> on_content(std::string_view piece) override { return pass_on_.on_content(piece); }
-  net::Task<server::Answer> on_end(server::ContentEnd end, server::Peer& peer) override {
-    return pass_on_.on_end(end, peer);
-  }
+  net::Task<server::Answer> on_end(server::ContentEnd end, server::Peer& peer) override;
   net::Task<> on_abandon() override { return pass_on_.on_abandon(); }
 
+  /// Messages that the smart host has taken.
+  std::uint64_t passed_on() const { return passed_on_; }
   /// QUIT to the smart host, where there is a connection.
   net::Task<> close() { return smart_host_.close(); }
 
@@ -46,6 +46,7 @@ class Relay final : public intake::CallerHandler {
   Clock& clock_;
   deliver::SmtpTarget smart_host_;
   intake::PassOn pass_on_;
+  std::uint64_t passed_on_ = 0;
 };
 
 }  // namespace odmr::provider

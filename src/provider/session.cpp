@@ -42,7 +42,7 @@ Task<> attend(net::Stream stream, const Door& door, Provider& provider, Log& log
   if (!turn) co_return log.debug("session without a turn", {{"seconds", in_seconds(clock.now() - start)}});
 
   const std::string customer = turn->customer->name;
-  const HandedOver sum = co_await hand_over(std::move(*turn), provider.held, provider.options, log, stop);
+  const HandedOver sum = co_await hand_over(std::move(*turn), provider, line, log, stop);
   line.handed_over(sum);
   say(sum, "session", customer, clock.now() - start, log);
 }

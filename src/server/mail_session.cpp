@@ -24,6 +24,12 @@ constexpr auto k_last_words = std::chrono::seconds(1);
 // What a peer is given that may send no more mail: QUIT takes a moment, and who says RSET before MAIL may.
 constexpr auto k_after_budget = std::chrono::seconds(5);
 constexpr std::size_t k_commands_after_budget = 3;
+// A line that is kept: NOOP comes every 45 seconds, and who has said none for so long is gone.
+constexpr auto k_longest_rest = std::chrono::minutes(2);
+// odmrd keeps a line for an hour at the most; whoever says no QUIT must not have us for ever.
+constexpr auto k_longest_kept = std::chrono::minutes(61);
+// A NOOP that comes so long after the last one keeps the line; one that comes sooner is idle talk.
+constexpr auto k_between_noops = std::chrono::seconds(30);
 // Replies that wait behind an answer that takes its time. A peer that asks for more of them waits, too.
 constexpr std::size_t k_most_held = 2000;
 constexpr const char* k_budget_used_up = "has had its share of this line: the rest another time";
@@ -148,6 +154,9 @@ class MailSession final : public Peer {
   // `first`, where there is one, has been read already.
   Task<> converse(const smtp::Command* first) {
     const Stop::Listener listener(stop_, [this](Stop::Phase phase) { on_stop(phase); });
+    std::optional<Stop::Listener> on_enough;
+    if (options_.kept != nullptr)
+      on_enough.emplace(options_.kept->enough(), [this](Stop::Phase) { wake_if_resting(); });
     const auto loop = co_await asio::this_coro::executor;
     answered_.emplace(loop);
     try {
@@ -174,7 +183,12 @@ class MailSession final : public Peer {
     }
   }
 
+  void wake_if_resting() {
+    if (rests_) channel_.stream().interrupt();
+  }
+
   Task<> step() {
+    if (const auto why = reason_to_make_way()) co_return co_await close_politely(*why, SessionEnd::How::made_way);
     if (const auto why = reason_to_close()) co_return co_await close_politely(*why);
     if (channel_.held() >= k_most_held) co_await all_answered();
     if (std::exchange(is_look_due_, false)) co_await note_input();
@@ -223,6 +237,14 @@ class MailSession final : public Peer {
     given_back_ = std::move(command);
   }
 
+  std::optional<std::string> reason_to_make_way() const {
+    if (!rests_) return std::nullopt;
+    if (stop_.requested()) return "stopping on a signal";
+    if (options_.kept->enough().requested()) return "has other work to do";
+    if (channel_.clock().now() - kept_since_ >= k_longest_kept) return "has kept this line for long enough";
+    return std::nullopt;
+  }
+
   std::optional<std::string> reason_to_close() {
     if (!in_transaction_ && stop_.requested()) return "stopping on a signal";
     if (!in_transaction_ && handler_.has_had_enough()) return "cannot take mail now";
@@ -246,6 +268,7 @@ class MailSession final : public Peer {
 
   // Who waits for an answer of ours need not say anything; and once he has it, he has all of his time.
   bool is_our_turn() {
+    if (rests_) return false;
     Duration patience = takes_no_more() ? Duration(k_after_budget) : options_.idle;
     if (in_transaction_) patience = options_.data;
     return awaited_ > 0 || (answered_once_ && channel_.clock().now() < last_answer_ + patience);
@@ -255,7 +278,9 @@ class MailSession final : public Peer {
   TimePoint deadline() {
     const TimePoint now = channel_.clock().now();
     if (in_transaction_) return now + options_.data;
-    const TimePoint idle = now + (is_first_ ? options_.first_command : options_.idle);
+    Duration patience = is_first_ ? options_.first_command : options_.idle;
+    if (rests_) patience = k_longest_rest;
+    const TimePoint idle = now + patience;
     const TimePoint budget = handler_.takes_mail_until();
     return budget == TimePoint::max() ? idle : std::min(idle, std::max(budget, now) + k_after_budget);
   }
@@ -272,11 +297,11 @@ class MailSession final : public Peer {
   }
 
   // RFC 5321 3.8: 421, and only between transactions.
-  Task<> close_politely(std::string why) {
+  Task<> close_politely(std::string why, SessionEnd::How how = SessionEnd::How::stopped) {
     co_await all_answered();
     last_words_ = Reply(421, "4.3.2 " + options_.hostname + " " + why);
     channel_.reply(*last_words_);
-    end_ = SessionEnd{SessionEnd::How::stopped, false, 0, why};
+    end_ = SessionEnd{how, false, 0, why};
   }
 
   // A peer that has gone may have said QUIT before: some do not wait for our greeting, or for the reply before it.
@@ -367,6 +392,10 @@ class MailSession final : public Peer {
   Task<> mail(const smtp::Command& command) {
     if (!hello_) co_return refuse(Reply(503, "5.5.1 EHLO first"));
     if (in_transaction_) co_return refuse(Reply(503, "5.5.1 a transaction is under way"));
+    if (std::exchange(rests_, false)) {
+      const auto awake = co_await options_.kept->wakes();
+      if (!awake) co_return co_await close_politely(awake.error().text, SessionEnd::How::made_way);
+    }
     const auto parsed = smtp::parse_mail(command.argument, options_.bare_names);
     if (takes_no_more()) {
       co_await close_politely(k_budget_used_up);
@@ -707,6 +736,7 @@ class MailSession final : public Peer {
       case Verb::noop:
         note_answers_read();
         channel_.reply(Reply(250, "2.0.0 OK"));
+        if (options_.kept != nullptr && !in_transaction_ && awaited_ == 0) co_await rest();
         break;
       case Verb::vrfy:
         channel_.reply(Reply(252, "2.1.5 send some mail, and see"));
@@ -721,6 +751,17 @@ class MailSession final : public Peer {
         refuse(Reply(502, "5.5.1 not on this line"));
     }
     co_return;
+  }
+
+  // The peer has sent all, and keeps the line.
+  Task<> rest() {
+    const TimePoint now = channel_.clock().now();
+    if (rests_ && now - last_noop_ >= k_between_noops) idle_commands_ = 0;
+    if (!is_kept_) kept_since_ = now;
+    is_kept_ = rests_ = true;
+    last_noop_ = now;
+    co_await channel_.flush();  // a failed write shows when we read
+    co_await options_.kept->rests();
   }
 
   // A message that comes by BDAT.
@@ -745,6 +786,10 @@ class MailSession final : public Peer {
   std::optional<Hello> hello_;
   std::optional<Chunks> chunks_;
   bool is_first_ = true;
+  bool rests_ = false;    // it is kept, and nothing is under way
+  bool is_kept_ = false;  // it has rested before
+  TimePoint kept_since_{};
+  TimePoint last_noop_{};
   bool in_transaction_ = false;
   bool smtputf8_ = false;
   std::size_t recipients_ = 0;

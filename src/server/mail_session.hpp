@@ -93,6 +93,19 @@ class MailHandler {
   virtual TimePoint takes_mail_until() const { return TimePoint::max(); }
 };
 
+/// A line that the peer keeps while it has no mail for us (XKEEP, our own). It says NOOP when it has sent all, and then
+/// again and again. Between a NOOP and the next MAIL the line rests: nothing is under way on it.
+class KeptLine {
+ public:
+  virtual ~KeptLine() = default;
+  /// Asked for: the line is to end as soon as it rests.
+  virtual Stop& enough() = 0;
+  /// It rests. Said at each NOOP.
+  virtual net::Task<> rests() = 0;
+  /// It rests no more: MAIL has come. Errors: no mail can be taken; 421 says so, and ends the session.
+  virtual net::Task<Result<void>> wakes() = 0;
+};
+
 struct MailSessionOptions {
   std::string hostname;
   Offer offer;
@@ -100,6 +113,7 @@ struct MailSessionOptions {
   Duration idle = std::chrono::minutes(5);   ///< between transactions
   Duration data = std::chrono::minutes(10);  ///< silence inside a transaction
   Duration silence = std::chrono::minutes(2);
+  KeptLine* kept = nullptr;              ///< null: no line is kept
   bool is_lmtp = false;                  ///< RFC 2033: LHLO, and a reply to the message for each recipient
   bool bare_names = false;               ///< a name without domain is an address too, as local programs give it
   bool soft_bounce = false;              ///< what is refused here for good is refused for now (smtp::softened)
@@ -117,10 +131,11 @@ struct MailSessionOptions {
 /// How a session came to its end.
 struct SessionEnd {
   enum class How {
-    quit,     ///< QUIT, in clear text under TLS too (Exim)
-    lost,     ///< EOF, reset, TLS failure, or silence beyond patience
-    stopped,  ///< we said 421, between transactions: a signal, or too many errors
-    left,     ///< we closed inside a transaction: the end of the grace, or a second signal
+    quit,      ///< QUIT, in clear text under TLS too (Exim)
+    lost,      ///< EOF, reset, TLS failure, or silence beyond patience
+    stopped,   ///< we said 421, between transactions: a signal, or too many errors
+    made_way,  ///< likewise, on a line that was kept and had nothing to do
+    left,      ///< we closed inside a transaction: the end of the grace, or a second signal
   };
   How how = How::lost;
   bool inside_transaction = false;

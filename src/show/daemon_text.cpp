@@ -31,6 +31,10 @@ void add_customer(std::vector<std::string>& lines, const CustomerStatus& status,
   if (status.lines > 0) {
     lines.push_back(status.waiting > 0 ? "  on the line, and waits for mail" : "  on the line");
   }
+  if (status.recipients) {
+    lines.push_back(fmt::format("  its list of {} came {}", counted(status.recipients->count, "recipient"),
+                                ago(status.recipients->uploaded, now)));
+  }
   if (!status.last) {
     if (status.lines == 0) lines.emplace_back("  no call yet");
     return;
@@ -112,6 +116,11 @@ std::vector<std::string> in_words(const DaemonStatus& status, bool utf8) {
   return lines;
 }
 
+ordered_json recipients_json(const std::optional<app::RecipientsTold>& told) {
+  if (!told) return nullptr;
+  return {{"count", told->count}, {"uploaded", time_text(told->uploaded)}};
+}
+
 ordered_json as_json(const CustomerStatus& status) {
   return {{"customer", escape(status.name)},
           {"domains", status.domains},
@@ -120,6 +129,7 @@ ordered_json as_json(const CustomerStatus& status) {
             {"bytes", status.held.bytes},
             {"oldest", time_or_null(status.held.oldest)}}},
           {"quota", status.quota == 0 ? ordered_json(nullptr) : ordered_json(status.quota)},
+          {"recipients", recipients_json(status.recipients)},
           {"lines", status.lines},
           {"waiting", status.waiting},
           {"last_call", status.last ? whole_json(*status.last) : ordered_json(nullptr)},

@@ -11,12 +11,14 @@ namespace odmr::smtp {
 
 namespace {
 
-constexpr std::array<std::pair<Verb, std::string_view>, 19> k_verbs{{
-    {Verb::helo, "HELO"}, {Verb::ehlo, "EHLO"},         {Verb::lhlo, "LHLO"},   {Verb::mail, "MAIL"},
-    {Verb::rcpt, "RCPT"}, {Verb::data, "DATA"},         {Verb::bdat, "BDAT"},   {Verb::rset, "RSET"},
-    {Verb::noop, "NOOP"}, {Verb::vrfy, "VRFY"},         {Verb::expn, "EXPN"},   {Verb::help, "HELP"},
-    {Verb::quit, "QUIT"}, {Verb::starttls, "STARTTLS"}, {Verb::auth, "AUTH"},   {Verb::atrn, "ATRN"},
-    {Verb::etrn, "ETRN"}, {Verb::turn, "TURN"},         {Verb::xhold, "XHOLD"},
+constexpr std::array<std::pair<Verb, std::string_view>, 21> k_verbs{{
+    {Verb::helo, "HELO"},   {Verb::ehlo, "EHLO"},         {Verb::lhlo, "LHLO"},
+    {Verb::mail, "MAIL"},   {Verb::rcpt, "RCPT"},         {Verb::data, "DATA"},
+    {Verb::bdat, "BDAT"},   {Verb::rset, "RSET"},         {Verb::noop, "NOOP"},
+    {Verb::vrfy, "VRFY"},   {Verb::expn, "EXPN"},         {Verb::help, "HELP"},
+    {Verb::quit, "QUIT"},   {Verb::starttls, "STARTTLS"}, {Verb::auth, "AUTH"},
+    {Verb::atrn, "ATRN"},   {Verb::etrn, "ETRN"},         {Verb::turn, "TURN"},
+    {Verb::xhold, "XHOLD"}, {Verb::xkeep, "XKEEP"},       {Verb::xrecipients, "XRECIPIENTS"},
 }};
 
 constexpr std::array<std::pair<BodyType, std::string_view>, 3> k_body_types{{

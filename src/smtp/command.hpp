@@ -31,7 +31,9 @@ enum class Verb {
   atrn,
   etrn,
   turn,
-  xhold,  ///< our own: ATRN may be answered when mail comes (provider/dialogue)
+  xhold,        ///< our own: ATRN may be answered when mail comes (provider/dialogue)
+  xkeep,        ///< likewise: the turned line may be kept when all is sent
+  xrecipients,  ///< likewise: the recipients that there are are told
   unknown,
 };
 

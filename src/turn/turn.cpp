@@ -14,6 +14,7 @@ using net::Task;
 using Failed = tl::unexpected<NotTurned>;
 
 constexpr std::string_view k_hold = "XHOLD";
+constexpr std::string_view k_keep = "XKEEP";
 // Of the time that a provider says it holds a line, at most so much is believed; and it is given some more to say so.
 constexpr std::chrono::seconds k_longest_hold = std::chrono::hours(1);
 constexpr std::chrono::seconds k_beyond_hold = std::chrono::minutes(1);
@@ -51,6 +52,12 @@ Duration patience_when_held(const client::Session& session, Duration patience) {
   return std::max<Duration>(patience, hold + k_beyond_hold);
 }
 
+Task<bool> ask_for(const std::string& line, client::Session& session, Duration patience, Stop& stop) {
+  const Stop::Listener listener(stop, [&session](Stop::Phase) { session.stream().interrupt(); });
+  const auto reply = co_await session.ask(line, patience);
+  co_return reply && reply->code == 250;
+}
+
 NotTurned broken_off(const Stop& stop, Duration held) {
   NotTurned not_turned;
   not_turned.outcome = Outcome::no_mail;
@@ -68,9 +75,15 @@ bool may_be_held(const client::Session& session) {
 }
 
 Task<bool> ask_to_be_held(client::Session& session, Duration patience, Stop& stop) {
-  const Stop::Listener listener(stop, [&session](Stop::Phase) { session.stream().interrupt(); });
-  const auto reply = co_await session.ask("XHOLD\r\n", patience);
-  co_return reply && reply->code == 250;
+  co_return co_await ask_for("XHOLD\r\n", session, patience, stop);
+}
+
+bool may_be_kept(const client::Session& session) {
+  return session.capabilities().has(k_keep);
+}
+
+Task<bool> ask_to_be_kept(client::Session& session, Duration patience, Stop& stop) {
+  co_return co_await ask_for("XKEEP\r\n", session, patience, stop);
 }
 
 std::optional<Outcome> outcome_of(const smtp::Reply& reply) {

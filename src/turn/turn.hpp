@@ -38,6 +38,13 @@ bool may_be_held(const client::Session& session);
 /// failure. Where the connection ends with it, so does the ATRN.
 net::Task<bool> ask_to_be_held(client::Session& session, Duration patience, Stop& stop);
 
+/// Whether the provider says that it may keep the turned line (XKEEP, odmrd's own): when it has sent all, it says NOOP
+/// in place of QUIT, and again every 45 seconds, and mail that comes goes over that line.
+bool may_be_kept(const client::Session& session);
+
+/// Asks for that, likewise.
+net::Task<bool> ask_to_be_kept(client::Session& session, Duration patience, Stop& stop);
+
 /// Says ATRN with these domains (none: bare, "all that I may have") on a logged-in session, and waits up to `patience`
 /// for the reply, which may take the provider ten minutes (RFC 2645 5.2.1). Ends the connection unless it turned.
 ///

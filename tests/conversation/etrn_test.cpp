@@ -71,6 +71,45 @@ TEST_CASE("etrn: the mail goes out over a connection to the domain's mail exchan
   CHECK(exchange.house.logged("info ETRN customer=example node=example.org reply=253"));
 }
 
+TEST_CASE("etrn: what is pushed is a call of the customer's, and so is what cannot be", "[etrn][calls]") {
+  class Told final : public provider::CallListener {
+   public:
+    void on_call(const provider::Call& /*call*/) override {}
+    void on_call_over(const provider::Call& call) override { over.push_back(call); }
+    void on_refused_login(const std::string& /*address*/) override {}
+    std::vector<provider::Call> over;
+  };
+  Exchange exchange;
+  Told told;
+  exchange.house.provider->calls.tell(&told);
+  exchange.house.put("a@sender.example", {"x@example.org"}, "one");
+  after_login(exchange.house, {"ETRN example.org", "QUIT"});
+  REQUIRE(told.over.size() == 2);
+  const bool is_push_last = told.over[1].end == "all sent";
+  const auto& push = told.over[is_push_last ? 1 : 0];
+  const auto& asked = told.over[is_push_last ? 0 : 1];
+  CHECK(push.customer == "example");
+  CHECK(push.address == "192.0.2.7");
+  CHECK(push.is_good);
+  CHECK(push.messages == 1);
+  CHECK(asked.reply == "253 2.0.0 1 pending messages started");
+  CHECK(asked.end.empty());
+
+  told.over.clear();
+  after_login(exchange.house, {"ETRN example.org", "QUIT"});
+  REQUIRE(told.over.size() == 1);
+  CHECK(told.over[0].is_good);  // there was nothing
+
+  told.over.clear();
+  exchange.house.put("a@sender.example", {"x@example.org"}, "two");
+  exchange.house.outside.servers.clear();
+  after_login(exchange.house, {"ETRN example.org", "QUIT"});
+  REQUIRE(told.over.size() == 2);
+  const auto& lost = told.over[told.over[0].reply.starts_with("ETRN: ") ? 0 : 1];
+  CHECK(lost.reply.starts_with("ETRN: its server cannot be reached: "));
+  CHECK_FALSE(lost.is_good);
+}
+
 TEST_CASE("etrn: a domain with all below it, and a customer's queue", "[etrn]") {
   Exchange exchange;
   exchange.house.accounts_of([](provider::Customer& customer) {

@@ -3,6 +3,8 @@
 #include "app/notifier.hpp"
 
 #include <catch2/catch.hpp>
+#include <filesystem>
+#include <fstream>
 
 #include "net/delay.hpp"
 #include "provider_house.hpp"
@@ -224,6 +226,35 @@ TEST_CASE("notifier: the postmaster is warned once of mail that waits for long",
   CHECK(says(content, "Auto-Submitted: auto-generated\r\n"));
   CHECK(says(content, "2 messages of "));
   CHECK(says(content, "example.com, example.org"));
+}
+
+TEST_CASE("notifier: a restart warns of nothing again, and the next spell is another one", "[notifier]") {
+  Office office;
+  office.house.accounts_of([](provider::Customer& customer) {
+    if (customer.name == "example") customer.warn_after = std::chrono::hours(72);
+  });
+  const std::string id =
+      put_aged(office.house, "anna@sender.example", {"x@example.org"}, "one", std::chrono::hours(100));
+  office.work(std::chrono::hours(2));
+  CHECK(office.host.taken.size() == 1);
+  office.work(std::chrono::hours(2));
+  CHECK(office.host.taken.size() == 1);
+  CHECK_FALSE(std::filesystem::is_empty(office.house.directory / "warned"));
+
+  REQUIRE(provider::open_folder(office.house.directory.path(), Folder::held)->remove(id));
+  office.work(std::chrono::hours(2));
+  CHECK(std::filesystem::is_empty(office.house.directory / "warned"));
+  put_aged(office.house, "anna@sender.example", {"x@example.org"}, "two", std::chrono::hours(90));
+  office.work(std::chrono::hours(2));
+  CHECK(office.host.taken.size() == 2);
+
+  // Where no mark can be kept he is warned all the same.
+  std::filesystem::remove_all(office.house.directory / "warned");
+  std::ofstream(office.house.directory / "warned") << "in the way";
+  office.work(std::chrono::hours(2));
+  CHECK(office.host.taken.size() == 3);
+  CHECK(office.house.logged("who was warned of mail that waits is not known"));
+  CHECK(office.house.logged("the postmaster may be warned once more after a restart"));
 }
 
 }  // namespace odmr::test

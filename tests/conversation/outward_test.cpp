@@ -34,6 +34,28 @@ TEST_CASE("outward: mail of the customer's own goes to the smart host, whose ans
   CHECK(out.house.logged("submitter=example"));
 }
 
+TEST_CASE("outward: a call that only brings mail says how much", "[outward][calls]") {
+  class Told final : public provider::CallListener {
+   public:
+    void on_call(const provider::Call& /*call*/) override {}
+    void on_call_over(const provider::Call& call) override { replies.push_back(call.reply); }
+    void on_refused_login(const std::string& /*address*/) override {}
+    std::vector<std::string> replies;
+  };
+  Outgoing out;
+  Told told;
+  out.house.provider->calls.tell(&told);
+  out.host.recipients.emplace("no@d.example", smtp::Reply(550, "5.1.1 no such user"));
+  const std::vector<std::string> one{"MAIL FROM:<anna@example.org>", "RCPT TO:<c@d.example>", "DATA", k_content};
+  auto chunks = one;
+  chunks.insert(chunks.end(), {"NOOP", "MAIL FROM:<anna@example.org>", "RCPT TO:<no@d.example>", "RSET"});
+  chunks.insert(chunks.end(), one.begin(), one.end());
+  chunks.emplace_back("QUIT");
+  after_login(out.house, chunks);
+  after_login(out.house, {"MAIL FROM:<anna@example.org>", "RCPT TO:<c@d.example>", "DATA", k_content, "ATRN", "QUIT"});
+  CHECK(told.replies == Replies{"2 of its own messages passed on", "453 4.0.0 you have no mail"});
+}
+
 TEST_CASE("outward: the message arrives to the byte, below a line that says who brought it", "[outward]") {
   Outgoing out;
   after_login(out.house, {"MAIL FROM:<anna@EXAMPLE.com>", "RCPT TO:<c@d.example>", "DATA", k_content, "QUIT"});

@@ -157,7 +157,7 @@ std::string faults_of_success(const Performance& performance) {
     return line.first.peer == Peer::provider && line.second.find("453 ") != std::string::npos;
   });
   // Who gave up a wait has not asked whether there is any, and says that.
-  const bool has_given_up = performance.report.text.starts_with("the wait for mail, with the line held, ");
+  const bool has_given_up = performance.report.text.starts_with("the wait for mail, with the line ");
   if (performance.report.outcome == Outcome::no_mail && !has_453 && !has_given_up && performance.ledger.quits == 0) {
     return "no mail, and nobody said so\n";
   }

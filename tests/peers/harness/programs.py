@@ -300,6 +300,13 @@ class Daemon:
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
         return done.returncode
 
+    def status(self, customer="one"):
+        """What `odmrd status --json` says of a customer."""
+        done = subprocess.run([binary("odmrd"), "status", "--json", "--config", self.configuration],
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=60, check=True)
+        objects = [json.loads(line) for line in done.stdout.splitlines()]
+        return next(one for one in objects if one["customer"] == customer)
+
     def spool(self):
         """What `odmrd spool list` prints."""
         done = subprocess.run([binary("odmrd"), "spool", "list", "--config", self.configuration],

@@ -27,6 +27,7 @@ def register(suite):
     suite.case("gateway/fetchmail-behind-postfix")(fetchmail_behind)
     suite.case("gateway/unix-socket")(unix_socket)
     suite.case("gateway/recipients-and-quota")(refused)
+    suite.case("gateway/recipients-told")(told)
     suite.case("gateway/killed-while-mail-comes")(killed)
     suite.case("gateway/SIGHUP")(reloaded)
 
@@ -109,6 +110,53 @@ def refused(bench):
             client.send(b"\r\n" + b"x" * 70 + b"\r\n" + (b"y" * 70 + b"\r\n") * 25 + b".\r\n")
             equal(client.getreply()[0], 250, "reply to the message")
     client.quit()
+
+
+def told(bench):
+    """The customer tells its recipients itself: all others are refused, from the next RCPT on, also after a crash."""
+    daemon, sink = gateway(bench, recipients_upload=True).start(), bench.sink()
+    client = smtplib.LMTP("127.0.0.1", daemon.intake_port)
+    client.ehlo()
+
+    def code(recipient, asked):
+        asked.docmd("MAIL", "FROM:<a@sender.example>")
+        reply = asked.docmd("RCPT", f"TO:<{recipient}>")[0]
+        asked.docmd("RSET")
+        return reply
+
+    equal(code("bert@customer.example", client), 250, "before there is a list")
+    customer = bench.customer(sink, daemon)
+    customer.isp["recipients_file"] = write(os.path.join(customer.folder, "recipients"),
+                                            "anna@customer.example  # and nobody else\n@second.example\n")
+    for log in ("told our recipients", None):
+        result = customer.run()
+        equal(result.status, 0, "exit status")
+        equal("told our recipients" in result.stderr, log is not None, f"told? {result.stderr}")
+    for asked in (client, None):
+        if not asked:
+            daemon.kill()
+            daemon.start()
+            asked = smtplib.LMTP("127.0.0.1", daemon.intake_port)
+            asked.ehlo()
+        for recipient, reply in (("bert@customer.example", 550), ("ANNA+list@customer.example", 250),
+                                 ("bert@second.example", 250), ("postmaster@customer.example", 250)):
+            equal(code(recipient, asked), reply, recipient)
+    status = daemon.status()
+    equal(status["recipients"]["count"], 2, "recipients in odmrd status")
+    # Another list, and one that is none: that changes nothing, and mail comes all the same.
+    customer.talk_to(daemon)
+    write(customer.isp["recipients_file"], "bert\n")
+    equal(customer.run().status, 0, "exit status")
+    write(customer.isp["recipients_file"], "anna@elsewhere.example\n")
+    letter = bench.maker.make(recipients=["bert@customer.example"])
+    equal(daemon.enqueue(letter), 0, "exit status of odmrd enqueue")
+    result = customer.run()
+    equal(result.status, 0, "exit status")
+    check("none of the provider's domains" in result.stderr, f"the log says\n{result.stderr}")
+    arrived(sink, [letter])
+    equal(code("bert@customer.example", asked), 250, "the new list")
+    equal(code("anna@customer.example", asked), 550, "who was on the old one")
+    asked.quit()
 
 
 def reloaded(bench):

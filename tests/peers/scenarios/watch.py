@@ -13,6 +13,7 @@ import threading
 
 from harness import wait, wire
 from harness.messages import Ledger
+from harness.ports import free_port
 from harness.programs import binary
 from harness.provider import PASSWORD
 from harness.runner import check, equal, none
@@ -43,6 +44,14 @@ def register(suite):
     suite.case("watch/held/line-is-lost")(lost_while_held)
     suite.case("watch/held/target-goes-down")(target_goes_down)
     suite.case("watch/held/not-wanted")(hold_not_wanted)
+    suite.case("watch/kept/one-connection")(kept)
+    suite.case("watch/kept/postfix", "postfix")(kept)
+    suite.case("watch/kept/for-a-while")(kept_for_a_while)
+    suite.case("watch/kept/submission")(submitted_while_kept)
+    suite.case("watch/kept/target-goes-down")(target_goes_down_while_kept)
+    suite.case("watch/kept/odmrd-killed")(daemon_killed_while_kept)
+    suite.case("watch/kept/odmrd-stopped")(daemon_stopped_while_kept)
+    suite.case("watch/kept/run-killed")(run_killed_while_kept)
     suite.case("refused/not-tried-again-at-once")(not_tried)
     suite.case("refused/waits-grow")(waits_grow)
     suite.case("refused/clock-set-back")(clock_set_back)
@@ -394,7 +403,7 @@ class Held(Watch):
 
 
 def mail_at_once(bench):
-    daemon, sink = bench.daemon().start(), bench.sink()
+    daemon, sink = bench.daemon(customer={"keep": "0s"}).start(), bench.sink()
     watch = Held(bench, bench.customer(sink, daemon))
     letters = []
     for count in range(1, 4):
@@ -465,8 +474,8 @@ def two_providers(bench):
     letter = bench.maker.make()
     equal(daemon.enqueue(letter), 0, "exit status of odmrd enqueue")
     none(Ledger([letter]).problems(sink.deliveries(1)))
-    wait.until(lambda: "fetched" in watch.outcomes(), 30, "the session that fetched it")
-    watch.end()
+    watch.waits(2).end()
+    check("fetched" in watch.outcomes(), f"outcomes {watch.outcomes()}")
     equal(other.atrn_count(), 1, "times that the other was asked")
 
 
@@ -490,6 +499,114 @@ def target_goes_down(bench):
     watch.idle()
     watch.end()
     check("customer.example" in daemon.spool(), f"the spool has\n{daemon.spool()}")
+
+
+# --- and keeps when all is sent
+
+def kept_line(bench, target=None, **daemon):
+    """A watch whose line has brought a message and is kept since."""
+    port = free_port("127.0.0.1")
+    serving = bench.daemon(address=f"127.0.0.1:{port}", **daemon).start()
+    target = target or bench.sink()
+    customer = bench.customer(target, serving)
+    watch = Held(bench, customer).waits()
+    letter = bench.maker.make()
+    equal(serving.enqueue(letter), 0, "exit status of odmrd enqueue")
+    none(Ledger([letter]).problems(target.deliveries(1)))
+    watch.waits(2)
+    return serving, target, customer, watch, [letter]
+
+
+def comes(bench, daemon, target, letters):
+    letters.append(bench.maker.make())
+    equal(daemon.enqueue(letters[-1]), 0, "exit status of odmrd enqueue")
+    none(Ledger(letters).problems(target.deliveries(len(letters))))
+
+
+def kept(bench, kind=None):
+    """All mail goes over one connection, with one login."""
+    daemon, target, _, watch, letters = kept_line(bench, bench.target(kind) if kind else None)
+    for count in range(3, 6):
+        comes(bench, daemon, target, letters)
+        watch.waits(count)
+    log = watch.end().stderr
+    sessions = [one for one in watch.objects if one["provider"] == "isp"]
+    equal([(one["outcome"], one["connections"], one["received"]["messages"]) for one in sessions],
+          [("fetched", 1, 4)], f"sessions; log:\n{log}")
+    equal(daemon.child.output().count(" login result=accepted"), 1, "logins")
+
+
+def kept_for_a_while(bench):
+    """When its time is over the line is made anew, and mail goes on."""
+    daemon, sink, _, watch, letters = kept_line(bench, customer={"keep": "2s"})
+    watch.sessions(1)
+    watch.waits(3)
+    comes(bench, daemon, sink, letters)
+    watch.end()
+    equal(watch.outcomes()[:2], ["fetched"] * 2, "outcomes")
+
+
+def submitted_while_kept(bench):
+    daemon, host, sink = bench.daemon().start(), bench.host(), bench.sink()
+    customer = bench.customer(sink, daemon).send_through(host)
+    watch = Held(bench, customer).waits()
+    letters = []
+    comes(bench, daemon, sink, letters)
+    watch.waits(2)
+    out = bench.maker.make(recipients=["a@elsewhere.example"])
+    customer.submit(out)
+    none(Ledger([out]).problems(host.deliveries(1)))
+    equal(watch.sessions(1)[0]["outcome"], "fetched", "outcome of the session that was kept")
+    watch.waits(3)
+    comes(bench, daemon, sink, letters)
+    check("has other work to do" in daemon.child.output(), "odmrd heard why")
+    watch.end()
+
+
+def target_goes_down_while_kept(bench):
+    daemon, sink, _, watch, _ = kept_line(bench)
+    sink.stop()
+    equal(daemon.enqueue(bench.maker.make()), 0, "exit status of odmrd enqueue")
+    session = watch.sessions(1)[0]
+    equal((session["outcome"], session["received"]["messages"]), ("local-down", 1), "outcome")
+    watch.idle()
+    watch.end()
+    check("customer.example" in daemon.spool(), f"the spool has\n{daemon.spool()}")
+
+
+def daemon_killed_while_kept(bench):
+    """What has come meanwhile is fetched once it serves again, and nothing twice."""
+    daemon, sink, _, watch, letters = kept_line(bench)
+    daemon.kill()
+    watch.sessions(1)
+    letters.append(bench.maker.make())
+    equal(daemon.enqueue(letters[-1]), 0, "exit status of odmrd enqueue")
+    daemon.start()
+    watch.signal(signal.SIGUSR1)
+    none(Ledger(letters).problems(sink.deliveries(2)))
+    comes(bench, daemon, sink, letters)
+    watch.end()
+
+
+def run_killed_while_kept(bench):
+    daemon, sink, _, watch, letters = kept_line(bench)
+    os.kill(watch.run(), signal.SIGKILL)
+    watch.idle()
+    letters.append(bench.maker.make())
+    equal(daemon.enqueue(letters[-1]), 0, "exit status of odmrd enqueue")
+    watch.signal(signal.SIGUSR1)
+    none(Ledger(letters).problems(sink.deliveries(2)))
+    watch.waits(3)
+    comes(bench, daemon, sink, letters)
+    watch.end()
+
+
+def daemon_stopped_while_kept(bench):
+    daemon, _, _, watch, _ = kept_line(bench)
+    daemon.stop()
+    session = watch.sessions(1)[0]
+    equal((session["outcome"], session["connections"]), ("fetched", 1), "QUIT, which ends the session")
+    watch.end()
 
 
 def hold_not_wanted(bench):
