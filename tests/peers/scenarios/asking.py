@@ -97,10 +97,11 @@ def odmrd(bench):
 def odmrd_refuses(bench):
     target = bench.target("postfix")
     daemon, _ = holding_odmrd(bench, target)
-    result = customer_of(bench, target, daemon.port).run()
+    customer = customer_of(bench, target, daemon.port)
+    result = customer.run()
     equal((result.status, result.session()["outcome"]), (77, "refused"), "exit status and outcome")
     equal(result.session()["reply"][:3], "459", "reply")
-    again = customer_of(bench, target, daemon.port).run()
+    again = customer.run()
     check("not tried" in again.session()["text"], f"asked again at once: {again.session()['text']}")
 
 

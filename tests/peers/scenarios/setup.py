@@ -524,7 +524,7 @@ poll etrn.invalid proto etrn fetchdomains customer.example
     equal([(p["protocol"], p.get("leave_on_server")) for p in providers.values()],
           [("pop3", False), ("imap", False), ("etrn", None)], "providers")
     names = list(providers)
-    equal(home.names(), sorted(["odmr.toml", "lists.secret", f"{names[0]}.secret"]), "files")
+    equal(home.names(), sorted(["odmr.toml", *(f"{name}.secret" for name in names)]), "files")
     check("the mail comes by the provider's own connection" in result.stdout, result.stdout)
     result = home.customer.plain("run", "-c", home.configuration, *names[:2])
     equal(result.status, 0, f"exit status of the run: {result.stderr}")
