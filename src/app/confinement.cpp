@@ -100,6 +100,7 @@ void add_port(const net::Endpoint& endpoint, const net::Way& way, Rules& rules) 
 void add_provider(const ProviderSettings& provider, Rules& rules) {
   add_port(provider.endpoint, provider.way.way, rules);
   for (const auto& one : provider.alternatives) add_port(one, provider.way.way, rules);
+  if (provider.signal) add_port(provider.signal->endpoint, provider.way.way, rules);
 }
 
 void add_target(const DeliverSettings& deliver, Rules& rules) {

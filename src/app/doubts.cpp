@@ -24,7 +24,7 @@ std::string about_port(std::uint16_t port) {
 std::vector<std::string> doubts_about(const Settings& settings) {
   std::vector<std::string> doubts;
   for (const auto& provider : settings.providers) {
-    if (provider.mailbox) continue;
+    if (provider.protocol != Protocol::odmr) continue;
     const auto port = provider.endpoint.port;
     const auto why = about_port(port);
     if (!why.empty()) doubts.push_back("[provider." + provider.name + "] port = " + std::to_string(port) + ": " + why);

@@ -4,6 +4,7 @@
 
 #include "base/ascii.hpp"
 #include "smtp/reply.hpp"
+#include "trigger/etrn.hpp"
 #include "turn/turn.hpp"
 
 namespace odmr::app {
@@ -45,6 +46,9 @@ void judge_reply(const std::string& command, const smtp::Reply& reply, Explanati
     const auto outcome = turn::outcome_of(reply);
     if (!outcome) return;
     say(*outcome, turn::cause_of(reply), "the reply to ATRN");
+  } else if (verb == "ETRN") {
+    // After a good answer the next one may be another.
+    if (!reply.is_positive()) say(trigger::outcome_of(reply), trigger::cause_of(reply), "the reply to ETRN");
   } else if (reply.code == 421) {
     say(Outcome::unavailable, Cause::put_off, "the server closes");
   } else if ((verb == "AUTH" || verb == "*****") && reply.is_permanent()) {

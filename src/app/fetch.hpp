@@ -58,7 +58,10 @@ struct FetchPlan {
   /// Of what is said to the provider; asked for when it refused us. May be empty: then it is not remembered.
   std::function<std::string()> fingerprint;
   std::string deliver_table = "[deliver]";  ///< of the configuration: whose target it is
-  std::optional<MailboxPlan> mailbox;       ///< over POP3 or IMAP; else mail comes by ATRN
+  std::optional<MailboxPlan> mailbox;       ///< over POP3 or IMAP; else mail comes by ATRN, unless:
+  bool only_asks = false;                   ///< mail comes some other way, once `signal` and ETRN have asked for it
+  std::vector<std::string> nodes;           ///< of ETRN; empty: it is the signal alone
+  std::optional<trigger::Signal> signal;    ///< sent before anything else, whatever comes behind it
 };
 
 /// What became of one session: all connections of a run to one provider.
@@ -81,6 +84,8 @@ struct SessionReport {
   /// The provider holds lines for us: asked again at once, it answers when mail comes. Not so where the hold was over
   /// too soon to be one.
   bool holds = false;
+  /// Mail comes some other way, if any: what was asked for, and answered, is in `text` though all went well.
+  bool only_asks = false;
 };
 
 /// Who has something to say to the provider on the logged-in connection, before ATRN: outbound mail that goes that way.

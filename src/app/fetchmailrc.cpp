@@ -315,6 +315,8 @@ struct Draft {
   FetchmailEntry entry;
   std::optional<bool> lmtp;
   std::optional<bool> ssl;
+  std::optional<bool> keep;
+  std::optional<bool> fetchall;
 };
 
 Draft copy_of_server(const Draft& from) {
@@ -324,6 +326,11 @@ Draft copy_of_server(const Draft& from) {
   to.entry.protocol = from.entry.protocol;
   to.entry.via = from.entry.via;
   to.entry.service = from.entry.service;
+  to.entry.envelope = from.entry.envelope;
+  to.entry.has_no_envelope = from.entry.has_no_envelope;
+  to.entry.virtual_prefix = from.entry.virtual_prefix;
+  to.entry.aliases = from.entry.aliases;
+  to.entry.local_domains = from.entry.local_domains;
   return to;
 }
 
@@ -350,6 +357,21 @@ void fill_from(Draft& draft, const Draft& defaults) {
   fill(entry.certificate_file, from.certificate_file);
   if (!draft.lmtp) draft.lmtp = defaults.lmtp;
   if (!draft.ssl) draft.ssl = defaults.ssl;
+  if (!draft.keep) draft.keep = defaults.keep;
+  if (!draft.fetchall) draft.fetchall = defaults.fetchall;
+  if (!entry.ssl_protocol) entry.ssl_protocol = from.ssl_protocol;
+  fill(entry.folders, from.folders);
+  fill(entry.local_names, from.local_names);
+  if (!entry.envelope && !entry.has_no_envelope) {
+    entry.envelope = from.envelope;
+    entry.has_no_envelope = from.has_no_envelope;
+  }
+  fill(entry.virtual_prefix, from.virtual_prefix);
+  fill(entry.aliases, from.aliases);
+  fill(entry.local_domains, from.local_domains);
+  fill(entry.smtp_address, from.smtp_address);
+  fill(entry.smtp_name, from.smtp_name);
+  if (entry.limit == 0) entry.limit = from.limit;
   for (const auto& option : from.others) note_other(entry, option);
 }
 
@@ -449,8 +471,9 @@ class Parser {
     if (token_.kind == Kind::maps) step();
     if (what == "daemon") {
       found_.daemon = parse_number(number());
-    } else if (what == "logfile" || what == "idfile" || what == "pidfile" || what == "postmaster" ||
-               what == "properties") {
+    } else if (what == "postmaster") {
+      found_.postmaster = text();
+    } else if (what == "logfile" || what == "idfile" || what == "pidfile" || what == "properties") {
       text();
     } else if (what != "syslog" && what != "invisible" && what != "showdots" && what != "bouncemail" &&
                what != "spambounce" && what != "softbounce") {
@@ -466,6 +489,8 @@ class Parser {
       const auto* option = option_here();
       if (is_negated && is("envelope")) {
         step();
+        server.entry.has_no_envelope = true;
+        server.entry.envelope.reset();
         note_other(server.entry, "envelope");
         continue;
       }
@@ -488,9 +513,28 @@ class Parser {
     } else if (option.name == "port" || option.name == "service") {
       entry.service = token_.kind == Kind::text && option.name == "service" ? text() : number();
     } else {
-      pass_over(option);
+      if (!mailbox_option_of_server(option, entry)) pass_over(option);
       note_other(entry, std::string(option.name));
     }
+  }
+
+  // True: its value has been read.
+  bool mailbox_option_of_server(const Option& option, FetchmailEntry& entry) {
+    if (option.name == "envelope") {
+      auto& field = entry.envelope.emplace();
+      entry.has_no_envelope = false;
+      if (token_.kind == Kind::number) field.skipped = parse_number(number()).value_or(0);
+      field.name = text();
+    } else if (option.name == "qvirtual") {
+      entry.virtual_prefix = text();
+    } else if (option.name == "aka") {
+      append(entry.aliases, texts());
+    } else if (option.name == "localdomains") {
+      append(entry.local_domains, texts());
+    } else {
+      return false;
+    }
+    return true;
   }
 
   std::string protocol() {
@@ -566,24 +610,37 @@ class Parser {
 
   // `user NAME [there]` is the name at the server; `user NAME… here` are names of this host.
   void user_name(FetchmailEntry& entry) {
-    const auto first = text();
-    bool is_list = map_behind();
-    while (!error_ && token_.kind == Kind::text) {
-      text();
-      map_behind();
-      is_list = true;
-    }
-    if (take("here")) return;
-    if (is_list) return refuse_here("");
+    auto names = name_list();
+    if (take("here")) return append_names(entry, std::move(names));
+    if (is_list(names)) return refuse_here("");
     take("there");
-    entry.user = first;
+    entry.user = names.front().there;
   }
 
-  bool map_behind() {
-    if (token_.kind != Kind::maps) return false;
-    step();
-    text();
-    return true;
+  // "NAME", or several, each perhaps "NAME=NAME".
+  std::vector<FetchmailEntry::LocalName> name_list() {
+    std::vector<FetchmailEntry::LocalName> names;
+    do {
+      auto& name = names.emplace_back();
+      name.there = text();
+      if (token_.kind == Kind::maps) {
+        step();
+        name.here = text();
+      }
+      if (names.size() > k_most_words) refuse(Errc::too_long, "a list is longer than any option wants it");
+    } while (!error_ && token_.kind == Kind::text);
+    return names;
+  }
+
+  static bool is_list(const std::vector<FetchmailEntry::LocalName>& names) {
+    return names.size() > 1 || !names.front().here.empty();
+  }
+
+  static void append_names(FetchmailEntry& entry, std::vector<FetchmailEntry::LocalName> names) {
+    for (auto& one : names) {
+      if (one.here.empty()) one.here = one.there;
+      entry.local_names.push_back(std::move(one));
+    }
   }
 
   void user_options(Draft& draft) {
@@ -607,6 +664,8 @@ class Parser {
 
   static void negated(const Option& option, Draft& draft) {
     if (option.name == "ssl") draft.ssl = false;
+    if (option.name == "keep") draft.keep = false;
+    if (option.name == "fetchall") draft.fetchall = false;
     if (option.name == "sslcertck") note_other(draft.entry, "no sslcertck");
   }
 
@@ -629,10 +688,33 @@ class Parser {
     } else if (option.name == "ssl") {
       draft.ssl = true;
     } else {
-      pass_over(option);
+      if (!mailbox_option_of_user(option, draft)) pass_over(option);
       // The first is what odmr always does.
       if (option.name != "sslcertck") note_other(entry, std::string(option.name));
     }
+  }
+
+  // True: its value has been read.
+  bool mailbox_option_of_user(const Option& option, Draft& draft) {
+    auto& entry = draft.entry;
+    if (option.name == "keep") {
+      draft.keep = true;
+    } else if (option.name == "fetchall") {
+      draft.fetchall = true;
+    } else if (option.name == "folder") {
+      append(entry.folders, texts());
+    } else if (option.name == "sslproto") {
+      entry.ssl_protocol = text();
+    } else if (option.name == "smtpaddress") {
+      entry.smtp_address = text();
+    } else if (option.name == "smtpname") {
+      entry.smtp_name = text();
+    } else if (option.name == "limit") {
+      entry.limit = parse_number(number()).value_or(0);
+    } else {
+      return false;
+    }
+    return true;
   }
 
   static void append(std::vector<std::string>& to, std::vector<std::string> from) {
@@ -642,18 +724,13 @@ class Parser {
   }
 
   void local_names(const Option& option, FetchmailEntry& entry) {
-    const auto first = text();
-    bool is_list = map_behind();
-    while (!error_ && token_.kind == Kind::text) {
-      text();
-      map_behind();
-      is_list = true;
-    }
-    if (option.name == "is" && !is_list && take("there")) {
-      entry.user = first;
+    auto names = name_list();
+    if (option.name == "is" && !is_list(names) && take("there")) {
+      entry.user = names.front().there;
       return;
     }
     take("here");
+    append_names(entry, std::move(names));
     note_other(entry, std::string(option.name));
   }
 
@@ -666,6 +743,8 @@ class Parser {
     fill_from(draft, defaults_);
     draft.entry.is_lmtp = draft.lmtp.value_or(false);
     draft.entry.is_ssl = draft.ssl.value_or(false);
+    draft.entry.keeps = draft.keep.value_or(false);
+    draft.entry.fetches_all = draft.fetchall.value_or(false);
     found_.entries.push_back(std::move(draft.entry));
     if (found_.entries.size() > k_most_entries) refuse(Errc::too_long, "there are more servers than anybody has");
   }

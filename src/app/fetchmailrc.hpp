@@ -23,9 +23,34 @@ struct FetchmailEntry {
   std::vector<std::string> fetchdomains;
   std::vector<std::string> smtphosts;  ///< "HOST", "HOST/PORT", "/SOCKET"
   bool is_lmtp = false;
-  bool is_ssl = false;              ///< TLS from the first byte
-  std::string certificate_file;     ///< sslcertfile
-  std::vector<std::string> others;  ///< every other option that was set, by name, once
+  bool is_ssl = false;                      ///< TLS from the first byte
+  std::string certificate_file;             ///< sslcertfile
+  std::optional<std::string> ssl_protocol;  ///< sslproto; empty: no TLS
+
+  // Of mailboxes.
+  bool keeps = false;
+  bool fetches_all = false;
+  std::vector<std::string> folders;
+  /// Who it is for: a name at the server, which may be "*", and who has it here.
+  struct LocalName {
+    std::string there;
+    std::string here;
+  };
+  std::vector<LocalName> local_names;
+  struct EnvelopeField {
+    std::string name;
+    std::uint64_t skipped = 0;  ///< of those with this name, from the top
+  };
+  std::optional<EnvelopeField> envelope;
+  bool has_no_envelope = false;            ///< `no envelope`
+  std::string virtual_prefix;              ///< qvirtual
+  std::vector<std::string> aliases;        ///< aka
+  std::vector<std::string> local_domains;  ///< localdomains
+  std::string smtp_address;                ///< smtpaddress
+  std::string smtp_name;                   ///< smtpname
+  std::uint64_t limit = 0;                 ///< octets; 0: none
+
+  std::vector<std::string> others;  ///< every option of no place above the mailboxes' that was set, by name, once
 
   /// Where it connects to.
   const std::string& host() const { return via.empty() ? name : via; }
@@ -34,6 +59,7 @@ struct FetchmailEntry {
 struct Fetchmailrc {
   std::vector<FetchmailEntry> entries;
   std::optional<std::uint64_t> daemon;  ///< `set daemon`: seconds between polls
+  std::string postmaster;               ///< `set postmaster`
 };
 
 /// The longest such file that is read, in bytes.

@@ -115,6 +115,10 @@ Result<FetchPlan> plan_fetch(const Settings& settings, const ProviderSettings& p
   plan.server.endpoint.way = *way;
   for (auto& one : plan.server.alternatives) one.way = *way;
   plan.domains = provider.domains;
+  plan.only_asks = provider.only_asks();
+  plan.nodes = provider.nodes;
+  plan.signal = provider.signal;
+  if (plan.signal) plan.signal->endpoint.way = *way;
   plan.atrn_all = provider.atrn_all;
   plan.max_sessions = provider.max_sessions;
   plan.parallel = provider.parallel;

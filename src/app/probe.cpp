@@ -109,6 +109,11 @@ class Probe {
   Task<> try_provider(const ProviderSettings& provider, const Result<FetchPlan>& plan) {
     if (stop_.requested()) co_return;
     if (plan) {
+      if (plan->signal) {
+        const auto of_signal = co_await probe_signal(*plan, network_, stop_, on_step_);
+        count(of_signal);
+      }
+      if (provider.protocol == Protocol::signal) co_return;
       const auto outcome = co_await probe_provider(*plan, network_, log_, stop_, on_step_);
       count(outcome);
       co_return;
@@ -170,6 +175,39 @@ class Probe {
 };
 
 }  // namespace
+
+namespace {
+
+const char* end_of(Protocol protocol) {
+  switch (protocol) {
+    case Protocol::odmr:
+      return "ATRN";
+    case Protocol::pop3:
+    case Protocol::imap:
+      return "the mail in the mailbox";
+    case Protocol::etrn:
+      return "ETRN";
+    case Protocol::signal:
+      return "the signal";
+  }
+  return "";
+}
+
+}  // namespace
+
+std::string how_far(const Settings& settings, const std::vector<std::string>& providers) {
+  std::vector<std::string> ends;
+  for (const auto& provider : settings.providers) {
+    const bool is_named =
+        providers.empty() || std::find(providers.begin(), providers.end(), provider.name) != providers.end();
+    const std::string end = end_of(provider.protocol);
+    if (is_named && std::find(ends.begin(), ends.end(), end) == ends.end()) ends.push_back(end);
+  }
+  std::string words;
+  for (std::size_t i = 0; i < ends.size(); ++i)
+    words += (i == 0 ? "" : i + 1 == ends.size() ? " and " : ", ") + ends[i];
+  return words;
+}
 
 Outcome probe(const Settings& settings, const std::vector<std::string>& providers, const OnProbeStep& on_step,
               Log& log) {

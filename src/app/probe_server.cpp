@@ -127,6 +127,15 @@ void tell_atrn(const client::Session& session, const FetchPlan& plan, ProbePart&
                 part.scene().table);
 }
 
+void tell_etrn(const client::Session& session, const FetchPlan& plan, ProbePart& part) {
+  std::string lines;
+  for (const auto& node : plan.nodes) lines += (lines.empty() ? "ETRN " : ", ETRN ") + node;
+  if (session.capabilities().has("ETRN"))
+    part.ok("etrn", "offered; a run would say " + lines + ", which is not tried here");
+  else
+    part.failed("etrn", "the server does not offer ETRN in its reply to EHLO", Outcome::protocol, Cause::no_etrn);
+}
+
 void warn_in_clear_text(const Server& server, const std::string& tls, ProbePart& part) {
   if (!tls.empty() || !server.login) return;
   part.warn("tls", "not used: mail and login may be read, or changed, on the way",
@@ -234,8 +243,8 @@ Task<Outcome> probe_provider(const FetchPlan& plan, net::Network& network, Log& 
   auto head = head_of(With::provider, plan.server);
   head.provider = plan.provider;
   auto steps = steps_of(plan.server);
-  steps.insert(steps.end(), {plan.mailbox ? "mailbox" : "atrn", "quit"});
-  const std::uint16_t port = plan.mailbox ? k_odmr_port : plan.server.endpoint.port;
+  steps.insert(steps.end(), {plan.mailbox ? "mailbox" : plan.only_asks ? "etrn" : "atrn", "quit"});
+  const std::uint16_t port = plan.mailbox || plan.only_asks ? k_odmr_port : plan.server.endpoint.port;
   const Scene scene{With::provider, "[provider." + plan.provider + "]", port};
   ProbePart part(std::move(head), scene, std::move(steps), network.clock(), on_step);
 
@@ -247,10 +256,37 @@ Task<Outcome> probe_provider(const FetchPlan& plan, net::Network& network, Log& 
     auto opened = co_await client::open(network, plan.server, log, stop, &told);
     if (opened) {
       warn_in_clear_text(plan.server, opened->tls, part);
-      tell_atrn(opened->session, plan, part);
+      if (plan.only_asks)
+        tell_etrn(opened->session, plan, part);
+      else
+        tell_atrn(opened->session, plan, part);
       co_await say_good_bye(opened->session, part);
     } else {
       tell_failure(part, opened.error(), opened.error().outcome);
+    }
+  }
+  part.end();
+  co_return part.outcome();
+}
+
+Task<Outcome> probe_signal(const FetchPlan& plan, net::Network& network, Stop& stop, const OnProbeStep& on_step) {
+  Server server;
+  server.endpoint = plan.signal->endpoint;
+  server.patience = plan.server.patience;
+  auto head = head_of(With::provider, server);
+  head.provider = plan.provider;
+  const Scene scene{With::provider, "[provider." + plan.provider + "]", k_odmr_port};
+  ProbePart part(std::move(head), scene, {"name", "connect", "signal"}, network.clock(), on_step);
+  const bool is_found = co_await look_up(server, network, Outcome::unavailable, stop, part);
+  if (is_found) {
+    auto stream = co_await network.connect(server.endpoint, server.patience.connect, stop);
+    if (stream) {
+      part.ok("connect", stream->peer());
+      part.ok("signal", "a run would send it, which is not tried here");
+      co_await stream->finish();
+    } else {
+      const auto failure = client::wire_failure(client::Step::connect, stream.error());
+      part.failed("connect", failure.text, failure.outcome, failure.cause);
     }
   }
   part.end();

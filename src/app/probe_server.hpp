@@ -8,9 +8,13 @@ namespace odmr::app {
 /// Somebody waits for the answer: half a minute for each, where a run would have more.
 void be_impatient(client::Patience& patience);
 
-/// Everything of a session with a provider up to ATRN, which is never said, and QUIT.
+/// Everything of a session with a provider up to ATRN or ETRN, which are never said, and QUIT; a mailbox as far as its
+/// listing.
 net::Task<Outcome> probe_provider(const FetchPlan& plan, net::Network& network, Log& log, Stop& stop,
                                   const OnProbeStep& on_step);
+
+/// plan.signal as far as the connection: the text is not sent.
+net::Task<Outcome> probe_signal(const FetchPlan& plan, net::Network& network, Stop& stop, const OnProbeStep& on_step);
 
 /// A local target over SMTP or LMTP: MAIL and RCPT for the postmaster of each domain, never DATA.
 net::Task<Outcome> probe_target(const deliver::TargetOptions& options, const std::string& table,

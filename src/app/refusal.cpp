@@ -73,6 +73,7 @@ std::string digest_of(const FetchPlan& plan, const std::string& salt) {
   said.add(plan.atrn_all ? "all" : "");
   if (plan.mailbox) said.add(plan.mailbox->place.folder);
   for (const auto& domain : plan.domains) said.add(domain);
+  for (const auto& node : plan.nodes) said.add("ETRN " + node);
   return net::hex(net::stretched(said.text(), salt).substr(0, 16));
 }
 
@@ -124,6 +125,7 @@ std::string why_not_tried(const Refusal& refusal, WallTime now) {
   return fmt::format("not tried: {} {} ago ({}); tried again after {}, or with --force",
                      refusal.outcome == Outcome::auth         ? "the login failed"
                      : refusal.cause == Cause::folder_refused ? "the folder was refused"
+                     : refusal.cause == Cause::etrn_refused   ? "ETRN was refused"
                                                               : "ATRN was refused",
                      in_words(now - refusal.when), refusal.text, local_text(refusal.until, now));
 }

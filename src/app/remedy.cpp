@@ -63,6 +63,9 @@ constexpr std::array k_rows = {
         "line each time, show the trace (odmr run -vv) to the provider"},
     Row{Outcome::unavailable, Cause::login_put_off,
         "the server cannot check logins now: the next run tries again; change no password for it"},
+    Row{Outcome::unavailable, Cause::signal_unanswered,
+        "compare what was heard with expect of signal in {table}; where the words are others but good, correct expect; "
+        "else ask the provider what send has to be"},
     Row{Outcome::unavailable, Cause::stopped, "nothing: the provider keeps its mail for the next run"},
     Row{Outcome::locked, Cause::locked,
         "wait for that run; where it does not end, \"fuser -v {state_dir}/lock\" names it"},
@@ -95,6 +98,9 @@ constexpr std::array k_rows = {
     Row{Outcome::protocol, Cause::no_odmr,
         "no ODMR is spoken there; it may be the port of ordinary submission: write the provider's ODMR host and port "
         "in {table}"},
+    Row{Outcome::protocol, Cause::no_etrn,
+        "no ETRN is to be had there: correct host and port in {table}, or ask the provider how the mail is sent for; "
+        "some offer it to addresses of their own, or inside TLS, alone"},
     Row{Outcome::protocol, Cause::nothing_but_errors,
         "show the trace (odmr run -vv) to the provider; [limits] errors is how many are put up with"},
     Row{Outcome::tls, Cause::starttls_not_offered,
@@ -156,6 +162,9 @@ constexpr std::array k_rows = {
     Row{Outcome::refused, Cause::atrn_forbidden,
         "compare domains in {table} with those that the provider has for this login, and show its words to the "
         "provider"},
+    Row{Outcome::refused, Cause::etrn_refused,
+        "compare domains in {table} with those that the provider has for you, and ask whether it takes ETRN for them "
+        "from your address or login"},
     Row{Outcome::refused, Cause::folder_refused,
         "correct folder in {table}: the name as the provider has it, such as \"INBOX\" or \"Archive/2026\""},
     Row{Outcome::unavailable, Cause::line_not_up,

@@ -7,6 +7,7 @@
 #include <map>
 #include <utility>
 
+#include "app/ask_to_send.hpp"
 #include "app/bounces.hpp"
 #include "app/collect.hpp"
 #include "app/confinement.hpp"
@@ -237,7 +238,8 @@ class Run {
       if (!plan && stop_.requested()) {
         ended(report_without_connection(provider.name, Outcome::unavailable, Cause::stopped, "stopped by a signal"));
       } else if (plan) {
-        warn_without_tls(plan->server.tls, provider.name);
+        // Without mail and login there is nothing to be read.
+        if (!plan->only_asks || plan->server.login) warn_without_tls(plan->server.tls, provider.name);
         add_recipients(provider, *plan);
         plans_.push_back(std::make_unique<FetchPlan>(std::move(*plan)));
       } else {
@@ -444,6 +446,16 @@ class Run {
     // What is kept here is offered to the target by the interval, so that is when the next run has to come.
     HeldLines* held_lines = options_.stays && !is_mail_kept_ ? &held_lines_ : nullptr;
     const Books books{system_files(), *journal_, bounces_, plan.keeps_deferred ? &shelf_ : nullptr};
+    if (plan.only_asks) {
+      const auto asked = co_await ask_to_send(plan, network_, books, log_, stop_);
+      co_return ended(asked);
+    }
+    if (plan.signal) {
+      const auto failed = co_await signal_first(plan, network_, books, log_, stop_);
+      if (failed) ended(*failed);
+      if (failed && carries_outbound) co_await outbound_->not_reached(failed->outcome, failed->cause, failed->text);
+      if (failed) co_return;
+    }
     if (plan.mailbox) {
       const auto collected = co_await collect_mail(plan, network_, books, std::move(on_progress), log_, stop_);
       co_return ended(collected);
@@ -502,7 +514,7 @@ class Run {
   SessionReport report_not_tried(const FetchPlan& plan, const Refusal& refusal) {
     const std::string why = why_not_tried(refusal, network_.clock().wall());
     auto report = report_without_connection(plan.provider, refusal.outcome, cause_of(refusal), why);
-    const auto port = plan.mailbox ? k_odmr_port : plan.server.endpoint.port;
+    const auto port = plan.mailbox || plan.only_asks ? k_odmr_port : plan.server.endpoint.port;
     const Scene scene{With::provider, "[provider." + plan.provider + "]", port};
     report.remedy = remedy(report.outcome, report.cause, scene, why);
     report.not_before = refusal.until;

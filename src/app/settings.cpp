@@ -8,6 +8,7 @@
 #include "app/remedy.hpp"
 #include "app/run_as.hpp"
 #include "base/ascii.hpp"
+#include "smtp/command.hpp"
 #include "smtp/path.hpp"
 
 namespace odmr::app {
@@ -26,6 +27,7 @@ std::optional<std::string> split_listen(const std::string& text) {
   return where->host;
 }
 
+constexpr std::size_t k_longest_signal = 4096;
 constexpr const char* k_target_forms =
     "a target is smtp://HOST[:PORT], lmtp://HOST:PORT, lmtp:///SOCKET or maildir:///DIR";
 
@@ -99,8 +101,40 @@ void read_domains(const Table& table, ProviderSettings& provider) {
   }
 }
 
+// What ETRN is said for (RFC 1985 5.2): domains, "@DOMAIN" with all below it, "#QUEUE" of the server's.
+void read_nodes(const Table& table, ProviderSettings& provider) {
+  const auto written = table.texts("domains");
+  if (!written || written->empty()) {
+    table.fault("domains", written ? "is empty, so nothing would be asked for; name the domains"
+                                   : "missing; name what ETRN is to be said for, such as domains = [\"example.org\"]");
+    return;
+  }
+  for (const auto& one : *written) {
+    const bool is_queue = one.starts_with('#');
+    const std::string prefix = one.starts_with('@') ? "@" : "";
+    const auto domain = smtp::canonical_domain(std::string_view(one).substr(prefix.size()));
+    if (!is_queue && !domain) {
+      table.fault("domains", "\"" + one + "\" is no domain: " + domain.error().text +
+                                 "; ETRN takes DOMAIN, @DOMAIN (all below it, too) and #QUEUE");
+      continue;
+    }
+    std::string node = one;
+    if (!is_queue) node = prefix + *domain;
+    if (is_queue && !smtp::parse_etrn(node)) {
+      table.fault("domains", "\"" + one + "\" is no queue's name: write # and one word");
+      continue;
+    }
+    const auto add = [](std::vector<std::string>& all, const std::string& what) {
+      if (std::find(all.begin(), all.end(), what) == all.end()) all.push_back(what);
+    };
+    add(provider.nodes, node);
+    if (!is_queue) add(provider.domains, *domain);
+  }
+}
+
 void read_provider_login(const Table& table, ProviderSettings& provider) {
   provider.login = read_login(table);
+  if (provider.protocol == Protocol::etrn) return check_login(table, provider.login, provider.tls);
   const bool has_certificate = !provider.tls.client_certificate.empty();
   if (provider.login.user.empty() && !has_certificate) {
     table.fault("user", "missing; most providers want the domain's name, such as user = \"example.org\"");
@@ -150,18 +184,23 @@ void read_hosts(const Table& table, std::uint16_t otherwise, ProviderSettings& p
 
 // --- mailboxes
 
-enum class Way { odmr, pop3, imap };
-
 // RFC 8314 3.3, and the ports that were there before.
-std::uint16_t default_port(Way way, TlsPolicy tls) {
+std::uint16_t default_port(Protocol protocol, TlsPolicy tls) {
   const bool is_implicit = tls == TlsPolicy::implicit;
-  if (way == Way::pop3) return is_implicit ? 995 : 110;
-  if (way == Way::imap) return is_implicit ? 993 : 143;
-  return k_odmr_port;
+  switch (protocol) {
+    case Protocol::pop3:
+      return is_implicit ? 995 : 110;
+    case Protocol::imap:
+      return is_implicit ? 993 : 143;
+    case Protocol::etrn:
+      return is_implicit ? 465 : 25;
+    default:
+      return k_odmr_port;
+  }
 }
 
-void read_keeping(const Table& table, Way way, collect::Keeping& keeping) {
-  keeping.leaves = table.boolean("leave_on_server", way == Way::imap);
+void read_keeping(const Table& table, Protocol protocol, collect::Keeping& keeping) {
+  keeping.leaves = table.boolean("leave_on_server", protocol == Protocol::imap);
   keeping.leave_for = table.duration("leave_for");
   keeping.leave_up_to = table.size("leave_up_to", 0);
   if (keeping.leaves) return;
@@ -252,19 +291,17 @@ void read_whose(const Table& table, ProviderSettings& provider) {
   }
 }
 
-void read_mailbox(const Table& table, Way way, ProviderSettings& provider) {
+void read_mailbox(const Table& table, ProviderSettings& provider) {
   auto& mailbox = provider.mailbox.emplace();
-  mailbox.place.protocol = way == Way::pop3 ? collect::Protocol::pop3 : collect::Protocol::imap;
-  read_keeping(table, way, mailbox.keeping);
+  const bool is_pop3 = provider.protocol == Protocol::pop3;
+  mailbox.place.protocol = is_pop3 ? collect::Protocol::pop3 : collect::Protocol::imap;
+  read_keeping(table, provider.protocol, mailbox.keeping);
   mailbox.bounces_refused = table.choice<bool>("refused", {{"leave", false}, {"bounce", true}}, false);
   read_whose(table, provider);
   mailbox.drops_delivered_to = table.boolean("drop_delivered_to", true);
-  for (const char* key : {"atrn_all", "parallel", "stray_newlines", "recipients_file"}) {
-    if (table.has(key)) table.fault(key, "is for protocol = \"odmr\"; leave it out");
-  }
   if (provider.login.user.empty() || !provider.login.password)
     table.fault("user", "a mailbox needs user and a password (password_file, password_command or password_credential)");
-  if (way == Way::pop3) return;
+  if (is_pop3) return;
   mailbox.place.folder = table.text("folder", "INBOX");
   if (mailbox.place.folder.empty() || !is_utf8(mailbox.place.folder))
     table.fault("folder", "is no folder's name; write it as the provider has it, such as folder = \"INBOX\"");
@@ -280,30 +317,97 @@ void refuse_keys(const Table& table, std::initializer_list<const char*> keys, co
   }
 }
 
-ProviderSettings read_provider(const Table& table, const Table& deliver, const BudgetSettings& of_line) {
-  ProviderSettings provider;
-  provider.name = table.name();
-  provider.way = read_way(table);
-  const Way way =
-      table.choice<Way>("protocol", {{"odmr", Way::odmr}, {"pop3", Way::pop3}, {"imap", Way::imap}}, Way::odmr);
-  provider.tls = read_tls(table, TlsPolicy::starttls);
-  read_hosts(table, default_port(way, provider.tls.policy), provider);
-  read_provider_login(table, provider);
-  if (way != Way::imap) refuse_keys(table, {"folder", "unseen_only", "mark_seen"}, "protocol = \"imap\"");
-  if (way == Way::odmr) {
+// A text to a host. Without a host of its own it goes to the provider's.
+void read_signal(const Table& table, ProviderSettings& provider) {
+  const Table own = table.table("signal");
+  const bool is_all = provider.protocol == Protocol::signal;
+  if (!own.is_there()) {
+    if (is_all)
+      table.fault("signal",
+                  "missing; such as signal = { host = \"mail.example.net\", port = 79, send = \"example.org\\r\\n\", "
+                  "expect = \"queue\" }");
+    return;
+  }
+  trigger::Signal signal;
+  const auto host = own.text("host");
+  const auto where = host ? split_host(*host) : std::nullopt;
+  if (host && (!where || where->port)) own.fault("host", "\"" + *host + "\" is no host; write a name or an address");
+  if (!own.has("host") && is_all) own.fault("host", "missing; name the host that the text is sent to");
+  signal.endpoint.host = where ? where->host : provider.endpoint.host;
+  if (where) check_way(own, "host", where->host, provider.way);
+  if (!own.has("port")) own.fault("port", "missing; finger is on port 79, SMTP on port 25");
+  signal.endpoint.port = read_port(own, 0);
+  if (!own.has("send")) own.fault("send", "missing; what is to be sent, such as send = \"QSND example.org\\r\\n\"");
+  signal.text = own.text_of_lines("send").value_or("");
+  signal.expected = own.text_of_lines("expect").value_or("");
+  if (signal.text.size() > k_longest_signal) own.fault("send", "is longer than 4096 octets");
+  if (signal.expected.size() > k_longest_signal) own.fault("expect", "is longer than 4096 octets");
+  provider.signal = std::move(signal);
+  if (is_all) provider.endpoint = provider.signal->endpoint;
+}
+
+// The keys that each way of getting mail has for itself.
+void refuse_keys_of_others(const Table& table, Protocol protocol) {
+  const bool is_mailbox = protocol == Protocol::pop3 || protocol == Protocol::imap;
+  if (protocol != Protocol::imap) refuse_keys(table, {"folder", "unseen_only", "mark_seen"}, "protocol = \"imap\"");
+  if (protocol != Protocol::odmr)
+    refuse_keys(table, {"atrn_all", "parallel", "stray_newlines", "recipients_file"}, "protocol = \"odmr\"");
+  if (!is_mailbox)
     refuse_keys(table,
                 {"deliver_to", "leave_on_server", "leave_for", "leave_up_to", "refused", "envelope", "address_fields",
                  "users", "catch_all", "drop_delivered_to"},
                 "protocol = \"pop3\" and \"imap\"");
-    read_domains(table, provider);
-    provider.atrn_all = table.boolean("atrn_all", false);
-    provider.parallel = static_cast<std::uint64_t>(table.integer("parallel", 1, {1, 16}));
-    if (provider.atrn_all && table.has("parallel"))
-      table.fault("parallel", "spreads the domains over several ATRN, and atrn_all names none; leave one of them out");
-    provider.recipients_file = table.path("recipients_file").value_or("");
-    provider.mend_stray_newlines = table.choice<bool>("stray_newlines", {{"reject", false}, {"fix", true}}, false);
-  } else {
-    read_mailbox(table, way, provider);
+  if (protocol == Protocol::etrn || protocol == Protocol::signal)
+    refuse_keys(table, {"max_sessions", "max_minutes", "max_bytes", "max_message_size"}, "a line that mail comes over");
+  if (protocol == Protocol::signal)
+    refuse_keys(
+        table,
+        {"host", "port", "domains", "tls", "ca_file", "pin", "client_certificate", "client_key", "user", "password",
+         "password_file", "password_command", "password_credential", "auth"},
+        "a protocol other than \"signal\", which has its own host and port in signal, and neither TLS nor login");
+}
+
+void read_server(const Table& table, ProviderSettings& provider) {
+  provider.tls = read_tls(table, TlsPolicy::starttls);
+  read_hosts(table, default_port(provider.protocol, provider.tls.policy), provider);
+  read_provider_login(table, provider);
+}
+
+ProviderSettings read_provider(const Table& table, const Table& deliver, const BudgetSettings& of_line) {
+  ProviderSettings provider;
+  provider.name = table.name();
+  provider.way = read_way(table);
+  provider.protocol = table.choice<Protocol>("protocol",
+                                             {{"odmr", Protocol::odmr},
+                                              {"pop3", Protocol::pop3},
+                                              {"imap", Protocol::imap},
+                                              {"etrn", Protocol::etrn},
+                                              {"signal", Protocol::signal}},
+                                             Protocol::odmr);
+  if (provider.protocol != Protocol::signal) read_server(table, provider);
+  if (provider.protocol == Protocol::signal) provider.tls.policy = TlsPolicy::none;
+  read_signal(table, provider);
+  refuse_keys_of_others(table, provider.protocol);
+  switch (provider.protocol) {
+    case Protocol::odmr:
+      read_domains(table, provider);
+      provider.atrn_all = table.boolean("atrn_all", false);
+      provider.parallel = static_cast<std::uint64_t>(table.integer("parallel", 1, {1, 16}));
+      if (provider.atrn_all && table.has("parallel"))
+        table.fault("parallel",
+                    "spreads the domains over several ATRN, and atrn_all names none; leave one of them out");
+      provider.recipients_file = table.path("recipients_file").value_or("");
+      provider.mend_stray_newlines = table.choice<bool>("stray_newlines", {{"reject", false}, {"fix", true}}, false);
+      break;
+    case Protocol::pop3:
+    case Protocol::imap:
+      read_mailbox(table, provider);
+      break;
+    case Protocol::etrn:
+      read_nodes(table, provider);
+      break;
+    case Protocol::signal:
+      break;
   }
   provider.max_sessions = static_cast<std::uint64_t>(table.integer("max_sessions", 1000, {1, 1000000}));
   provider.budget = read_budget(table, of_line);
@@ -370,8 +474,9 @@ void read_provider_as_smart_host(const Table& table, const std::string& to,
     table.fault("to", "there are several providers; write which, such as to = \"provider:NAME\"");
   }
   const auto* named = provider_named(providers, outbound.provider);
-  if (named != nullptr && named->mailbox)
-    table.fault("to", "[provider." + named->name + "] is a mailbox, which takes no mail from us");
+  if (named != nullptr && named->protocol != Protocol::odmr)
+    table.fault("to", "[provider." + named->name + "] has no ODMR connection that mail could go over; " +
+                          "write smtp://HOST[:PORT]");
   for (const char* key : {"tls", "ca_file", "pin", "client_certificate", "client_key", "user", "auth_as", "ip",
                           "source_address", "proxy"}) {
     if (table.has(key))

@@ -19,6 +19,7 @@
 #include "deliver/target.hpp"
 #include "mail/mailbox_envelope.hpp"
 #include "smtp/reply.hpp"
+#include "trigger/signal.hpp"
 
 namespace odmr::app {
 
@@ -55,16 +56,28 @@ struct MailboxSettings {
   bool drops_delivered_to = true;  ///< those fields are not handed on
 };
 
+/// How mail comes from a provider.
+enum class Protocol {
+  odmr,    ///< over the line on which we asked for it, turned
+  pop3,    ///< out of a mailbox
+  imap,    ///< likewise
+  etrn,    ///< some other way, when we have asked for it
+  signal,  ///< likewise, asked for by a text that nothing else is said with
+};
+
 /// [provider.NAME]
 struct ProviderSettings {
   std::string name;
-  net::Endpoint endpoint;
+  Protocol protocol = Protocol::odmr;
+  net::Endpoint endpoint;                   ///< of Protocol::signal, where that goes
   std::vector<net::Endpoint> alternatives;  ///< further hosts, tried in turn
   WaySettings way;
   BudgetSettings budget;
   TlsSettings tls;
   LoginSettings login;
-  std::vector<std::string> domains;  ///< canonical
+  std::vector<std::string> domains;       ///< canonical
+  std::vector<std::string> nodes;         ///< of ETRN: what of those it is said for, and how
+  std::optional<trigger::Signal> signal;  ///< sent before anything else
   bool atrn_all = false;
   std::uint64_t parallel = 1;   ///< ATRN sessions
   std::string recipients_file;  ///< what the provider is told of our recipients; empty: nothing
@@ -72,7 +85,10 @@ struct ProviderSettings {
   bool mend_stray_newlines = false;
   RetrySettings retry;
   DeliverSettings deliver;
-  std::optional<MailboxSettings> mailbox;  ///< none: ODMR
+  std::optional<MailboxSettings> mailbox;  ///< of Protocol::pop3 and imap
+
+  /// Whether the mail comes by another way than the line on which we ask for it.
+  bool only_asks() const { return protocol == Protocol::etrn || protocol == Protocol::signal; }
 };
 
 /// [outbound]

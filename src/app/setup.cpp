@@ -75,6 +75,17 @@ std::string provider_text(const SetupAnswers& answers, const std::string& passwo
   return table.text();
 }
 
+std::string further_text(const FurtherProvider& provider) {
+  TableText table("provider." + provider.name);
+  for (const auto& [key, value] : provider.keys) {
+    table.add(key, value);
+    if (key == "user" && provider.has_password) table.add_text("password_file", provider.secret);
+  }
+  TableText deliver("provider." + provider.name + ".deliver");
+  deliver.add_text("to", provider.deliver);
+  return table.text() + deliver.text();
+}
+
 std::string outbound_text(const SetupAnswers& answers) {
   TableText table("outbound");
   table.add_text("to", answers.smart_host);
@@ -254,8 +265,10 @@ std::string configuration_text(const SetupAnswers& answers, const std::string& p
   deliver.add_text("to", answers.deliver, "where received mail goes");
   TableText watch("watch");
   watch.add_text("interval", answers.interval, "of \"odmr watch\"; a timer and cron have their own");
+  std::string providers = answers.has_odmr ? provider_text(answers, password_file) : std::string();
+  for (const auto& one : answers.further) providers += further_text(one);
   return "# Written by \"odmr setup\". Every key: odmr.toml(5).\n# Check it: odmr check. Try it: odmr probe\n" +
-         top.text() + deliver.text() + provider_text(answers, password_file) + outbound_text(answers) + watch.text();
+         top.text() + deliver.text() + providers + outbound_text(answers) + watch.text();
 }
 
 std::vector<std::string> objections_to(const SetupAnswers& answers, std::optional<Question> about) {
@@ -316,7 +329,7 @@ SetupAnswers answers_in(const Settings& settings) {
   answers.deliver = text_of(settings.deliver);
   answers.interval = in_whole_units(settings.watch.interval);
   const auto asked = std::find_if(settings.providers.begin(), settings.providers.end(),
-                                  [](const ProviderSettings& one) { return !one.mailbox; });
+                                  [](const ProviderSettings& one) { return one.protocol == Protocol::odmr; });
   if (asked != settings.providers.end()) {
     const auto& provider = *asked;
     answers.name = provider.name;

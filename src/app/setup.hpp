@@ -3,15 +3,32 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "app/settings.hpp"
 #include "base/error.hpp"
+#include "base/secret.hpp"
 
 namespace odmr::app {
 
 /// What `odmr setup` wants to know.
 enum class Question { provider, domains, user, password, deliver, smart_host, interval };
+
+/// A provider beside the one that setup asks about, or without one: a mailbox, or one for ETRN.
+struct FurtherProvider {
+  std::string name;
+  std::vector<std::pair<std::string, std::string>> keys;  ///< with their values as TOML has them
+  std::string deliver;                                    ///< a target of its own; empty: [deliver]
+  bool has_password = false;
+  std::string secret;  ///< the name of the file that has it, beside the configuration
+};
+
+/// A secret for such a file. Several providers may have the same.
+struct FurtherSecret {
+  std::string file;
+  Secret password;
+};
 
 /// What it has been told, in the words of the configuration; the password apart. Empty: not told yet, or left out.
 struct SetupAnswers {
@@ -30,6 +47,8 @@ struct SetupAnswers {
   std::string hostname;
   std::string state_dir;
   std::string run_as;
+  bool has_odmr = true;  ///< false: only the further ones
+  std::vector<FurtherProvider> further;
 };
 
 /// Puts an answer, as a person types it, into the answers. Errors: malformed, with what would be right; the judge is

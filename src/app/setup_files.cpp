@@ -82,6 +82,16 @@ Result<void> make_file(const std::string& directory, const std::string& name, st
   return files.close(std::move(*file));
 }
 
+Result<void> make_secret(const std::string& directory, const std::string& name, const Secret& password,
+                         const std::optional<confine::User>& reader) {
+  std::string line;
+  line.reserve(password.text().size() + 1);  // growing would leave a copy behind
+  line.append(password.text()).push_back('\n');
+  auto made = make_file(directory, name, line, reader);
+  wipe(line);
+  return made;
+}
+
 Result<void> sync_directory(const std::string& path) {
   const auto dir = system_files().open_dir(path);
   if (!dir) return fail(dir.error());
@@ -207,7 +217,7 @@ std::string secret_beside(const std::string& configuration, const SetupAnswers& 
 }
 
 std::optional<std::string> secret_in_the_way(const SetupAnswers& answers, const SetupPlace& place) {
-  if (!answers.password_file.empty()) return std::nullopt;
+  if (!answers.password_file.empty() || !answers.has_odmr) return std::nullopt;
   const auto secret = secret_beside(place.configuration, answers);
   if (!is_there(secret)) return std::nullopt;
   if (place.may_replace && names_secret(place.configuration, secret)) return std::nullopt;
@@ -215,26 +225,40 @@ std::optional<std::string> secret_in_the_way(const SetupAnswers& answers, const 
          "another name; --password-file takes a file as it is";
 }
 
+std::optional<std::string> further_secret_in_the_way(const SetupAnswers& answers, const SetupPlace& place) {
+  const auto directory = std::filesystem::path(place.configuration).parent_path().string();
+  for (const auto& one : answers.further) {
+    const auto secret = directory + "/" + one.secret;
+    if (one.secret.empty() || !is_there(secret)) continue;
+    if (place.may_replace && names_secret(place.configuration, secret)) continue;
+    return secret + " is there already, and may be another configuration's: move it away, or name a configuration in " +
+           "another directory with --config";
+  }
+  return std::nullopt;
+}
+
 tl::expected<SetupWritten, SetupFailure> write_setup(const SetupAnswers& answers, const Secret& password,
-                                                     const SetupPlace& place) {
+                                                     const SetupPlace& place,
+                                                     const std::vector<FurtherSecret>& further) {
   const std::filesystem::path configuration(place.configuration);
   const auto directory = configuration.parent_path().string();
   const auto name = configuration.filename().string();
-  const bool writes_secret = answers.password_file.empty();
-  SetupWritten written{place.configuration, writes_secret ? secret_beside(place.configuration, answers) : "", {}};
+  const bool writes_secret = answers.password_file.empty() && answers.has_odmr;
+  SetupWritten written{place.configuration, writes_secret ? secret_beside(place.configuration, answers) : "", {}, {}};
   const SignalsWait signals_wait;
   if (const auto made = make_directory(directory, place.reader.has_value()); !made) return failed(made.error());
   const auto workshop = Workshop::open(directory);
   if (!workshop) return failed(workshop.error());
 
   const auto secret_name = answers.name + ".secret";
-  const auto text = configuration_text(answers, writes_secret ? secret_name : absolute(answers.password_file));
+  const auto text =
+      configuration_text(answers, writes_secret || !answers.has_odmr ? secret_name : absolute(answers.password_file));
   if (writes_secret) {
-    std::string line;
-    line.reserve(password.text().size() + 1);  // growing would leave a copy behind
-    line.append(password.text()).push_back('\n');
-    const auto made = make_file(workshop->path(), secret_name, line, place.reader);
-    wipe(line);
+    const auto made = make_secret(workshop->path(), secret_name, password, place.reader);
+    if (!made) return failed(made.error());
+  }
+  for (const auto& one : further) {
+    const auto made = make_secret(workshop->path(), one.file, one.password, place.reader);
     if (!made) return failed(made.error());
   }
   if (const auto made = make_file(workshop->path(), name, text, place.reader); !made) return failed(made.error());
@@ -242,8 +266,15 @@ tl::expected<SetupWritten, SetupFailure> write_setup(const SetupAnswers& answers
     return tl::unexpected(SetupFailure{true, from_final_place(good.error(), workshop->path(), directory)});
 
   Placing placing;
+  for (const auto& why : {secret_in_the_way(answers, place), further_secret_in_the_way(answers, place)}) {
+    if (why) return failed(Error{Errc::busy, *why});
+  }
+  for (const auto& one : further) {
+    written.further.push_back(directory + "/" + one.file);
+    const auto put = placing.place(workshop->path() + "/" + one.file, written.further.back(), place.may_replace);
+    if (!put) return failed(put.error());
+  }
   if (writes_secret) {
-    if (const auto why = secret_in_the_way(answers, place)) return failed(Error{Errc::busy, *why});
     if (const auto put = placing.place(workshop->path() + "/" + secret_name, written.secret, place.may_replace); !put)
       return failed(put.error());
   }

@@ -21,6 +21,7 @@ struct SetupPlace {
 struct SetupWritten {
   std::string configuration;
   std::string secret;                ///< empty: there was one already
+  std::vector<std::string> further;  ///< secrets of further providers
   std::vector<std::string> backups;  ///< what was there before
 };
 
@@ -41,10 +42,15 @@ std::string secret_beside(const std::string& configuration, const SetupAnswers& 
 /// that is replaced names it; another one may use it. No value where nothing is in the way.
 std::optional<std::string> secret_in_the_way(const SetupAnswers& answers, const SetupPlace& place);
 
+/// The same of the secrets of further providers.
+std::optional<std::string> further_secret_in_the_way(const SetupAnswers& answers, const SetupPlace& place);
+
 /// Writes configuration and secret (0640 with a reader, else 0600). Both are made whole beside their places first and
 /// read as every command reads them; only what is found good takes its place, on disk, each file at once. Signals wait
 /// meanwhile. After an error nothing has changed.
+/// `further`: secrets of answers.further, each in its own file.
 tl::expected<SetupWritten, SetupFailure> write_setup(const SetupAnswers& answers, const Secret& password,
-                                                     const SetupPlace& place);
+                                                     const SetupPlace& place,
+                                                     const std::vector<FurtherSecret>& further = {});
 
 }  // namespace odmr::app

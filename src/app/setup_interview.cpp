@@ -165,6 +165,10 @@ class Interviewer {
     auto& smart_host = answers().smart_host;
     auto asked = ask(Question::smart_host, "Smart host", smart_host.empty() ? "none" : smart_host);
     if (!asked || smart_host.empty() || smart_host == "provider") return asked;
+    if (!answers().has_odmr) {
+      terminal_.say("For a login there, put user and password_file into [outbound] afterwards.");
+      return asked;
+    }
     // The password is the provider's, and nobody else's to see.
     const bool is_its = is_of_provider(smart_host, answers().host);
     if (!is_its)

@@ -59,6 +59,11 @@ enum class Cause {
   atrn_forbidden,  ///< 5xx
   no_odmr,         ///< 500, 502, 504
 
+  // A provider that sends by another way.
+  no_etrn,            ///< not offered, or 500, 502, 504
+  etrn_refused,       ///< 459, or another 5xx
+  signal_unanswered,  ///< what is expected was not heard
+
   // The mailbox.
   folder_refused,   ///< IMAP: it is not there, or not ours
   mail_left_there,  ///< the target refuses it for good

@@ -196,7 +196,7 @@ CLI::App* add_setup(CLI::App& program, SetupOptions& options) {
   setup->add_option("--state-dir", options.state_dir, "in place of the default one")->type_name("DIR");
   auto* rc = setup->add_option("--from-fetchmailrc", options.fetchmailrc, "take over what fetchmail's file says");
   rc->type_name("FILE");
-  setup->add_option("--entry", options.entry, "which of its ODMR entries, by host or user")->type_name("NAME");
+  setup->add_option("--entry", options.entry, "only its entries of this host or user")->type_name("NAME");
   setup->add_flag("--force", options.may_replace, "replace a configuration that is there; it is kept as .bak");
   setup->add_flag("--no-probe", options.probes_not, "connect to nothing");
   return setup;

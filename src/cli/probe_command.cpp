@@ -48,7 +48,8 @@ int probe_all(const ProbeOptions& options, const app::Settings& settings, Log& l
   const app::OnProbeStep on_step = [&](const app::ProbeStep& step) { printer.print(step); };
   const Outcome outcome = app::probe(settings, options.providers, on_step, log);
   printer.end();
-  if (!options.quiet && !options.json) show::print_wrapped(stdout, show::summary_of_probe(outcome));
+  if (!options.quiet && !options.json)
+    show::print_wrapped(stdout, show::summary_of_probe(outcome, app::how_far(settings, options.providers)));
   return exit_status(outcome);
 }
 

@@ -107,6 +107,12 @@ class Setup {
     if (!carried) return refusal(exit_status(Outcome::config), {carried.error().text});
     briefing_.answers = std::move(carried->answers);
     briefing_.password = std::move(carried->password);
+    further_ = std::move(carried->secrets);
+    if (!briefing_.answers.has_odmr) {
+      briefing_.settled.insert({Question::provider, Question::domains, Question::user, Question::password});
+      if (!options_.provider.empty())
+        return refusal(k_exit_usage, {"--provider is for ODMR, and no entry that is carried over has it"});
+    }
     report_.notes = std::move(carried->notes);
     for (const auto& note : report_.notes) {
       if (!options_.json) say("note: " + note);
@@ -180,9 +186,12 @@ class Setup {
                                     "another file"});
     }
     if (const auto why = app::secret_in_the_way(answers, place_)) return refusal(EX_CANTCREAT, {*why});
+    if (const auto why = app::further_secret_in_the_way(answers, place_)) return refusal(EX_CANTCREAT, {*why});
     std::vector<std::string> missing;
-    if (answers.host.empty()) missing.push_back("--provider is missing: the host that holds the mail");
-    if (answers.domains.empty()) missing.push_back("--domain is missing: what the provider holds mail for");
+    if (answers.has_odmr && answers.host.empty())
+      missing.push_back("--provider is missing: the host that holds the mail");
+    if (answers.has_odmr && answers.domains.empty())
+      missing.push_back("--domain is missing: what the provider holds mail for");
     if (answers.deliver.empty()) {
       const auto targets = app::find_local_targets(app::usual_places());
       const auto taken = app::target_to_take_unasked(targets);
@@ -191,11 +200,11 @@ class Setup {
     }
     if (!missing.empty()) return refusal(k_exit_usage, missing);
     give_state_directory();
-    if (answers.user.empty()) answers.user = answers.domains.front();
+    if (answers.has_odmr && answers.user.empty()) answers.user = answers.domains.front();
     if (answers.interval.empty()) answers.interval = "5m";
     app::Interview interview;
     interview.answers = answers;
-    if (!answers.password_file.empty()) return interview;
+    if (!answers.password_file.empty() || !answers.has_odmr) return interview;
     auto password = given_password();
     if (!password) return tl::unexpected(password.error());
     interview.password = std::move(*password);
@@ -287,6 +296,7 @@ class Setup {
   // Its secret has that name, and may not take another one's place.
   Attempt<> choose_name(app::Terminal& person) {
     auto& answers = briefing_.answers;
+    if (const auto why = app::further_secret_in_the_way(answers, place_)) return refusal(EX_CANTCREAT, {*why});
     while (app::secret_in_the_way(answers, place_)) {
       person.say("");
       person.say(escape(app::secret_beside(place_.configuration, answers)) +
@@ -322,9 +332,9 @@ class Setup {
 
   Attempt<> write(app::Interview& interview) {
     auto& answers = interview.answers;
-    if (answers.hostname.empty() && !smtp::is_ehlo_name(app::default_hostname()))
-      answers.hostname = "mail." + answers.domains.front();
-    auto written = app::write_setup(answers, interview.password, place_);
+    const bool has_name = !answers.hostname.empty() || smtp::is_ehlo_name(app::default_hostname());
+    if (!has_name && !answers.domains.empty()) answers.hostname = "mail." + answers.domains.front();
+    auto written = app::write_setup(answers, interview.password, place_, further_);
     if (!written) {
       auto& failure = written.error();
       failure.reasons.push_back("nothing was written");
@@ -366,6 +376,7 @@ class Setup {
     };
     say("");
     report_.outcome = app::probe(settings, {}, on_step, *log);
+    how_far_ = app::how_far(settings, {});
     printer.end();
   }
 
@@ -374,10 +385,11 @@ class Setup {
     if (report_.outcome && *report_.outcome != Outcome::no_mail) {
       const bool is_named = report_.written.configuration != around_.own_configuration;
       const std::string named = is_named ? " -c " + app::shell_word(report_.written.configuration) : "";
-      show::print_wrapped(out_, "The configuration is written, but " + show::summary_of_probe(*report_.outcome) + ".");
+      show::print_wrapped(out_,
+                          "The configuration is written, but " + show::summary_of_probe(*report_.outcome, {}) + ".");
       say("Do what stands above, try again with \"odmr probe" + named + "\", and switch it on then:");
     } else {
-      const std::string tried = report_.outcome ? "All is well: a run would get as far as ATRN. " : "";
+      const std::string tried = report_.outcome ? "All is well: a run would get as far as " + how_far_ + ". " : "";
       say(tried + "Switch it on, every " + answers.interval + ":");
     }
     say("");
@@ -391,7 +403,9 @@ class Setup {
   app::SetupPlace place_;
   bool has_chosen_state_ = false;
   app::Briefing briefing_;
+  std::vector<app::FurtherSecret> further_;  // secrets of providers beside the first
   show::SetupReport report_;
+  std::string how_far_;  // a run would get, where all is well
 };
 
 }  // namespace

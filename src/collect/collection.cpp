@@ -259,6 +259,16 @@ Task<Result<void>> Collection::collect(const Listed& message) {
   co_return read;
 }
 
+// Whose copies are one: the header as far as they have it in common, and every octet of the body.
+void Collection::begin_copy_digest(const std::string& identity) {
+  std::string header = net::sha256(identity);
+  copy_digest_.emplace();
+  copy_digest_->update(header);
+  const auto end = header_.starts_with("\r\n") ? 0 : header_.find("\r\n\r\n");
+  if (end != std::string::npos) copy_digest_->update(std::string_view(header_).substr(end + (end == 0 ? 2 : 4)));
+  reception_.may_be_copy(std::move(header));
+}
+
 // MAIL, RCPT and DATA. False: nothing of the content is wanted.
 Task<bool> Collection::say_envelope(const Listed& message) {
   Envelope envelope = addressing_(header_, has_whole_header_);
@@ -272,6 +282,8 @@ Task<bool> Collection::say_envelope(const Listed& message) {
     co_return false;
   }
   log_.debug("whom it is for", {{"message", called(message)}, {"by", envelope.found}});
+  copy_digest_.reset();
+  if (envelope.copy_identity) begin_copy_digest(*envelope.copy_identity);
   header_ = std::move(envelope.beginning);
   smtp::MailCommand mail;
   mail.reverse_path = std::move(envelope.reverse_path);
@@ -315,6 +327,7 @@ Task<Result<void>> Collection::pass_content() {
     goes_on = *more;
     if (piece.empty()) continue;
     size += piece.size();
+    if (copy_digest_) copy_digest_->update(piece);
     co_await reception_.on_content(piece);
   }
   co_return co_await hand_over(size);
@@ -326,6 +339,8 @@ Task<Result<void>> Collection::hand_over(std::uint64_t size) {
   ask_ahead();
   auto sent = co_await mailbox_.send();
   NobodyWaits peer;
+  if (copy_digest_) reception_.comes_whole(copy_digest_->finish());
+  copy_digest_.reset();
   server::ContentEnd end;
   end.size = size;
   const auto answer = co_await reception_.on_end(end, peer);

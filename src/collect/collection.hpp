@@ -10,6 +10,7 @@
 #include "collect/envelope.hpp"
 #include "collect/mailbox.hpp"
 #include "mail/line_ends.hpp"
+#include "net/digest.hpp"
 #include "receive/reception.hpp"
 
 namespace odmr::collect {
@@ -81,6 +82,7 @@ class Collection {
   net::Task<Result<void>> read_header();
   net::Task<Result<bool>> read_piece(std::string& into);
   net::Task<Result<void>> pass_over();
+  void begin_copy_digest(const std::string& identity);
   net::Task<bool> say_envelope(const Listed& message);
   net::Task<Result<void>> pass_content();
   net::Task<Result<void>> hand_over(std::uint64_t size);
@@ -108,8 +110,9 @@ class Collection {
   std::uint64_t asked_size_ = 0;
   Listed in_hand_;
   bool has_whole_header_ = false;
-  std::string header_;     // of the message in hand; all of it that has been read
-  bool is_whole_ = false;  // it has been read to its end
+  std::string header_;                      // of the message in hand; all of it that has been read
+  bool is_whole_ = false;                   // it has been read to its end
+  std::optional<net::Sha256> copy_digest_;  // of the message in hand, where there may be copies of it
   mail::LineEnds line_ends_{mail::LineEnds::LoneCr::space};
 };
 

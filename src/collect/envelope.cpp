@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "mail/copies.hpp"
+
 namespace odmr::collect {
 
 Addressing by_policy(mail::MailboxPolicy policy, bool drop_delivered_to) {
@@ -10,6 +12,7 @@ Addressing by_policy(mail::MailboxPolicy policy, bool drop_delivered_to) {
     Envelope envelope;
     envelope.found = mail::describe(found);
     envelope.is_loop = found.found == mail::MailboxEnvelope::Found::loop;
+    if (is_whole) envelope.copy_identity = mail::copy_identity(beginning, found);
     envelope.reverse_path = std::move(found.reverse_path);
     envelope.recipients = std::move(found.recipients);
     envelope.beginning = mail::header_to_hand_on(beginning, drop_delivered_to);

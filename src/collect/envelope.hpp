@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,7 +17,10 @@ struct Envelope {
   std::vector<smtp::Mailbox> recipients;  ///< none: it has to stay there
   std::string found;                      ///< how, in words
   bool is_loop = false;                   ///< it has been here too often
-  std::string beginning;                  ///< the message's, header and all, as it is handed on
+  /// What is the same in the headers of all copies that the provider may have put there, as mail::copy_identity() has
+  /// it; no value: each message is one of its own.
+  std::optional<std::string> copy_identity;
+  std::string beginning;  ///< the message's, header and all, as it is handed on
 };
 
 /// Makes it of the message's beginning, CRLF line ends: all of its header, or so much of that as is looked at (then

@@ -269,7 +269,12 @@ Task<tl::expected<ImapMailbox::Begun, OpenFailure>> ImapMailbox::begin(std::uniq
   {
     ImapLogin login(imap, place, on_step);
     auto in = co_await login.run();
-    if (!in) co_return Failed(std::move(in.error()));
+    if (!in) {
+      const bool is_in_step = is_in_step_after(in.error());
+      std::string good_bye = imap.next_tag() + " LOGOUT\r\n";
+      if (is_in_step) co_await imap.wire().part(std::move(good_bye));
+      co_return Failed(std::move(in.error()));
+    }
     mechanism = std::move(*in);
     selected = login.selected();
   }

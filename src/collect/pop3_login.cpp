@@ -247,7 +247,12 @@ Task<tl::expected<Pop3Mailbox::Begun, OpenFailure>> Pop3Mailbox::begin(std::uniq
                                                                        const client::OnStep* on_step) {
   Pop3Login login(*wire, on_step);
   auto mechanism = co_await login.run();
-  if (!mechanism) co_return Failed(std::move(mechanism.error()));
+  if (!mechanism) {
+    const bool is_in_step = is_in_step_after(mechanism.error());
+    std::string good_bye = "QUIT\r\n";
+    if (is_in_step) co_await wire->part(std::move(good_bye));
+    co_return Failed(std::move(mechanism.error()));
+  }
   Begun begun;
   begun.mechanism = std::move(*mechanism);
   begun.mailbox = std::make_unique<Pop3Mailbox>(std::move(wire), login.can_pipeline());

@@ -8,6 +8,12 @@ namespace odmr::collect {
 
 using net::Task;
 
+namespace {
+
+constexpr auto k_farewell = std::chrono::seconds(2);
+
+}  // namespace
+
 Wire::Wire(net::Stream stream, const client::Server& server, Log& log)
     : stream_(std::move(stream)), server_(server), log_(log), patience_(server.patience.command) {}
 
@@ -49,6 +55,17 @@ Task<Result<void>> Wire::send(std::string_view lines, std::string_view shown) {
   co_return co_await stream_.write(lines, server_.patience.silence);
 }
 
+Task<> Wire::part(std::string line) {
+  const TimePoint deadline = stream_.clock().now() + k_farewell;
+  const auto sent = co_await send(line);
+  for (bool goes_on = sent.has_value(); goes_on;) {
+    stream_.consume(stream_.buffered().size());
+    const auto filled = co_await stream_.fill(deadline);
+    goes_on = filled.has_value();
+  }
+  stream_.close();
+}
+
 Task<std::optional<client::OpenFailure>> Wire::begin_tls(const client::OnStep* on_step) {
   const TimePoint deadline = stream_.clock().now() + server_.patience.connect;
   const auto begun = co_await stream_.start_tls_client(server_.tls_context, server_.endpoint.host, deadline);
@@ -63,6 +80,24 @@ Task<std::optional<client::OpenFailure>> Wire::begin_tls(const client::OnStep* o
   if (tls.certificate)
     (*on_step)(client::Reached{client::Step::certificate, net::in_words(*tls.certificate), tls.certificate});
   co_return std::nullopt;
+}
+
+bool is_in_step_after(const client::OpenFailure& failure) {
+  if (failure.interrupted) return false;
+  switch (failure.cause) {
+    case Cause::starttls_not_offered:
+    case Cause::starttls_refused:
+    case Cause::auth_not_offered:
+    case Cause::mechanism_needs_tls:
+    case Cause::mechanism_excluded:
+    case Cause::no_mechanism:
+    case Cause::login_refused:
+    case Cause::login_put_off:
+    case Cause::folder_refused:
+      return true;
+    default:
+      return false;
+  }
 }
 
 Error out_of_step(Wire& wire, std::string_view what) {

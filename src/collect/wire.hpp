@@ -27,6 +27,10 @@ class Wire {
   /// Puts TLS over the line. A byte that is here already came in clear text, and ends it (CVE-2011-0411).
   net::Task<std::optional<client::OpenFailure>> begin_tls(const client::OnStep* on_step);
 
+  /// Says good-bye with this command, and waits a moment for the server to go: where the login came to nothing, and
+  /// both are still in step.
+  net::Task<> part(std::string line);
+
   net::Stream& stream() { return stream_; }
   const client::Server& server() const { return server_; }
   Log& log() { return log_; }
@@ -39,6 +43,9 @@ class Wire {
   Log& log_;
   Duration patience_;
 };
+
+/// Whether the server has refused something and still listens.
+bool is_in_step_after(const client::OpenFailure& failure);
 
 /// What went wrong on the wire, in words, and with whom.
 Error out_of_step(Wire& wire, std::string_view what);

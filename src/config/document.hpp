@@ -91,6 +91,9 @@ class Table {
   /// Text that has to be there; `example` is what the fault proposes. Empty when it is not.
   std::string required_text(const std::string& key, const std::string& example) const;
 
+  /// Text that may also have CR, LF and TAB in it, not empty: what goes to somebody as it stands.
+  std::optional<std::string> text_of_lines(const std::string& key) const;
+
   bool boolean(const std::string& key, bool otherwise) const;
 
   std::optional<std::int64_t> integer(const std::string& key, Range<std::int64_t> range) const;

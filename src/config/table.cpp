@@ -111,6 +111,23 @@ std::string Table::required_text(const std::string& key, const std::string& exam
   return text(key).value_or("");
 }
 
+std::optional<std::string> Table::text_of_lines(const std::string& key) const {
+  const Node* found = ask(key);
+  if (found == nullptr) return std::nullopt;
+  std::string wrong;
+  if (found->kind != Node::Kind::text) {
+    wrong = mismatch(*found, k_need_text);
+  } else {
+    std::string words = found->text;
+    std::erase_if(words, [](char c) { return c == '\r' || c == '\n' || c == '\t'; });
+    if (!words.empty()) wrong = objection(words);
+    if (found->text.empty()) wrong = objection(found->text);
+  }
+  if (wrong.empty()) return found->text;
+  fault_at(found->place, key, wrong);
+  return std::nullopt;
+}
+
 bool Table::boolean(const std::string& key, bool otherwise) const {
   const Node* found = ask(key);
   if (found == nullptr) return otherwise;

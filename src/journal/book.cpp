@@ -46,6 +46,18 @@ constexpr const char* k_collected = R"(
     PRIMARY KEY(mailbox, uid)) STRICT, WITHOUT ROWID;
 )";
 
+// Which copies of messages were delivered, by digests: the provider puts one into the mailbox for each recipient.
+constexpr const char* k_copies = R"(
+  CREATE TABLE copy(
+    mailbox INTEGER NOT NULL,
+    header BLOB NOT NULL,
+    whole BLOB NOT NULL,
+    recipient TEXT NOT NULL,
+    age INTEGER NOT NULL DEFAULT 0,
+    aged INTEGER NOT NULL,
+    PRIMARY KEY(mailbox, header, whole, recipient)) STRICT, WITHOUT ROWID;
+)";
+
 constexpr const char* k_kept = "ALTER TABLE entry ADD COLUMN kept TEXT NOT NULL DEFAULT '';";
 
 constexpr const char* k_age = R"(
@@ -60,14 +72,14 @@ constexpr const char* k_origin = R"(
 )";
 
 // 1: the entries. 2: mail that is kept here, and the receipts. 3: what a provider refused, what was sent, sums.
-// 4: how old entries are, and when that was counted last. 5: what was collected from mailboxes.
+// 4: how old entries are, and when that was counted last. 5: what was collected from mailboxes. 6: copies of that.
 db::Schema schema() {
-  static const std::string sql = std::string(k_entries) + k_collected + ReceiptBook::tables();
+  static const std::string sql = std::string(k_entries) + k_collected + k_copies + ReceiptBook::tables();
   static const std::string to_2 = std::string(k_kept) + ReceiptBook::tables_of_version_2();
   static const std::string to_5 = std::string(k_origin) + k_collected;
-  static const std::array<const char*, 4> upgrades{to_2.c_str(), ReceiptBook::added_in_version_3(), k_age,
-                                                   to_5.c_str()};
-  return {5, sql.c_str(), upgrades};
+  static const std::array<const char*, 5> upgrades{to_2.c_str(), ReceiptBook::added_in_version_3(), k_age, to_5.c_str(),
+                                                   k_copies};
+  return {6, sql.c_str(), upgrades};
 }
 
 // What the provider may offer again: it was told 4xx, or it was told 2xx and perhaps has not read it. While the
@@ -94,6 +106,8 @@ struct Book::Statements {
       take_over;
   db::Statement parts, collected, each_collected, all_collected, name_mailbox, remember_collected, forget_collected,
       forget_parts;
+  db::Statement has_copies, copied_to, remember_copy, copies_grow_older, forget_older_copies, forget_copies_of,
+      forget_all_copies, check_copies;
   std::optional<ReceiptBook> receipts;
 
   Result<void> prepare(db::Database& database);
@@ -145,6 +159,19 @@ Result<void> Book::Statements::prepare(db::Database& database) {
       {&name_mailbox, "INSERT OR IGNORE INTO mailbox(provider, name) VALUES (?1, ?2)"},
       {&remember_collected, "INSERT OR REPLACE INTO collected(mailbox, uid, time) VALUES (" + mailbox_id + ", ?3, ?4)"},
       {&forget_collected, "DELETE FROM collected WHERE mailbox = " + mailbox_id + " AND uid = ?3"},
+      {&has_copies,
+       "SELECT EXISTS(SELECT 1 FROM copy WHERE mailbox = " + mailbox_id + " AND header = CAST(?3 AS BLOB))"},
+      {&copied_to, "SELECT recipient FROM copy WHERE mailbox = " + mailbox_id +
+                       " AND header = CAST(?3 AS BLOB) AND whole = CAST(?4 AS BLOB)"},
+      {&remember_copy, "INSERT OR REPLACE INTO copy(mailbox, header, whole, recipient, aged) VALUES (" + mailbox_id +
+                           ", CAST(?3 AS BLOB), CAST(?4 AS BLOB), ?5, ?6)"},
+      {&copies_grow_older,
+       "UPDATE copy SET age = age + max(0, min(?1 - aged, ?2)), aged = ?1 "
+       "WHERE ?1 < aged OR ?1 - aged >= ?2 / 24"},
+      {&forget_older_copies, "DELETE FROM copy WHERE age > ?"},
+      {&forget_copies_of, "DELETE FROM copy WHERE mailbox IN (SELECT id FROM mailbox WHERE provider = ?)"},
+      {&forget_all_copies, "DELETE FROM copy"},
+      {&check_copies, "PRAGMA integrity_check(copy)"},
       {&forget_parts, "DELETE FROM entry WHERE provider = ?1 AND mailbox = ?2 AND uid = ?3 AND uid <> ''"},
   });
   if (!prepared) return prepared;
@@ -232,6 +259,26 @@ Result<std::vector<Part>> Book::parts(const Origin& origin) {
   }
 }
 
+Result<bool> Book::has_copies(const CopyKey& key) {
+  auto rows = statements_->has_copies.rows({key.mailbox.provider, key.mailbox.mailbox, key.header});
+  if (!rows) return fail(rows.error());
+  const auto is_there = rows->next();
+  if (!is_there) return fail(is_there.error());
+  return rows->number(0) != 0;
+}
+
+Result<std::vector<std::string>> Book::copied_to(const CopyKey& key) {
+  auto rows = statements_->copied_to.rows({key.mailbox.provider, key.mailbox.mailbox, key.header, key.whole});
+  if (!rows) return fail(rows.error());
+  std::vector<std::string> recipients;
+  for (;;) {
+    const auto is_there = rows->next();
+    if (!is_there) return fail(is_there.error());
+    if (!*is_there) return recipients;
+    recipients.emplace_back(rows->text(0));
+  }
+}
+
 Result<std::optional<WallTime>> Book::collected(const Origin& origin) {
   auto rows = statements_->collected.rows({origin.provider, origin.mailbox, origin.uid});
   if (!rows) return fail(rows.error());
@@ -291,7 +338,7 @@ Result<std::vector<Entry>> Book::all_of(Result<db::Rows> rows) {
 }
 
 Result<void> Book::check() {
-  for (auto* statement : {&statements_->check, &statements_->check_collected}) {
+  for (auto* statement : {&statements_->check, &statements_->check_collected, &statements_->check_copies}) {
     auto rows = statement->rows();
     if (!rows) return fail(rows.error());
     const auto is_there = rows->next();
@@ -378,11 +425,25 @@ Result<void> Book::Page::settle(const Verdict& verdict, WallTime now) {
   for (const EntryId id : verdict.not_had) {
     if (auto gone = forget(id); !gone) return fail(gone.error());
   }
+  if (verdict.copied) {
+    if (auto remembered = remember_copies(*verdict.copied, now); !remembered) return remembered;
+  }
   if (!verdict.collected) return {};
   const Origin& origin = *verdict.collected;
   auto gone = done(statements_->forget_parts.run({origin.provider, origin.mailbox, origin.uid}));
   if (!gone) return gone;
   return remember_collected(origin, now);
+}
+
+Result<void> Book::Page::remember_copies(const Verdict::Copied& copied, WallTime now) {
+  const auto& [mailbox, header, whole] = copied.key;
+  auto named = done(statements_->name_mailbox.run({mailbox.provider, mailbox.mailbox}));
+  for (const auto& recipient : copied.recipients) {
+    if (!named) return named;
+    named = done(
+        statements_->remember_copy.run({mailbox.provider, mailbox.mailbox, header, whole, recipient, to_number(now)}));
+  }
+  return named;
 }
 
 Result<void> Book::Page::remember_collected(const Origin& origin, WallTime time) {
@@ -420,6 +481,8 @@ Result<std::uint64_t> Book::Page::forget_older_than(Duration window, WallTime no
   const auto whole = std::chrono::duration_cast<std::chrono::microseconds>(window);
   const auto most = whole / k_counts;
   if (auto grown = statements_->grow_older.run({to_number(now), most.count()}); !grown) return grown;
+  if (auto grown = statements_->copies_grow_older.run({to_number(now), most.count()}); !grown) return grown;
+  if (auto gone = statements_->forget_older_copies.run({whole.count()}); !gone) return gone;
   return statements_->forget_older.run({whole.count()});
 }
 
@@ -430,10 +493,12 @@ Result<bool> Book::Page::forget(EntryId id) {
 }
 
 Result<std::uint64_t> Book::Page::forget_provider(const std::string& provider) {
+  if (auto gone = statements_->forget_copies_of.run({provider}); !gone) return gone;
   return statements_->forget_provider.run({provider});
 }
 
 Result<std::uint64_t> Book::Page::forget_all() {
+  if (auto gone = statements_->forget_all_copies.run(); !gone) return gone;
   return statements_->forget_all.run();
 }
 

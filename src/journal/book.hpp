@@ -48,6 +48,10 @@ class Book {
 
   /// Who has this message already, while others do not.
   Result<std::vector<Part>> parts(const Origin& origin);
+  /// Whether a copy of a message that begins like this one was delivered to anybody.
+  Result<bool> has_copies(const CopyKey& key);
+  /// Who got a copy of this very message.
+  Result<std::vector<std::string>> copied_to(const CopyKey& key);
   /// When it was collected; no value: it was not.
   Result<std::optional<WallTime>> collected(const Origin& origin);
   /// All that was collected from the mailbox, `origin`'s uid aside: `see` gets each uid.
@@ -109,6 +113,7 @@ class Book::Page {
   /// What became of the message that is kept under this id: it is there, so that its entries stand by themselves; or it
   /// never got there, and they mean nothing.
   Result<void> settle_kept(const std::string& id, bool is_there);
+  Result<void> remember_copies(const Verdict::Copied& copied, WallTime now);
   Result<void> remember_collected(const Origin& origin, WallTime time);
   /// It is not in the mailbox any more.
   Result<void> forget_collected(const Origin& origin);

@@ -29,6 +29,13 @@ struct Origin {
   bool is_known() const { return !uid.empty(); }
 };
 
+/// A message from a mailbox of which the provider may have put several copies there, one for each recipient.
+struct CopyKey {
+  Origin mailbox;      ///< its uid is of no meaning here
+  std::string header;  ///< digest of what all copies have in common in their headers
+  std::string whole;   ///< digest of that and the body; empty while that is not known
+};
+
 /// What the provider was told about the transaction that an entry comes from.
 enum class Answer : std::int8_t {
   none = 0,      ///< our dot may have gone out: nobody knows yet
@@ -68,6 +75,13 @@ struct Verdict {
   /// Of a message from a mailbox with which all is done: it is remembered as collected, and its entries are not needed
   /// any more.
   std::optional<Origin> collected = {};
+  /// Of a message that has copies, perhaps: who has got one now, or had. Remembered as long as entries are, whether the
+  /// message itself is there or not.
+  struct Copied {
+    CopyKey key;
+    std::vector<std::string> recipients;
+  };
+  std::optional<Copied> copied = {};
 };
 
 /// An entry, for who looks.

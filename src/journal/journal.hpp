@@ -47,8 +47,10 @@ class Journal {
 
   // --- what was collected from mailboxes
 
-  /// As Book::parts(), collected() and each_collected().
+  /// As Book::parts(), has_copies(), copied_to(), collected() and each_collected().
   Result<std::vector<Part>> parts(const Origin& origin) { return reader().parts(origin); }
+  Result<bool> has_copies(const CopyKey& key) { return reader().has_copies(key); }
+  Result<std::vector<std::string>> copied_to(const CopyKey& key) { return reader().copied_to(key); }
   Result<std::optional<WallTime>> collected(const Origin& origin) { return reader().collected(origin); }
   Result<void> each_collected(const Origin& origin, const std::function<void(std::string_view uid)>& see) {
     return reader().each_collected(origin, see);

@@ -79,7 +79,7 @@ void Connection::count_content_refusal(const Message& message, const Reply& repl
 
 void Connection::log_message(Message& message, const Reply& reply, std::uint64_t size) {
   const auto& recipients = message.recipients;
-  const bool is_had = !recipients.empty() && !message.has([](const Recipient& one) { return !one.had; });
+  const bool is_had = !recipients.empty() && !message.has([](const Recipient& one) { return !one.is_served(); });
   log.info(is_had && reply.is_positive() ? "message delivered before, and not again"
            : message.is_kept             ? "message put off by the target, and kept here"
            : reply.is_positive()         ? "message received"
@@ -103,8 +103,8 @@ void Connection::note_receipt(Message& message, const Reply& reply, std::uint64_
   for (const auto& one : message.recipients) {
     using By = journal::RecipientReceipt::By;
     const bool is_unheard = one.is_withheld_still() || (one.reply.is_positive() && !message.is_handed_over);
-    const By by = one.had ? By::journal : is_unheard ? By::accepted : By::target;
-    const bool has_reply = !one.had && !one.is_withheld_still();
+    const By by = one.is_served() ? By::journal : is_unheard ? By::accepted : By::target;
+    const bool has_reply = !one.is_served() && !one.is_withheld_still();
     receipt.recipients.push_back({one.name, by, has_reply ? one.reply.joined() : std::string()});
   }
   receipt.fate = fate(message, reply);

@@ -87,14 +87,27 @@ Task<Reply> Handover::refuse_content(const Reply& reply) {
 }
 
 Result<void> Handover::match() {
+  std::vector<std::string> copied;
+  if (message_.may_be_copied) {
+    auto found = connection_.journal.copied_to(*message_.copies);
+    if (!found) return fail(found.error());
+    copied = std::move(*found);
+  }
   std::vector<journal::EntryId> matched;
   for (auto& one : message_.recipients) {
     if (!one.is_withheld) continue;
+    const bool has_copy = std::find(copied.begin(), copied.end(), one.name) != copied.end();
+    // What has a name of its own is not known by its bytes.
+    if (message_.origin.is_known()) {
+      one.has_copy = has_copy;
+      continue;
+    }
     const auto found = connection_.journal.find(connection_.address_of(message_, one), message_.digest,
                                                 connection_.options.connection, matched);
     if (!found) return fail(found.error());
     one.had = *found;
     if (one.had) matched.push_back(*one.had);
+    one.has_copy = !one.had && has_copy;
   }
   return {};
 }
@@ -105,7 +118,7 @@ Task<> Handover::ask_for_withheld() {
   std::stable_partition(message_.recipients.begin(), message_.recipients.end(),
                         [](const Recipient& one) { return !one.is_withheld; });
   for (auto& one : message_.recipients) {
-    if (!one.is_withheld || one.had) continue;
+    if (!one.is_withheld || one.is_served()) continue;
     if (message_.put_off) {
       one.reply = *message_.put_off;
     } else {
@@ -178,14 +191,14 @@ Task<Result<void>> Handover::intend() {
   intent.connection = connection_.options.connection;
   intent.origin = message_.origin;
   for (const auto& one : message_.recipients) {
-    if (!one.had) intent.recipients.push_back(one.name);
+    if (!one.is_served()) intent.recipients.push_back(one.name);
   }
   if (intent.recipients.empty()) co_return Result<void>();
   const auto ids = co_await connection_.journal.intend(intent);
   if (!ids) co_return fail(ids.error());
   auto id = ids->begin();
   for (auto& one : message_.recipients) {
-    if (!one.had) one.intended = *id++;
+    if (!one.is_served()) one.intended = *id++;
   }
   co_return Result<void>();
 }
@@ -282,7 +295,7 @@ Handover::Verdict Handover::verdict(bool keeps_here) {
   Verdict settled;
   bool is_had = false;
   for (const auto& one : message_.recipients) {
-    is_had = is_had || one.had;
+    is_had = is_had || one.is_served();
     if (one.is_taken()) ++settled.taken;
     settled.is_kept = settled.is_kept || (one.is_put_off() && keeps_here);
     if (one.is_taken() && taken == nullptr) taken = &one.reply;
@@ -309,6 +322,7 @@ Handover::Verdict Handover::verdict(bool keeps_here) {
     if (!kept) settled.reply = connection_.no_room(kept.error());
   }
   for (const auto& one : message_.recipients) {
+    if (one.has_copy) continue;
     if (one.had)
       settled.entries.had.push_back({*one.had, journal::Fate::delivered});
     else if (one.is_taken())
@@ -320,16 +334,28 @@ Handover::Verdict Handover::verdict(bool keeps_here) {
     else
       settled.entries.not_had.push_back(*one.intended);
   }
+  note_copies(settled.entries);
   settled.entries.connection = connection_.options.connection;
   settled.entries.answer = settled.reply.is_transient() ? journal::Answer::put_off : journal::Answer::accepted;
   if (message_.origin.is_known() && settled.reply.is_positive()) settled.entries.collected = message_.origin;
   return settled;
 }
 
+// Who needs no other copy. What is kept here is not delivered yet, and may never be.
+void Handover::note_copies(journal::Verdict& entries) const {
+  if (!message_.copies || message_.copies->whole.empty()) return;
+  journal::Verdict::Copied copied{*message_.copies, {}};
+  for (const auto& one : message_.recipients) {
+    const bool is_told = one.is_refused() && message_.is_bounce_kept;
+    if (one.had || one.is_taken() || is_told) copied.recipients.push_back(one.name);
+  }
+  if (!copied.recipients.empty()) entries.copied = std::move(copied);
+}
+
 std::vector<Reply> Handover::each_answer(bool keeps_here) const {
   std::vector<Reply> each;
   for (const auto& one : message_.recipients) {
-    if (one.had)
+    if (one.is_served())
       each.emplace_back(250, "2.0.0 delivered before");
     else if (one.is_put_off() && keeps_here)
       each.emplace_back(250, "2.0.0 kept here until the local mail server takes it");
@@ -363,7 +389,7 @@ void Handover::count(const Verdict& settled) {
   if (settled.is_kept) return connection_.counter.kept();
   const auto refused = std::find_if(message_.recipients.begin(), message_.recipients.end(),
                                     [](const Recipient& one) { return one.is_refused(); });
-  const bool is_had = message_.has([](const Recipient& one) { return one.had.has_value(); });
+  const bool is_had = message_.has([](const Recipient& one) { return one.is_served(); });
   if (settled.reply.is_positive() && !is_had && refused != message_.recipients.end()) {
     connection_.history.breaker.note(refused->reply);
     return connection_.count_content_refusal(message_, refused->reply);

@@ -37,6 +37,7 @@ class Handover {
   net::Task<smtp::Reply> write_down(Verdict& verdict, Shelf::Place* place);
   net::Task<smtp::Reply> close_collected(journal::Origin collected, smtp::Reply reply);
   Verdict verdict(bool keeps_here);
+  void note_copies(journal::Verdict& entries) const;
   std::vector<smtp::Reply> each_answer(bool keeps_here) const;
   Result<void> keep_bounces();
   void count(const Verdict& verdict);

@@ -25,21 +25,25 @@ struct Recipient {
   std::string name;                          ///< as the journal has it
   bool is_withheld = false;                  ///< from the target: he may have the message
   std::optional<journal::EntryId> had = {};  ///< the entry that says that he has it
+  bool has_copy = false;                     ///< he has got another copy of it
   std::optional<journal::EntryId> intended = {};
   smtp::Reply reply = {};  ///< the target's last word, for who is not had
 
-  bool is_asked_for() const { return !had && !is_withheld_still() && reply.is_positive(); }
+  bool is_served() const { return had || has_copy; }
+  bool is_asked_for() const { return !is_served() && !is_withheld_still() && reply.is_positive(); }
   bool is_withheld_still() const { return is_withheld && reply.code == 0; }
-  bool is_taken() const { return !had && reply.is_positive(); }
-  bool is_put_off() const { return !had && reply.is_transient(); }
-  bool is_refused() const { return !had && reply.is_permanent(); }
+  bool is_taken() const { return !is_served() && reply.is_positive(); }
+  bool is_put_off() const { return !is_served() && reply.is_transient(); }
+  bool is_refused() const { return !is_served() && reply.is_permanent(); }
 };
 
 /// A message, from its MAIL until it is answered for.
 struct Message {
   smtp::MailCommand mail;
-  std::string reverse_path;  ///< as the journal has it
-  journal::Origin origin;    ///< known of a message from a mailbox, where the server has a name for it
+  std::string reverse_path;                ///< as the journal has it
+  journal::Origin origin;                  ///< known of a message from a mailbox, where the server has a name for it
+  std::optional<journal::CopyKey> copies;  ///< of a message from a mailbox, of which there may be others
+  bool may_be_copied = false;              ///< one that begins like it was delivered
   server::Hello hello;
   std::string id;
   deliver::Target* target = nullptr;   ///< the connection that is its own; null: the target is not asked

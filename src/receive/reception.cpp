@@ -34,8 +34,9 @@ void Reception::tell_target_ahead() {
   for (auto& rcpt : ahead.recipients) {
     if (guard_.objection(rcpt.forward_path)) continue;
     const Recipient recipient{rcpt, 0, comparable(rcpt.forward_path.mailbox)};
-    if (message_->origin.is_known()) {
-      if (part_of(recipient) == nullptr) told.recipients.push_back(std::move(rcpt));
+    if (message_->origin.is_known() || message_->may_be_copied) {
+      told.content = told.content && !message_->may_be_copied;
+      if (part_of(recipient) == nullptr && !message_->may_be_copied) told.recipients.push_back(std::move(rcpt));
       continue;
     }
     const auto is_withheld =
@@ -95,6 +96,12 @@ Result<void> Reception::recall_parts() {
   const auto& mailbox = connection_.options.mailbox;
   if (!mailbox) return {};
   message_->origin = {connection_.options.provider, mailbox->name, std::exchange(uid_, {})};
+  if (!copies_.empty()) {
+    message_->copies = journal::CopyKey{message_->origin, std::exchange(copies_, {}), {}};
+    const auto may_be = connection_.journal.has_copies(*message_->copies);
+    if (!may_be) return fail(may_be.error());
+    message_->may_be_copied = *may_be;
+  }
   if (!message_->origin.is_known()) return {};
   auto parts = connection_.journal.parts(message_->origin);
   if (!parts) return fail(parts.error());
@@ -142,8 +149,12 @@ Result<bool> Reception::may_be_had(const Recipient& recipient) {
 Task<> Reception::decide_on(Recipient& recipient) {
   if (message_->origin.is_known()) {
     const auto* part = part_of(recipient);
-    if (part == nullptr) co_return co_await ask_for(recipient);
-    recipient.had = part->id;
+    if (part != nullptr) {
+      recipient.had = part->id;
+      co_return;
+    }
+    recipient.is_withheld = message_->may_be_copied;
+    if (!recipient.is_withheld) co_await ask_for(recipient);
     co_return;
   }
   const auto is_withheld = may_be_had(recipient);
@@ -151,7 +162,7 @@ Task<> Reception::decide_on(Recipient& recipient) {
   if (!is_withheld) {
     connection_.state_error = is_withheld.error();
     recipient.reply = Reply(451, "4.3.0 the journal cannot be read");
-  } else if (*is_withheld) {
+  } else if (*is_withheld || message_->may_be_copied) {
     recipient.is_withheld = true;
   } else {
     co_await ask_for(recipient);
@@ -212,6 +223,10 @@ void Reception::on_mail_refused(std::string_view argument, const Reply& reply) {
   connection_.counter.refused(reply, net::sha256("MAIL " + std::string(argument)));
   connection_.log.info("message refused", {{"mail", std::string(argument)}, {"reply", reply.joined()}});
   connection_.note_refused_mail(argument, reply);
+}
+
+void Reception::comes_whole(std::string digest) {
+  if (message_ && message_->copies) message_->copies->whole = std::move(digest);
 }
 
 // --- the content

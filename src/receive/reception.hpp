@@ -30,6 +30,11 @@ class Reception final : public server::MailHandler {
 
   /// Before on_mail(), of a message from a mailbox: the name that the server has for it; empty where it has none.
   void comes_from(std::string uid) { uid_ = std::move(uid); }
+  /// Likewise, of one of which the provider may have put several copies there: a digest of what is the same in all
+  /// their headers. Then comes_whole() must be called.
+  void may_be_copy(std::string header) { copies_ = std::move(header); }
+  /// Before on_end(): a digest of that and the body.
+  void comes_whole(std::string digest);
   /// Of a message from a mailbox that is not looked at, since it is too large.
   void on_left_there(const std::string& what, const smtp::Reply& reply);
 
@@ -82,6 +87,7 @@ class Reception final : public server::MailHandler {
   smtp::Ahead ahead_;                 // of the message that comes
   std::uint64_t sequence_ = 0;
   std::string uid_;                   // of the message that comes, in its mailbox
+  std::string copies_;                // likewise, what its copies have in common; empty: it has none
   std::vector<journal::Part> parts_;  // who has the message that is being said already
 
  public:

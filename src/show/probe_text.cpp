@@ -89,9 +89,9 @@ std::string as_json(const ProbeStep& step) {
   return line_of_json(json_of(step));
 }
 
-std::string summary_of_probe(Outcome outcome) {
+std::string summary_of_probe(Outcome outcome, const std::string& how_far) {
   const int status = exit_status(outcome);
-  if (status == 0) return "all is well: a run would get as far as ATRN";
+  if (status == 0) return "all is well" + (how_far.empty() ? "" : ": a run would get as far as " + how_far);
   return fmt::format("a run would end as {} ({})", name(outcome), status);
 }
 

@@ -15,8 +15,8 @@ std::string heading_of(const app::ProbeStep& step);
 /// The same as `--json` has it.
 std::string as_json(const app::ProbeStep& step);
 ordered_json json_of(const app::ProbeStep& step);
-/// The last line: how a run would end.
-std::string summary_of_probe(Outcome outcome);
+/// The last line: how a run would end; `how_far` it would get where all is well, as app::how_far() has it.
+std::string summary_of_probe(Outcome outcome, const std::string& how_far);
 
 /// A step of a test message, likewise.
 std::string in_words(const app::TestStep& step);

@@ -85,6 +85,7 @@ std::string in_words(const app::SessionReport& report) {
   const std::string came = report.sent ? what_went(report) : what_came(report);
   switch (report.outcome) {
     case Outcome::no_mail:
+      if (report.only_asks) return who + escape(report.text, k_long);
       return who + "no mail" + (report.text.empty() ? "" : "; " + escape(report.text, k_long));
     case Outcome::fetched:
     case Outcome::sent:

@@ -22,6 +22,7 @@ std::string as_json(const SetupReport& report) {
   out["faults"] = list_of(report.faults);
   out["configuration"] = text_or_null(report.faults.empty() ? report.written.configuration : std::string());
   out["secret"] = text_or_null(report.faults.empty() ? report.written.secret : std::string());
+  out["further"] = list_of(report.faults.empty() ? report.written.further : std::vector<std::string>());
   out["deliver"] = text_or_null(report.deliver);
   out["backups"] = list_of(report.written.backups);
   out["notes"] = list_of(report.notes);
@@ -36,6 +37,7 @@ std::vector<std::string> in_words(const app::SetupWritten& written) {
   std::vector<std::string> lines;
   for (const auto& backup : written.backups) lines.push_back("Kept what was there: " + escape(backup, 2000));
   if (!written.secret.empty()) lines.push_back("Written: " + escape(written.secret, 2000));
+  for (const auto& secret : written.further) lines.push_back("Written: " + escape(secret, 2000));
   lines.push_back("Written: " + escape(written.configuration, 2000));
   return lines;
 }

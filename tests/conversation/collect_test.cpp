@@ -238,6 +238,75 @@ TEST_CASE("of a mailbox of many only who lacks a message gets it with the next r
   }
 }
 
+TEST_CASE("of several copies of a message in a mailbox of many each recipient gets one", "[collect]") {
+  for (const bool imap : {false, true}) {
+    for (const bool leaves : {false, true}) {
+      for (const bool has_names : {false, true}) {
+        if (!has_names && (imap || leaves)) continue;
+        auto trial = trial_of(imap, leaves);
+        trial.copies = 3;
+        trial.has_names = has_names;
+        auto found = perform(trial);
+        INFO(trial.text() << ": " << found.text());
+        CHECK(found.are_clean());
+        CHECK(found.outcomes == std::vector<Outcome>{Outcome::fetched, Outcome::no_mail});
+        CHECK(found.taken_for == std::vector<std::string>(3, "anna@customer.example bob@customer.example "));
+        CHECK(found.left == (leaves ? 9 : 0));
+        // The first copy did not reach one of the two: the second brings it to him alone.
+        trial.puts_off = "bob@customer.example";
+        found = perform(trial);
+        CHECK(found.left == (leaves ? 9 : 0));
+        CHECK(found.taken_for.size() == 6);
+        CHECK(std::count(found.taken_for.begin(), found.taken_for.end(), "anna@customer.example ") == 3);
+        CHECK(std::count(found.taken_for.begin(), found.taken_for.end(), "bob@customer.example ") == 3);
+      }
+    }
+  }
+}
+
+TEST_CASE("a copy that differs in one octet of its body is another message", "[collect]") {
+  for (const bool imap : {false, true}) {
+    auto trial = trial_of(imap, false);
+    trial.copies = 2;
+    trial.differs = true;
+    const auto found = perform(trial);
+    INFO(trial.text() << ": " << found.text());
+    CHECK(found.received.size() == 6);
+    CHECK(found.left == 0);
+    CHECK(found.corrupted == 0);
+  }
+}
+
+TEST_CASE("the line to a mailbox with copies is cut at every byte, and the target dies with one", "[collect]") {
+  Share choice(24);
+  for (const bool imap : {false, true}) {
+    Sums sums;
+    auto trial = trial_of(imap, imap);
+    trial.messages = 2;
+    trial.copies = 2;
+    cut_everywhere(trial, choice, sums);
+    sums.print(trial.text() + ", of bytes " + choice.text());
+    CHECK(sums.unclean == 0);
+    CHECK(sums.of.forgiven == 0);
+    trial.at_dot = AtDot::dies_with_it;
+    sums.add(trial);
+    CHECK(sums.unclean == 0);
+    CHECK(sums.of.forgiven == 1);
+  }
+}
+
+TEST_CASE("who is not let in says good-bye", "[collect]") {
+  for (const bool imap : {false, true}) {
+    auto trial = trial_of(imap, false);
+    trial.refuses_login = true;
+    const auto found = perform(trial);
+    CHECK(found.outcomes.front() == Outcome::auth);
+    REQUIRE_FALSE(found.commands.empty());
+    CHECK(has(found.commands, imap ? "LOGOUT" : "QUIT"));
+    CHECK(found.stuck == 0);
+  }
+}
+
 TEST_CASE("what names nobody, and what goes round, stays in the mailbox and is told of", "[collect]") {
   auto trial = trial_of(false, false);
   trial.messages = 1;

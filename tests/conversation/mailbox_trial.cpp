@@ -29,6 +29,7 @@ constexpr auto k_for_ever = std::chrono::hours(24);  // longer than any patience
 struct Held {
   std::string content;  // as it is there
   std::size_t number = 0;
+  std::size_t message = 0;  // of which it is a copy
   bool is_there = true;
   bool is_marked = false;  // IMAP: \Deleted
 
@@ -38,7 +39,12 @@ struct Held {
 
 std::string content_of(const MailboxTrial& trial, std::size_t number) {
   if (trial.content) return *trial.content;
-  const std::string id = std::to_string(number);
+  const std::string id = std::to_string(number / trial.copies);
+  if (trial.copies > 1) {
+    return "Received: by hoster.example for copy " + std::to_string(number) + "\r\nMessage-ID: <" + id +
+           "@example.org>\r\nTo: anna@customer.example,\r\n bob@customer.example\r\n\r\ntext " +
+           (trial.differs ? std::to_string(number) : id) + "\r\n";
+  }
   const std::string path = number == 1 ? "<>" : "<sender" + id + "@example.org>";
   // A line that begins with a dot, one that is a dot alone, and an LF that stands alone. IMAP's may lack a last CRLF.
   const std::string end = trial.imap && number == 0 ? "end" : "end\r\n";
@@ -58,7 +64,8 @@ std::string mended(const std::string& raw) {
 
 struct World {
   explicit World(const MailboxTrial& of) : trial(of) {
-    for (std::size_t i = 0; i < trial.messages; ++i) held.push_back({content_of(trial, i), i});
+    for (std::size_t i = 0; i < trial.messages * trial.copies; ++i)
+      held.push_back({content_of(trial, i), i, i / trial.copies});
     open_journal();
   }
 
@@ -148,6 +155,7 @@ class PopServer final : public Speaker {
       return std::string("+OK\r\nUSER\r\n") + (world_.trial.pipelines ? "PIPELINING\r\n" : "") +
              (offers_tls ? "STLS\r\n" : "") + ".\r\n";
     }
+    if (verb == "APOP" && world_.trial.refuses_login) return "-ERR [AUTH] no\r\n";
     if (verb == "APOP") return listing("+OK\r\n");
     if (verb == "LIST") return list([](const Held& one) { return std::to_string(one.content.size()); });
     if (verb == "UIDL" && !world_.trial.has_names) return "-ERR unknown\r\n";
@@ -218,7 +226,8 @@ class ImapServer final : public Speaker {
         const auto response = co_await hear();
         if (!response) break;
       }
-      const bool is_refused = world_.trial.refuses_folder && command.starts_with("SELECT");
+      const bool is_refused = (world_.trial.refuses_folder && command.starts_with("SELECT")) ||
+                              (world_.trial.refuses_login && command.starts_with("AUTH"));
       const std::string verdict = is_refused ? " NO [NONEXISTENT] no such folder\r\n" : " OK done\r\n";
       const std::string reply = reply_to(command) + tag_ + verdict;
       co_await say(reply);
@@ -512,7 +521,11 @@ app::FetchPlan plan_for(const World& world) {
   if (trial.is_multidrop) policy.only.clear();
   policy.domains = {"customer.example"};
   policy.envelope = {{"Delivered-To", 1, "mbox-"}};
-  policy.use_address_fields = false;
+  policy.use_address_fields = trial.copies > 1;
+  if (trial.copies > 1) {
+    policy.only.clear();
+    policy.envelope.clear();
+  }
   policy.own_hosts = {"mail.customer.example"};
   mailbox.addressing = collect::by_policy(std::move(policy), true);
   plan.mailbox = std::move(mailbox);
@@ -544,6 +557,24 @@ void run_once(World& world, Bounces& bounces) {
   if (world.trial.forgets) world.open_journal();
 }
 
+// One of the copies is to be delivered, whichever.
+void judge_copies(World& world) {
+  MailboxFindings& findings = world.findings;
+  for (std::size_t i = 0; i < world.trial.messages; ++i) {
+    std::size_t had = 0;
+    bool is_in_doubt = false;
+    for (const auto& one : world.held) {
+      if (one.message != i) continue;
+      had += world.stored[mended(one.content)];
+      is_in_doubt = is_in_doubt || world.in_doubt.count(mended(one.content)) > 0;
+    }
+    if (had == 0) ++findings.lost;
+    if (had > 1) (is_in_doubt && had == 2 ? findings.forgiven : findings.doubled) += had - 1;
+  }
+  if (!world.trial.leaves) findings.undeleted = findings.left;
+  if (world.trial.leaves) findings.lost += world.held.size() - findings.left;
+}
+
 void judge(World& world) {
   MailboxFindings& findings = world.findings;
   std::map<std::string, std::size_t> due;
@@ -552,6 +583,7 @@ void judge(World& world) {
     ++due[mended(one.content)];
   }
   const bool is_refused = world.trial.at_dot == AtDot::says_550;
+  if (world.trial.copies > 1) return judge_copies(world);
   for (const auto& [content, times] : due) {
     const auto found = world.stored.find(content);
     const std::size_t had = found == world.stored.end() ? 0 : found->second;
@@ -572,6 +604,7 @@ std::string MailboxTrial::text() const {
   out += leaves ? ", left there" : ", deleted";
   if (!has_names) out += ", no UIDL";
   if (!pipelines) out += ", no PIPELINING";
+  if (copies > 1) out += ", copies";
   out += ", connection " + std::to_string(connection);
   if (faults.cut_after_read != net::Faults::k_never)
     out += ", cut after reading " + std::to_string(faults.cut_after_read);

@@ -34,7 +34,10 @@ struct MailboxTrial {
   std::uint64_t leave_up_to = 0;
   std::uint64_t max_size = 0;
   AtDot at_dot = AtDot::takes;
-  bool refuses_folder = false;         ///< IMAP
+  bool refuses_folder = false;  ///< IMAP
+  bool refuses_login = false;
+  std::size_t copies = 1;              ///< of each message, for two people in its To
+  bool differs = false;                ///< each of these copies has another body
   bool is_multidrop = false;           ///< recipients from Delivered-To, behind "mbox-"
   std::string puts_off;                ///< a recipient, in the first run
   std::optional<std::string> content;  ///< of all messages, in place of what differs

@@ -6,6 +6,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "app/ask_to_send.hpp"
 #include "app/probe_server.hpp"
 #include "base/ascii.hpp"
 #include "certificates.hpp"
@@ -197,6 +198,17 @@ app::FetchPlan plan_of(const Settings& settings) {
   plan.server.endpoint.port = static_cast<std::uint16_t>(settings.number("port", 366));
   plan.server.login = login_of(settings, "");
   plan.domains = split_at(settings.get("domains", "customer.example"), ',');
+  const std::string protocol = settings.get("protocol", "odmr");
+  plan.only_asks = protocol != "odmr";
+  if (protocol == "etrn") plan.nodes = plan.domains;
+  if (settings.has("signal")) {
+    plan.signal.emplace();
+    plan.signal->endpoint.host = k_provider_host;
+    plan.signal->endpoint.port = 79;
+    plan.signal->text = settings.get("signal", "") + "\r\n";
+    plan.signal->expected = settings.get("expect", "");
+  }
+  if (settings.get("login", "yes") == "no") plan.server.login = nullptr;
   if (settings.has("many-domains")) {
     // For "split over several ATRN": d001.customer.example and so on.
     for (unsigned long i = 1; i <= std::stoul(settings.get("many-domains", "")); ++i) {
@@ -331,6 +343,15 @@ Task<> run_fetch(const app::FetchPlan& plan, net::Network& network, journal::Jou
                  receive::BounceKeeper& bounces, receive::Shelf* shelf, Log& log, Stop& stop,
                  app::HeldLines* held_lines, app::SessionReport& report) {
   const app::Books books{system_files(), journal, bounces, shelf};
+  if (plan.only_asks) {
+    report = co_await app::ask_to_send(plan, network, books, log, stop);
+    co_return;
+  }
+  if (plan.signal) {
+    auto failed = co_await app::signal_first(plan, network, books, log, stop);
+    if (failed) report = std::move(*failed);
+    if (failed) co_return;
+  }
   report = co_await app::fetch(plan, network, books, nullptr, app::OnProgress(), log, stop, held_lines);
 }
 
@@ -531,7 +552,11 @@ namespace {
 
 Task<> run_probe(const app::FetchPlan& plan, net::Network& network, Log& log, Stop& stop, ProbePerformance& performed) {
   const app::OnProbeStep on_step = [&performed](const app::ProbeStep& step) { performed.steps.push_back(step); };
-  performed.outcome = co_await app::probe_provider(plan, network, log, stop, on_step);
+  if (plan.signal) performed.outcome = co_await app::probe_signal(plan, network, stop, on_step);
+  if (!plan.only_asks || !plan.nodes.empty()) {
+    const auto of_server = co_await app::probe_provider(plan, network, log, stop, on_step);
+    performed.outcome = worst(performed.outcome, of_server);
+  }
   const auto of_target =
       co_await app::probe_target(plan.target, plan.deliver_table, plan.domains, network, log, stop, on_step);
   performed.outcome = worst(performed.outcome, of_target);

@@ -158,7 +158,13 @@ std::string faults_of_success(const Performance& performance) {
   });
   // Who gave up a wait has not asked whether there is any, and says that.
   const bool has_given_up = performance.report.text.starts_with("the wait for mail, with the line ");
-  if (performance.report.outcome == Outcome::no_mail && !has_453 && !has_given_up && performance.ledger.quits == 0) {
+  const auto& reply = performance.report.reply;
+  const bool has_asked = performance.report.only_asks && reply &&
+                         std::any_of(performance.input.begin(), performance.input.end(), [&](const auto& line) {
+                           return line.first.peer == Peer::provider && line.second.find(*reply) != std::string::npos;
+                         });
+  if (performance.report.outcome == Outcome::no_mail && !has_asked && !has_453 && !has_given_up &&
+      performance.ledger.quits == 0) {
     return "no mail, and nobody said so\n";
   }
   if (performance.report.outcome == Outcome::fetched &&

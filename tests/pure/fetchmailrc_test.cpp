@@ -4,7 +4,14 @@
 #include "app/fetchmailrc.hpp"
 
 #include <catch2/catch.hpp>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <regex>
 
+#include "app/places.hpp"
+#include "app/settings.hpp"
 #include "app/setup_from_fetchmail.hpp"
 
 using namespace odmr;
@@ -49,6 +56,11 @@ bool has_note(const FromFetchmail& from, const std::string& begin) {
     if (note.starts_with(begin)) return true;
   }
   return false;
+}
+
+std::string contents(const std::filesystem::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
 }
 
 }  // namespace
@@ -179,14 +191,19 @@ TEST_CASE("What an entry says becomes answers, and what it cannot is named", "[f
   CHECK(from.answers.interval == "900s");
   REQUIRE(from.password);
   CHECK(from.password->text() == "geheim");
-  for (const auto* begin : {"\"interface\" is not carried over: ip and source_address", "\"plugin\" is not",
-                            "\"smtpaddress\" is not", "smtphost \"other\" is not", "TLS is required",
-                            "entry pop.example (b) with protocol pop3 is not carried over: odmr does ODMR only; POP3 "
-                            "and IMAP entries stay with fetchmail"}) {
+  for (const auto* begin :
+       {"\"interface\" is not carried over: ip and source_address", "\"plugin\" is not", "\"smtpaddress\" is not",
+        "smtphost \"other\" is not", "TLS is required", "entry pop.example (b): TLS is required",
+        "entry pop.example (b): it does not say whose mailbox it is"}) {
     CAPTURE(begin, from.notes);
     CHECK(has_note(from, begin));
   }
-  CHECK(from.notes.size() == 6);
+  CHECK(from.notes.size() == 7);
+  REQUIRE(from.answers.further.size() == 1);
+  CHECK(from.answers.further.front().name == "pop-example");
+  REQUIRE(from.secrets.size() == 1);
+  CHECK(from.secrets.front().file == "pop-example.secret");
+  CHECK(from.secrets.front().password.text() == "c");
 }
 
 TEST_CASE("Sockets, LMTP, TLS and IPv6 addresses become what odmr calls them", "[fetchmailrc]") {
@@ -214,5 +231,78 @@ TEST_CASE("Of several ODMR entries one is chosen", "[fetchmailrc]") {
   CHECK(choose(skipped, "")->answers.host == "b.example");
   CHECK(choose(skipped, "a.example")->answers.host == "a.example");
   CHECK(choose("skip a.example proto odmr", "")->answers.host == "a.example");
-  CHECK(choose("poll a.example proto imap", "").error().text == "there is no entry with \"protocol odmr\" in it");
+  CHECK(choose("poll a.example proto imap", "").error().text.find("there is no user in it") != std::string::npos);
+  CHECK(choose("", "").error().text == "there is no entry that could be carried over");
+  // Who is named is taken alone, whatever the protocol.
+  const std::string three = two + "poll c.example proto pop3 user u3 pass p is x here\n";
+  const auto named = choose(three, "u3");
+  REQUIRE(named);
+  CHECK_FALSE(named->answers.has_odmr);
+  REQUIRE(named->answers.further.size() == 1);
+  CHECK(named->answers.further.front().name == "c-example");
+  CHECK(has_note(*named, "entry a.example (u1) is not carried over: another one was chosen"));
+  CHECK(choose(three, "u1")->answers.further.empty());
+}
+
+TEST_CASE("What is of a mailbox is read", "[fetchmailrc]") {
+  const auto entry = only(
+      "poll x.example proto pop3 aka y.example localdomains a.example b.example envelope 2 'X-Envelope-To' qvirtual "
+      "'box-' user u pass p is joe=joseph ann * here keep fetchall folder A B sslproto TLS1.2+ limit 1000 "
+      "smtpaddress c.example");
+  REQUIRE(entry.local_names.size() == 3);
+  CHECK(entry.local_names[0].there == "joe");
+  CHECK(entry.local_names[0].here == "joseph");
+  CHECK(entry.local_names[1].here == "ann");
+  CHECK(entry.local_names[2].there == "*");
+  CHECK(entry.keeps);
+  CHECK(entry.fetches_all);
+  CHECK(entry.folders == Texts{"A", "B"});
+  CHECK(entry.aliases == Texts{"y.example"});
+  CHECK(entry.local_domains == Texts{"a.example", "b.example"});
+  REQUIRE(entry.envelope);
+  CHECK(entry.envelope->name == "X-Envelope-To");
+  CHECK(entry.envelope->skipped == 2);
+  CHECK(entry.virtual_prefix == "box-");
+  CHECK(entry.ssl_protocol == "TLS1.2+");
+  CHECK(entry.limit == 1000);
+  CHECK(entry.smtp_address == "c.example");
+  const auto kept =
+      read("defaults proto pop3 keep fetchall\npoll a user u pass p nokeep\npoll b user v pass q no fetchall\n");
+  REQUIRE(kept.entries.size() == 2);
+  CHECK_FALSE(kept.entries[0].keeps);
+  CHECK(kept.entries[0].fetches_all);
+  CHECK(kept.entries[1].keeps);
+  CHECK_FALSE(kept.entries[1].fetches_all);
+}
+
+// Files as people have them: what becomes of them is beside them, to the letter.
+TEST_CASE("fetchmailrc files become configurations that odmr takes", "[fetchmailrc]") {
+  namespace fs = std::filesystem;
+  std::size_t seen = 0;
+  for (const auto& file : fs::directory_iterator(fs::path(ODMR_REPOSITORY) / "tests/pure/fetchmailrc")) {
+    if (file.path().extension() != ".rc") continue;
+    ++seen;
+    CAPTURE(file.path().string());
+    auto from = carry_over(read(contents(file.path())), "");
+    REQUIRE(from);
+    if (from->answers.deliver.empty()) from->answers.deliver = "smtp://127.0.0.1:25";
+    from->answers.hostname = "mail.example.org";
+    auto text = configuration_text(from->answers, "isp.secret");
+    std::string told = text + "\n# secrets:\n";
+    for (const auto& one : from->secrets) told += "#   " + one.file + "\n";
+    told += "# notes:\n";
+    for (const auto& note : from->notes) told += "#   " + note + "\n";
+    told = std::regex_replace(told, std::regex(default_hostname()), "HOSTNAME");
+    auto golden = file.path();
+    golden.replace_extension(".golden");
+    if (std::getenv("ODMR_WRITE_GOLDEN") != nullptr) std::ofstream(golden, std::ios::binary) << told;
+    CHECK(contents(golden) == told);
+    text = std::regex_replace(text, std::regex("password_file *= \"[^\"]*\""), "password = \"x\"");
+    text = std::regex_replace(text, std::regex("ca_file *= [^\n]*"), "");
+    auto document = config::Document::parse(text, "odmr.toml");
+    REQUIRE(document);
+    static_cast<void>(read_settings(*document));
+    for (const auto& fault : document->faults()) FAIL_CHECK(fault.render());
+  }
+  CHECK(seen == 3);
 }

@@ -239,7 +239,7 @@ void damage(const std::string& path, const std::string& table) {
   REQUIRE(db::Database::checkpoint(path));
   std::int64_t page = 0;
   {
-    auto database = db::Database::open_to_read(path, {5, ""});
+    auto database = db::Database::open_to_read(path, {6, ""});
     REQUIRE(database);
     auto root = database->prepare("SELECT rootpage FROM sqlite_schema WHERE name = ?");
     REQUIRE(root);
@@ -561,4 +561,33 @@ TEST_CASE("journal: what is not in the mailbox any more is forgotten when it is 
   REQUIRE(page->forget_collected({"isp", "pop3:bob", "b"}));
   REQUIRE(page->commit());
   CHECK(collected_from(book, k_origin) == std::vector<std::string>{"a", "c"});
+}
+
+TEST_CASE("journal: who got a copy of a message from a mailbox is known by its digests, as long as the window",
+          "[journal]") {
+  Book book = *Book::in_memory();
+  const CopyKey key{k_origin, "header", "whole"};
+  CHECK_FALSE(*book.has_copies(key));
+  Verdict verdict;
+  verdict.connection = "c1";
+  verdict.copied = Verdict::Copied{key, {"<anna@x>", "<bert@x>"}};
+  auto page = book.begin(true);
+  REQUIRE(page);
+  REQUIRE(page->settle(verdict, k_now));
+  REQUIRE(page->settle(verdict, k_now));
+  REQUIRE(page->commit());
+  CHECK(*book.has_copies(key));
+  CHECK(*book.copied_to(key) == std::vector<std::string>{"<anna@x>", "<bert@x>"});
+  CHECK(*book.has_copies({k_origin, "header", "other"}));
+  CHECK(book.copied_to({k_origin, "header", "other"})->empty());
+  CHECK_FALSE(*book.has_copies({k_origin, "other", "whole"}));
+  CHECK_FALSE(*book.has_copies({{"isp", "pop3:somebody", ""}, "header", "whole"}));
+  for (int i = 1; i <= 8; ++i) {
+    CHECK(*book.has_copies(key));
+    auto older = book.begin(true);
+    REQUIRE(older);
+    REQUIRE(older->forget_older_than(std::chrono::hours(24 * 7), k_now + std::chrono::hours(24 * 30 * i)));
+    REQUIRE(older->commit());
+  }
+  CHECK_FALSE(*book.has_copies(key));
 }

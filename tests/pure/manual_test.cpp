@@ -114,7 +114,8 @@ std::vector<Row> rows_in(const std::filesystem::path& path, const std::string& p
 
 TEST_CASE("odmr.toml(5) documents every key that odmr reads, and no other", "[manual]") {
   auto document = config::Document::parse(
-      "[deliver]\n[provider.one]\n[provider.one.deliver]\n[outbound.pop_before_smtp]\n", "odmr.toml");
+      "[deliver]\n[provider.one]\n[provider.one.deliver]\n[provider.one.signal]\n[outbound.pop_before_smtp]\n",
+      "odmr.toml");
   REQUIRE(document);
   static_cast<void>(app::read_settings(*document));
   check_same(keys_in_manual("odmr.toml.5"), keys_of(*document));

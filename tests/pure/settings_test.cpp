@@ -437,7 +437,85 @@ TEST_CASE("keys of one way for mail to come are faults with another") {
   CHECK(fault(mailbox("pop3", k_whose + "leave_for = \"1d\"")) ==
         "provider.isp.leave_for: is of no use without leave_on_server = true");
   CHECK(fault(k_head + k_whose) == "provider.isp.deliver_to: is for protocol = \"pop3\" and \"imap\"; leave it out");
-  CHECK(fault(mailbox("pop3", k_whose + "[outbound]\nto = \"provider\"")).find("is a mailbox") != std::string::npos);
+  CHECK(fault(mailbox("pop3", k_whose + "[outbound]\nto = \"provider\"")).find("has no ODMR connection") !=
+        std::string::npos);
   CHECK(fault(mailbox("imap", k_whose + "auth = [\"XOAUTH2\"]\ntls = \"none\"")).find("only inside TLS") !=
         std::string::npos);
+}
+
+// --- providers that send by themselves
+
+namespace {
+
+std::string asked(const std::string& keys) {
+  return "hostname = \"home.example.org\"\n[deliver]\nto = \"smtp://127.0.0.1\"\n[provider.isp]\n" + keys;
+}
+
+ProviderSettings provider_of(const std::string& text) {
+  const auto got = read(text);
+  CAPTURE(text, got.faults);
+  REQUIRE(got.faults.empty());
+  return got.settings.providers.front();
+}
+
+const std::string k_etrn = "protocol = \"etrn\"\nhost = \"mail.example.net\"\n";
+
+}  // namespace
+
+TEST_CASE("ETRN is said for domains, all below them, and queues, with a login or without") {
+  const auto provider =
+      provider_of(asked(k_etrn + "domains = [\"Example.ORG\", \"@example.com\", \"#night\", \"host\"]"));
+  CHECK(provider.protocol == Protocol::etrn);
+  CHECK(provider.only_asks());
+  CHECK(provider.endpoint.port == 25);
+  CHECK(provider.tls.policy == client::TlsPolicy::starttls);
+  CHECK(provider.login.user.empty());
+  CHECK(provider.nodes == std::vector<std::string>{"example.org", "@example.com", "#night", "host"});
+  CHECK(provider.domains == std::vector<std::string>{"example.org", "example.com", "host"});
+  const std::string domain = "domains = [\"example.org\"]\n";
+  CHECK(provider_of(asked(k_etrn + domain + "tls = \"implicit\"")).endpoint.port == 465);
+  CHECK(provider_of(asked(k_etrn + domain + "user = \"a\"\npassword_command = \"true\"")).login.user == "a");
+  CHECK(fault(asked(k_etrn)).starts_with("provider.isp.domains: missing"));
+  CHECK(fault(asked(k_etrn + "domains = []")).find("is empty") != std::string::npos);
+  CHECK(fault(asked(k_etrn + "domains = [\"a b\"]")).find("ETRN takes DOMAIN, @DOMAIN") != std::string::npos);
+  CHECK(fault(asked(k_etrn + "domains = [\"# \"]")).find("is no queue's name") != std::string::npos);
+  CHECK(fault(asked(k_etrn + domain + "user = \"a\"")).find("needs a password") != std::string::npos);
+  CHECK(fault(asked(k_etrn + domain + "atrn_all = true")) ==
+        "provider.isp.atrn_all: is for protocol = \"odmr\"; leave it out");
+  CHECK(fault(asked(k_etrn + domain + "max_sessions = 2")).find("a line that mail comes over") != std::string::npos);
+  CHECK(fault(asked(k_etrn + domain + "deliver_to = \"a@example.org\"")).find("\"pop3\" and \"imap\"") !=
+        std::string::npos);
+  CHECK(fault(asked(k_etrn + domain + "[outbound]\nto = \"provider\"")).find("has no ODMR connection") !=
+        std::string::npos);
+}
+
+TEST_CASE("a signal is sent as it stands, alone or before anything else") {
+  const auto alone = provider_of(asked(
+      "protocol = \"signal\"\nsignal = { host = \"a.example\", port = 79, send = \"x\\r\\n\", expect = \"ok\" }"));
+  CHECK(alone.only_asks());
+  REQUIRE(alone.signal);
+  CHECK(alone.signal->endpoint.text() == "a.example:79");
+  CHECK(alone.endpoint.text() == "a.example:79");
+  CHECK(alone.signal->text == "x\r\n");
+  CHECK(alone.signal->expected == "ok");
+  CHECK(alone.tls.policy == client::TlsPolicy::none);
+  const auto before = provider_of(k_head + "signal = { port = 79, send = \"x\" }");
+  CHECK_FALSE(before.only_asks());
+  REQUIRE(before.signal);
+  CHECK(before.signal->endpoint.host == before.endpoint.host);
+  CHECK(before.signal->expected.empty());
+  const std::string signal = "protocol = \"signal\"\n";
+  CHECK(fault(asked(signal)).starts_with("provider.isp.signal: missing; such as signal = {"));
+  CHECK(fault(asked(signal + "signal = { port = 79, send = \"x\" }")).starts_with("provider.isp.signal.host: missing"));
+  CHECK(fault(asked(signal + "signal = { host = \"a\", send = \"x\" }"))
+            .starts_with("provider.isp.signal.port: missing"));
+  CHECK(fault(asked(signal + "signal = { host = \"a\", port = 79 }")).starts_with("provider.isp.signal.send: missing"));
+  CHECK(fault(asked(signal + "signal = { host = \"a:79\", port = 79, send = \"x\" }")).find("is no host") !=
+        std::string::npos);
+  CHECK(fault(asked(signal + "signal = { host = \"a\", port = 79, send = \"\\u0007\" }")).find("control character") !=
+        std::string::npos);
+  CHECK(fault(asked(signal + "host = \"b\"\nsignal = { host = \"a\", port = 79, send = \"x\" }"))
+            .find("has its own host and port") != std::string::npos);
+  CHECK(fault(asked(signal + "signal = { host = \"a\", port = 79, send = \"" + std::string(5000, 'x') + "\" }"))
+            .find("longer than 4096") != std::string::npos);
 }

@@ -44,6 +44,29 @@ queue_run_delay = 1s
         return super()._master_cf() + "lmtp unix - - n - - lmtp\n"
 
 
+class HoldingPostfix(FeedingPostfix):
+    """Holds what it takes for the customer until it hears ETRN (ETRN_README), and sends it to a port of ours then."""
+
+    name = "holding-postfix"
+
+    def deferred(self):
+        return self._in("deferred")
+
+    def _main_cf(self):
+        return overridden(super()._main_cf(), f"""
+myhostname = holding.example
+relay_transport = etrn-only:[{ADDRESS}]:{self.intake}
+defer_transports = etrn-only
+fast_flush_domains = {', '.join(self.domains)}
+queue_run_delay = 1h
+minimal_backoff_time = 1h
+maximal_backoff_time = 1h
+""")
+
+    def _master_cf(self):
+        return super()._master_cf() + "etrn-only unix - - n - - smtp\n"
+
+
 class FeedingExim(Feeder, Exim):
     name = "feeding-exim"
 

@@ -9,9 +9,11 @@ import subprocess
 import tomllib
 
 from harness import wait, wire
+from harness.dovecot_mailbox import DovecotMailbox
+from harness.messages import Ledger
 from harness.programs import binary
 from harness.provider import PASSWORD, USER
-from harness.runner import check, equal
+from harness.runner import check, equal, none
 from harness.target import write
 
 DOMAINS = ("customer.example", "second.example")
@@ -36,6 +38,7 @@ def register(suite):
     for name in FETCHMAILRCS:
         suite.case(f"setup/fetchmailrc/{name}", name)(as_fetchmail_reads_it)
     suite.case("setup/fetchmailrc/then-mail-comes")(moved_over)
+    suite.case("setup/fetchmailrc/mailboxes")(mailboxes_moved_over)
     suite.case("setup/fetchmailrc/refused")(fetchmailrc_refused)
 
 
@@ -490,22 +493,50 @@ def moved_over(bench):
 poll 127.0.0.1 proto odmr port {daemon.port} interface "lo/127.0.0.1"
   user "{USER}" there with password "{PASSWORD}" fetchdomains {' '.join(DOMAINS)}
   smtphost 127.0.0.1/{target.url.rsplit(':', 1)[1]}
-poll pop.example proto pop3 user x pass y
+poll pop.example proto pop2 user x pass y
 """, mode=0o600)
     result = home.setup("--from-fetchmailrc", control, "--tls", "none")
     equal(result.status, 0, "exit status")
-    for words in ('"interface" is not carried over', "POP3 and IMAP entries stay with fetchmail"):
+    for words in ('"interface" is not carried over', "with protocol pop2 is not carried over"):
         check(words in result.stdout, f"{words!r} is not said: {result.stdout!r}")
     equal(daemon.enqueue(bench.maker.make()), 0, "exit status of enqueue")
     equal(home.customer.plain("run", "-c", home.configuration).status, 0, "exit status of the run")
     equal(len(target.deliveries(1)), 1, "messages delivered")
 
 
+def mailboxes_moved_over(bench):
+    """No ODMR at all: one command, and the mail of both mailboxes comes, over TLS."""
+    home, target = Home(bench), bench.sink()
+    box = bench.keep("mailbox", DovecotMailbox(bench.path("mailbox"), bench.shared.authority)).start()
+    authority, letters = bench.shared.authority, [bench.maker.make(), bench.maker.make()]
+    box.put(letters[:1]).put(letters[1:], folder=".Lists")
+    control = write(os.path.join(home.customer.folder, "fetchmailrc"), f"""
+set daemon 600
+defaults user "{USER}" there password "{PASSWORD}" is anna@customer.example here nokeep fetchall
+  sslcertfile {authority.ca_file} smtphost 127.0.0.1/{target.url.rsplit(':', 1)[1]}
+poll {authority.name} proto pop3 port {box.ports["pop3", "implicit"]} ssl
+poll lists via {authority.name} proto imap port {box.ports["imap", "starttls"]} folder Lists
+poll etrn.invalid proto etrn fetchdomains customer.example
+""", mode=0o600)
+    result = home.setup("--from-fetchmailrc", control, "--no-probe")
+    equal(result.status, 0, f"exit status: {result.stderr}")
+    providers = home.written()["provider"]
+    equal([(p["protocol"], p.get("leave_on_server")) for p in providers.values()],
+          [("pop3", False), ("imap", False), ("etrn", None)], "providers")
+    names = list(providers)
+    equal(home.names(), sorted(["odmr.toml", *(f"{name}.secret" for name in names)]), "files")
+    check("the mail comes by the provider's own connection" in result.stdout, result.stdout)
+    result = home.customer.plain("run", "-c", home.configuration, *names[:2])
+    equal(result.status, 0, f"exit status of the run: {result.stderr}")
+    none(Ledger(letters).problems(target.deliveries(2)))
+    equal(box.files() + box.files(".Lists"), [], "left in the mailbox")
+
+
 def fetchmailrc_refused(bench):
     """With its file and line, and no word that may be a password."""
     home = Home(bench)
     for text, words in (("poll x proto odmr\n user a pass SECRET SECRET\n", "fetchmailrc: line 2:"),
-                        ("poll x proto pop3 user a pass SECRET\n", 'no entry with "protocol odmr"'),
+                        ("poll x proto pop2 user a pass SECRET\n", "no entry that could be carried over"),
                         ("poll x proto odmr user a\npoll y proto odmr user b\n", "--entry")):
         control = write(os.path.join(home.customer.folder, "fetchmailrc"), text, mode=0o600)
         result = home.setup("--from-fetchmailrc", control, "--no-probe")
