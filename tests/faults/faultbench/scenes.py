@@ -190,7 +190,7 @@ class Provider(Scene):
 
     def stores(self):
         others = ("bounces", "failed")
-        beside = (*others, "lock", r"(calls|held)\.db(-wal|-shm|-journal)?", r"salting-key(\.[a-z0-9]+)?")
+        beside = (*others, "lock", "recipients", "warned", r"(calls|held)\.db(-wal|-shm|-journal)?", r"salting-key(\.[a-z0-9]+)?")
         return [(self.spool, stored.Legal(beside=beside))] + [
             (os.path.join(self.spool, name), stored.Legal()) for name in others]
 
