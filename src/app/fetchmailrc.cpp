@@ -521,7 +521,8 @@ class Parser {
   // True: its value has been read.
   bool mailbox_option_of_server(const Option& option, FetchmailEntry& entry) {
     if (option.name == "envelope") {
-      auto& field = entry.envelope.emplace();
+      entry.envelope = FetchmailEnvelope();
+      auto& field = *entry.envelope;
       entry.has_no_envelope = false;
       if (token_.kind == Kind::number) field.skipped = parse_number(number()).value_or(0);
       field.name = text();

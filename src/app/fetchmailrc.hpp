@@ -11,6 +11,12 @@
 
 namespace odmr::app {
 
+/// `envelope`: the field that says for whom a message is.
+struct FetchmailEnvelope {
+  std::string name;
+  std::uint64_t skipped = 0;  ///< of those with this name, from the top
+};
+
 /// One user at one server of a fetchmailrc, with what `defaults` gives him: what fetchmail would poll.
 struct FetchmailEntry {
   std::string name;         ///< behind `poll` or `skip`
@@ -37,11 +43,7 @@ struct FetchmailEntry {
     std::string here;
   };
   std::vector<LocalName> local_names;
-  struct EnvelopeField {
-    std::string name;
-    std::uint64_t skipped = 0;  ///< of those with this name, from the top
-  };
-  std::optional<EnvelopeField> envelope;
+  std::optional<FetchmailEnvelope> envelope;
   bool has_no_envelope = false;            ///< `no envelope`
   std::string virtual_prefix;              ///< qvirtual
   std::vector<std::string> aliases;        ///< aka
