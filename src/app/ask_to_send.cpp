@@ -2,7 +2,6 @@
 
 #include <utility>
 
-#include "app/refusal.hpp"
 #include "app/remedy.hpp"
 #include "trigger/etrn.hpp"
 
@@ -20,17 +19,12 @@ class Ask {
         books_(books),
         log_(log, {{"session", plan.session_id}, {"provider", plan.provider}}),
         stop_(stop),
-        begun_(network.clock().now()) {
-    report_.session = plan.session_id;
-    report_.provider = plan.provider;
-    report_.started = network.clock().wall();
-  }
+        begun_(network.clock().now()),
+        report_(report_of_begin(plan, network.clock().wall())) {}
 
   Task<SessionReport> run() {
     log_.debug("session begins", {{"server", plan_.server.endpoint.text()}});
-    books_.journal.note(journal::SessionReceipt{report_.session, report_.provider.value_or(std::string()),
-                                                report_.started, std::nullopt});
-    co_await keep_receipts();
+    co_await note_begin(report_, books_.journal);
     report_.only_asks = true;
     bool goes_on = co_await is_target_ready();
     if (goes_on && plan_.signal) goes_on = co_await signal();
@@ -53,12 +47,6 @@ class Ask {
   }
 
  private:
-  // Without a sync; the log tells where it fails.
-  Task<> keep_receipts() {
-    const auto kept = co_await books_.journal.flush();
-    static_cast<void>(kept);
-  }
-
   Task<> conclude() {
     report_.seconds = std::chrono::duration<double>(network_.clock().now() - begun_).count();
     Scene scene{With::provider, "[provider." + plan_.provider + "]", k_odmr_port};
@@ -67,10 +55,7 @@ class Ask {
     log_.debug("session over", {{"outcome", std::string(name(report_.outcome))},
                                 {"cause", std::string(name(report_.cause))},
                                 {"text", report_.text}});
-    auto receipt = receipt_of_end(report_, network_.clock().wall());
-    if (plan_.fingerprint && is_refusal(report_.outcome)) receipt.end->fingerprint = plan_.fingerprint();
-    books_.journal.note(std::move(receipt));
-    co_await keep_receipts();
+    co_await note_end(plan_, report_, books_.journal, network_.clock().wall());
   }
 
   // A provider that finds nobody to take its mail counts a failed attempt for each message, and waits longer the next
@@ -88,7 +73,9 @@ class Ask {
   // Whether it was taken.
   Task<bool> signal() {
     begin_connection();
-    const client::OnStep on_step = [this](const client::Reached& reached) { note_step(reached); };
+    const client::OnStep on_step = [this](const client::Reached& reached) {
+      note_reached(plan_, reached, connection_, log_);
+    };
     const auto said = co_await trigger::send_signal(network_, *plan_.signal, plan_.timeouts.connect,
                                                     plan_.timeouts.command, log_, stop_, &on_step);
     if (said.connected) ++report_.connections;
@@ -107,7 +94,9 @@ class Ask {
 
   Task<> ask_by_etrn() {
     begin_connection();
-    const client::OnStep on_step = [this](const client::Reached& reached) { note_step(reached); };
+    const client::OnStep on_step = [this](const client::Reached& reached) {
+      note_reached(plan_, reached, connection_, log_);
+    };
     const client::OnNextHost on_next_host = [this](const client::OpenFailure& failure) {
       note_connection_over(failure.text);
       begin_connection();
@@ -147,18 +136,6 @@ class Ask {
     connection_.session = plan_.session_id;
     connection_.number = number;
     connection_.started = network_.clock().wall();
-  }
-
-  void note_step(const client::Reached& reached) {
-    const auto& [step, text, certificate] = reached;
-    log_.debug("reached", {{"step", std::string(client::name(step))}, {"what", text}});
-    if (step == client::Step::connect) connection_.address = text;
-    if (step == client::Step::greeting) connection_.greeting = text;
-    if (step == client::Step::auth) connection_.mechanism = text;
-    if (step == client::Step::certificate && certificate) connection_.certificate_until = certificate->not_after;
-    if (step != client::Step::tls) return;
-    connection_.tls = text;
-    connection_.verified = plan_.server.tls_context->verification();
   }
 
   void note_connection_over(const std::string& how) {

@@ -30,37 +30,22 @@ class Collect {
             [this](Stop& own) { return deliver::make_target(plan_.target, network_, books_.files, log_, own); }, log_,
             stop),
         until_(plan.limits.session_time ? network.clock().now() + *plan.limits.session_time : TimePoint::max()),
-        history_(plan.breaker) {
-    report_.session = plan.session_id;
-    report_.provider = plan.provider;
-    report_.started = network.clock().wall();
-  }
+        history_(plan.breaker),
+        report_(report_of_begin(plan, network.clock().wall())) {}
 
   Task<SessionReport> run() {
     const TimePoint begin = network_.clock().now();
     log_.debug("session begins", {{"server", plan_.server.endpoint.text()}});
-    books_.journal.note(journal::SessionReceipt{report_.session, report_.provider.value_or(std::string()),
-                                                report_.started, std::nullopt});
-    co_await keep_receipts();
+    co_await note_begin(report_, books_.journal);
     co_await until_all_is_looked_at();
     co_await target_.close();
     report_.seconds = std::chrono::duration<double>(network_.clock().now() - begin).count();
     add_remedy();
-    auto receipt = receipt_of_end(report_, network_.clock().wall());
-    const bool is_refused = report_.outcome == Outcome::auth || report_.outcome == Outcome::refused;
-    if (plan_.fingerprint && is_refused) receipt.end->fingerprint = plan_.fingerprint();
-    books_.journal.note(std::move(receipt));
-    co_await keep_receipts();
+    co_await note_end(plan_, report_, books_.journal, network_.clock().wall());
     co_return std::move(report_);
   }
 
  private:
-  // Without a sync; the log tells where it fails.
-  Task<> keep_receipts() {
-    const auto kept = co_await books_.journal.flush();
-    static_cast<void>(kept);
-  }
-
   // A line that broke after it has brought something is made again at once, and so is one to a mailbox of which one
   // connection sees a part.
   Task<> until_all_is_looked_at() {
@@ -127,16 +112,9 @@ class Collect {
   }
 
   void note_step(const client::Reached& reached) {
-    const auto& [step, text, certificate] = reached;
-    log_.debug("reached", {{"step", std::string(client::name(step))}, {"what", text}});
-    if (step == client::Step::connect) connection_.address = text;
-    if (step == client::Step::greeting) connection_.greeting = text;
-    if (step == client::Step::auth) connection_.mechanism = text;
-    if (step == client::Step::certificate && certificate) connection_.certificate_until = certificate->not_after;
-    if (step != client::Step::tls) return;
-    connection_.tls = text;
-    connection_.verified = plan_.server.tls_context->verification();
-    if (!report_.tls) report_.tls = text.substr(0, text.find(' '));
+    note_reached(plan_, reached, connection_, log_);
+    const bool is_tls = reached.step == client::Step::tls;
+    if (is_tls && !report_.tls) report_.tls = reached.text.substr(0, reached.text.find(' '));
   }
 
   void note_connection_over(const std::string& how) {

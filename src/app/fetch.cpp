@@ -288,7 +288,9 @@ class Fetch {
   // A conversation that is logged in.
   Task<std::optional<client::Session>> reach(bool is_follow_up) {
     begin_connection();
-    const client::OnStep on_step = [this](const client::Reached& reached) { note_step(reached); };
+    const client::OnStep on_step = [this](const client::Reached& reached) {
+      note_reached(plan_, reached, connection_, log_);
+    };
     const client::OnNextHost on_next_host = [this](const client::OpenFailure& failure) {
       note_connection_over(failure.text);
       begin_connection();
@@ -322,18 +324,6 @@ class Fetch {
     connection_.session = plan_.session_id;
     connection_.number = number;
     connection_.started = network_.clock().wall();
-  }
-
-  void note_step(const client::Reached& reached) {
-    const auto& [step, text, certificate] = reached;
-    log_.debug("reached", {{"step", std::string(client::name(step))}, {"what", text}});
-    if (step == client::Step::connect) connection_.address = text;
-    if (step == client::Step::greeting) connection_.greeting = text;
-    if (step == client::Step::auth) connection_.mechanism = text;
-    if (step == client::Step::certificate && certificate) connection_.certificate_until = certificate->not_after;
-    if (step != client::Step::tls) return;
-    connection_.tls = text;
-    connection_.verified = plan_.server.tls_context->verification();
   }
 
   void note_connection_over(const std::string& how) {
@@ -544,6 +534,19 @@ Task<> note_end(const FetchPlan& plan, const SessionReport& report, journal::Jou
   journal.note(std::move(receipt));
   const auto kept = co_await journal.flush();
   static_cast<void>(kept);
+}
+
+void note_reached(const FetchPlan& plan, const client::Reached& reached, journal::ConnectionReceipt& connection,
+                  Log& log) {
+  const auto& [step, text, certificate] = reached;
+  log.debug("reached", {{"step", std::string(client::name(step))}, {"what", text}});
+  if (step == client::Step::connect) connection.address = text;
+  if (step == client::Step::greeting) connection.greeting = text;
+  if (step == client::Step::auth) connection.mechanism = text;
+  if (step == client::Step::certificate && certificate) connection.certificate_until = certificate->not_after;
+  if (step != client::Step::tls) return;
+  connection.tls = text;
+  connection.verified = plan.server.tls_context->verification();
 }
 
 journal::SessionReceipt receipt_of_end(const SessionReport& report, WallTime now) {

@@ -113,6 +113,9 @@ SessionReport report_of_begin(const FetchPlan& plan, WallTime now);
 net::Task<> note_begin(const SessionReport& report, journal::Journal& journal);
 /// What it came to.
 net::Task<> note_end(const FetchPlan& plan, const SessionReport& report, journal::Journal& journal, WallTime now);
+/// What a step on the way to a logged-in conversation tells of the connection; in the log, too.
+void note_reached(const FetchPlan& plan, const client::Reached& reached, journal::ConnectionReceipt& connection,
+                  Log& log);
 /// What a session that is over, or came to nothing, leaves behind for who asks later.
 journal::SessionReceipt receipt_of_end(const SessionReport& report, WallTime now);
 
