@@ -22,7 +22,9 @@ class Collect {
         network_(network),
         books_(books),
         on_progress_(std::move(on_progress)),
-        log_(log, {{"session", plan.session_id}, {"provider", plan.provider}}),
+        account_(plan, network.clock(), books.journal, log),
+        report_(account_.report()),
+        log_(account_.log()),
         stop_(stop),
         guard_(std::set<std::string>(plan.domains.begin(), plan.domains.end())),
         target_(
@@ -30,19 +32,13 @@ class Collect {
             [this](Stop& own) { return deliver::make_target(plan_.target, network_, books_.files, log_, own); }, log_,
             stop),
         until_(plan.limits.session_time ? network.clock().now() + *plan.limits.session_time : TimePoint::max()),
-        history_(plan.breaker),
-        report_(report_of_begin(plan, network.clock().wall())) {}
+        history_(plan.breaker) {}
 
   Task<SessionReport> run() {
-    const TimePoint begin = network_.clock().now();
-    log_.debug("session begins", {{"server", plan_.server.endpoint.text()}});
-    co_await note_begin(report_, books_.journal);
+    co_await account_.begin();
     co_await until_all_is_looked_at();
     co_await target_.close();
-    report_.seconds = std::chrono::duration<double>(network_.clock().now() - begin).count();
-    add_remedy();
-    co_await note_end(plan_, report_, books_.journal, network_.clock().wall());
-    co_return std::move(report_);
+    co_return co_await account_.conclude();
   }
 
  private:
@@ -61,7 +57,7 @@ class Collect {
     const auto ready = co_await target_.first().ready();
     is_target_down_ = !ready;
     if (!ready && stop_.requested()) {
-      end(Outcome::unavailable, Cause::stopped, "stopped by a signal");
+      account_.end_stopped();
       co_return false;
     }
     if (!ready && books_.shelf != nullptr) {
@@ -77,56 +73,23 @@ class Collect {
 
   // A mailbox that is open.
   Task<std::optional<collect::Opened>> reach() {
-    begin_connection();
-    const client::OnStep on_step = [this](const client::Reached& reached) { note_step(reached); };
-    const client::OnNextHost on_next_host = [this](const client::OpenFailure& failure) {
-      note_connection_over(failure.text);
-      begin_connection();
-    };
-    auto opened = co_await collect::open(network_, server_, mailbox_.place, log_, stop_, &on_step, &on_next_host);
+    account_.begin_connection();
+    auto opened = co_await collect::open(network_, server_, mailbox_.place, log_, stop_, &account_.on_step(),
+                                         &account_.on_next_host());
     report_.connections += opened ? opened->connections : opened.error().connections;
     if (!opened) {
-      not_opened(opened.error());
+      account_.connection_failed(opened.error());
       co_return std::nullopt;
     }
     if (opened->host > 0) std::swap(server_.endpoint, server_.alternatives[opened->host - 1]);
-    if (!report_.auth) report_.auth = opened->mechanism;
     log_.info("logged in", {{"tls", opened->tls}, {"auth", opened->mechanism}});
     co_return std::move(*opened);
   }
 
-  void not_opened(const client::OpenFailure& failure) {
-    note_connection_over(failure.interrupted ? "stopped by a signal" : failure.text);
-    if (failure.interrupted)
-      end(Outcome::unavailable, Cause::stopped, "stopped by a signal");
-    else
-      end(failure.outcome, failure.cause, failure.text);
-  }
-
-  void begin_connection() {
-    const std::uint64_t number = connection_.number + 1;
-    connection_ = journal::ConnectionReceipt();
-    connection_.session = plan_.session_id;
-    connection_.number = number;
-    connection_.started = network_.clock().wall();
-  }
-
-  void note_step(const client::Reached& reached) {
-    note_reached(plan_, reached, connection_, log_);
-    const bool is_tls = reached.step == client::Step::tls;
-    if (is_tls && !report_.tls) report_.tls = reached.text.substr(0, reached.text.find(' '));
-  }
-
-  void note_connection_over(const std::string& how) {
-    connection_.how = how;
-    connection_.ended = network_.clock().wall();
-    books_.journal.note(connection_);
-  }
-
   Task<bool> look_through(collect::Opened opened) {
     const auto options = reception_options(*opened.mailbox);
-    connection_.name = options.connection;
-    books_.journal.note(connection_);
+    account_.connection().name = options.connection;
+    account_.note_connection();
     receive::Reception reception(options, history_, guard_, target_, books_.journal, books_.bounces, books_.shelf,
                                  books_.files, network_.clock(), log_);
     const auto collection_options = options_of_collection();
@@ -134,7 +97,7 @@ class Collect {
                                    network_.clock(), log_, stop_);
     const auto ended = co_await collection.run();
     judge(ended, reception);
-    note_connection_over(ended.inside_message ? ended.text + ", inside a message" : ended.text);
+    account_.connection_over(ended.inside_message ? ended.text + ", inside a message" : ended.text);
     const auto flushed = co_await books_.journal.flush();
     if (!flushed)
       end(Outcome::state, cause_of_state(flushed.error()), "the journal cannot be written: " + flushed.error().text);
@@ -227,7 +190,7 @@ class Collect {
       case How::more:
         break;
       case How::stopped:
-        if (stop_.requested()) end(Outcome::unavailable, Cause::stopped, "stopped by a signal");
+        if (stop_.requested()) account_.end_stopped();
         break;
       case How::left:
         end(Outcome::unavailable, Cause::stopped, "stopped inside a message: the grace was over");
@@ -237,7 +200,7 @@ class Collect {
         break;
       case How::lost:
         if (stop_.requested())
-          end(Outcome::unavailable, Cause::stopped, "stopped by a signal");
+          account_.end_stopped();
         else if (ended.inside_message)
           end(Outcome::unavailable, Cause::line_lost_in_message, "the line broke inside a message: " + ended.text);
         else if (!brought_something)
@@ -246,23 +209,7 @@ class Collect {
     }
   }
 
-  void end(Outcome outcome, Cause cause, const std::string& text) {
-    if (outcome < report_.outcome) return;
-    if (outcome > report_.outcome || report_.text.empty()) {
-      report_.text = text;
-      report_.cause = cause;
-    }
-    report_.outcome = outcome;
-  }
-
-  void add_remedy() {
-    Scene scene{With::provider, "[provider." + plan_.provider + "]", k_odmr_port};
-    if (report_.outcome == Outcome::local_down) scene = Scene{With::target, plan_.deliver_table, 0};
-    report_.remedy = remedy(report_.outcome, report_.cause, scene, report_.text);
-    log_.debug("session over", {{"outcome", std::string(name(report_.outcome))},
-                                {"cause", std::string(name(report_.cause))},
-                                {"text", report_.text}});
-  }
+  void end(Outcome outcome, Cause cause, const std::string& text) { account_.end(outcome, cause, text); }
 
   const FetchPlan& plan_;
   const MailboxPlan& mailbox_;
@@ -270,7 +217,9 @@ class Collect {
   net::Network& network_;
   const Books& books_;
   OnProgress on_progress_;
-  ScopedLog log_;
+  SessionAccount account_;
+  SessionReport& report_;  // the account's
+  Log& log_;               // likewise
   Stop& stop_;
   receive::Guard guard_;
   deliver::Connections target_;
@@ -278,8 +227,6 @@ class Collect {
   receive::History history_;
   bool is_target_down_ = false;
   bool is_budget_used_up_ = false;
-  SessionReport report_;
-  journal::ConnectionReceipt connection_;  // the one in hand
 };
 
 }  // namespace

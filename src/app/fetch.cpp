@@ -21,10 +21,6 @@ using server::SessionEnd;
 // again.
 constexpr auto k_least_hold = std::chrono::seconds(10);
 
-journal::SessionReceipt receipt_of(const SessionReport& report) {
-  return {report.session, report.provider.value_or(std::string()), report.started, std::nullopt};
-}
-
 class Fetch {
  public:
   Fetch(const FetchPlan& plan, net::Network& network, const Books& books, BeforeTurn* before_turn,
@@ -36,7 +32,9 @@ class Fetch {
         before_turn_(before_turn),
         held_lines_(plan.limits.session_time ? nullptr : held_lines),
         on_progress_(std::move(on_progress)),
-        log_(log, {{"session", plan.session_id}, {"provider", plan.provider}}),
+        account_(plan, network.clock(), books.journal, log),
+        report_(account_.report()),
+        log_(account_.log()),
         stop_(stop),
         guard_(std::set<std::string>(plan.domains.begin(), plan.domains.end())),
         target_(
@@ -44,20 +42,14 @@ class Fetch {
             [this](Stop& own) { return deliver::make_target(plan_.target, network_, books_.files, log_, own); }, log_,
             stop),
         until_(plan.limits.session_time ? network.clock().now() + *plan.limits.session_time : TimePoint::max()),
-        history_(plan.breaker),
-        report_(report_of_begin(plan, network.clock().wall())) {}
+        history_(plan.breaker) {}
 
   Task<SessionReport> run() {
-    const TimePoint begin = network_.clock().now();
-    log_.debug("session begins", {{"server", plan_.server.endpoint.text()}});
-    if (!plan_.lane) co_await note_begin(report_, books_.journal);
+    co_await account_.begin();
     co_await all_groups();
     co_await target_.close();
     report_.holds = report_.holds || (held_lines_ != nullptr && is_held_ && report_.received.messages > 0);
-    report_.seconds = std::chrono::duration<double>(network_.clock().now() - begin).count();
-    add_remedy();
-    if (!plan_.lane) co_await note_end(plan_, report_, books_.journal, network_.clock().wall());
-    co_return std::move(report_);
+    co_return co_await account_.conclude(plan_.server.endpoint.port);
   }
 
  private:
@@ -102,7 +94,7 @@ class Fetch {
     const auto ready = co_await target_.first().ready();
     is_target_down_ = !ready;
     if (!ready && stop_.requested()) {
-      end(Outcome::unavailable, Cause::stopped, "stopped by a signal");
+      account_.end_stopped();
       co_return Connection();
     }
     if (!ready && books_.shelf != nullptr) {
@@ -130,7 +122,7 @@ class Fetch {
     is_target_down_ = !ready;
     if (ready) co_return true;
     if (stop_.requested()) {
-      end(Outcome::unavailable, Cause::stopped, "stopped by a signal");
+      account_.end_stopped();
       co_return false;
     }
     if (books_.shelf != nullptr) {
@@ -149,7 +141,7 @@ class Fetch {
     channel.reply(smtp::Reply(421, "4.3.2 " + plan_.hostname + " cannot take mail now"));
     co_await channel.flush();
     co_await channel.stream().finish();
-    note_connection_over("421 in place of a greeting: " + report_.text);
+    account_.connection_over("421 in place of a greeting: " + report_.text);
   }
 
   Task<std::optional<turn::Turned>> reach_and_turn(const std::vector<std::string>& domains, bool is_follow_up) {
@@ -161,7 +153,7 @@ class Fetch {
       const auto said = co_await std::exchange(before_turn_, nullptr)->speak(*session);
       // Whatever became of the outbound mail, the mail that waits there is fetched: on a new connection if need be.
       if (!said) {
-        note_connection_over("given up before ATRN: " + said.error().text);
+        account_.connection_over("given up before ATRN: " + said.error().text);
         auto again = co_await reach(is_follow_up);
         session.reset();
         if (again) session.emplace(std::move(*again));
@@ -178,8 +170,8 @@ class Fetch {
     }
     if (may_be_held && stop_.requested()) {
       session->close();
-      note_connection_over("stopped by a signal");
-      end(Outcome::unavailable, Cause::stopped, "stopped by a signal");
+      account_.connection_over("stopped by a signal");
+      account_.end_stopped();
       co_return std::nullopt;
     }
     auto turned = co_await turn::turn_round(std::move(*session), domains, plan_.timeouts.atrn, stop_);
@@ -267,7 +259,7 @@ class Fetch {
   std::optional<turn::Turned> heard(tl::expected<turn::Turned, turn::NotTurned> turned, bool is_follow_up) {
     const auto& reply = turned ? std::optional(turned->reply) : turned.error().reply;
     if (reply && !report_.reply) report_.reply = reply->joined();
-    if (reply) connection_.reply = reply->joined();
+    if (reply) account_.connection().reply = reply->joined();
     if (reply && plan_.lane) plan_.lane->on_reply();
     if (!turned) {
       if (turned.error().is_broken_off)
@@ -281,29 +273,20 @@ class Fetch {
 
   // Nothing was fetched, and nothing is wrong.
   void broken_off(const std::string& why) {
-    note_connection_over(why);
+    account_.connection_over(why);
     end(Outcome::no_mail, Cause::unknown, why);
   }
 
   // A conversation that is logged in.
   Task<std::optional<client::Session>> reach(bool is_follow_up) {
-    begin_connection();
-    const client::OnStep on_step = [this](const client::Reached& reached) {
-      note_reached(plan_, reached, connection_, log_);
-    };
-    const client::OnNextHost on_next_host = [this](const client::OpenFailure& failure) {
-      note_connection_over(failure.text);
-      begin_connection();
-    };
-    auto opened = co_await client::open(network_, server_, log_, stop_, &on_step, &on_next_host);
+    account_.begin_connection();
+    auto opened = co_await client::open(network_, server_, log_, stop_, &account_.on_step(), &account_.on_next_host());
     report_.connections += opened ? opened->connections : opened.error().connections;
-    if (opened) prefer(opened->host);
     if (!opened) {
-      if (!is_follow_up) note_channel(opened.error().tls, {});
       not_turned(opened.error(), is_follow_up);
       co_return std::nullopt;
     }
-    if (!is_follow_up) note_channel(opened->tls, opened->mechanism);
+    prefer(opened->host);
     log_.info("logged in", {{"tls", opened->tls}, {"auth", opened->mechanism}});
     co_return std::move(opened->session);
   }
@@ -313,31 +296,12 @@ class Fetch {
     if (host > 0) std::swap(server_.endpoint, server_.alternatives[host - 1]);
   }
 
-  void note_channel(const std::string& tls, const std::string& mechanism) {
-    if (!report_.tls && !tls.empty()) report_.tls = tls;
-    if (!report_.auth && !mechanism.empty()) report_.auth = mechanism;
-  }
-
-  void begin_connection() {
-    const std::uint64_t number = plan_.lane ? plan_.lane->next_connection() : connection_.number + 1;
-    connection_ = journal::ConnectionReceipt();
-    connection_.session = plan_.session_id;
-    connection_.number = number;
-    connection_.started = network_.clock().wall();
-  }
-
-  void note_connection_over(const std::string& how) {
-    connection_.how = how;
-    connection_.ended = network_.clock().wall();
-    books_.journal.note(connection_);
-  }
-
   /// `failure`: of opening, or of the turn.
   template <class Failure>
   void not_turned(const Failure& failure, bool is_follow_up) {
-    note_connection_over(failure.interrupted ? "stopped by a signal" : failure.text);
+    account_.connection_over(failure.interrupted ? "stopped by a signal" : failure.text);
     if (failure.interrupted) {
-      end(Outcome::unavailable, Cause::stopped, "stopped by a signal");
+      account_.end_stopped();
     } else if (is_follow_up) {
       // Asking again was our idea: a refusal (450: too soon) says nothing about what we came for.
       log_.debug("asking again brought nothing", {{"why", failure.text}});
@@ -352,15 +316,16 @@ class Fetch {
     options.provider_address = turned.stream.peer();
     if (turned.stream.tls()) options.tls = turned.stream.tls()->version + " " + turned.stream.tls()->cipher;
     options.provider = plan_.provider;
-    options.connection = plan_.session_id + "-" + std::to_string(plan_.lane ? connection_.number : report_.connections);
+    options.connection =
+        plan_.session_id + "-" + std::to_string(plan_.lane ? account_.connection().number : report_.connections);
     options.scratch_directory = plan_.scratch_directory;
     options.on_progress = [this](const receive::Tally& tally, std::uint64_t bytes) {
       if (!on_progress_) return;
       receive::Tally so_far = report_.received;
       on_progress_(so_far += tally, bytes);
     };
-    connection_.name = options.connection;
-    books_.journal.note(connection_);
+    account_.connection().name = options.connection;
+    account_.note_connection();
     options.max_hops = plan_.limits.hops;
     options.max_size = plan_.limits.message_size;
     options.max_size_for_now = plan_.largest_for_now;
@@ -377,7 +342,7 @@ class Fetch {
     const auto ended = co_await server::serve_mail(std::move(turned.stream), reception, session_options, log_, stop_);
     rest.reset();
     judge(ended, reception, is_follow_up);
-    note_connection_over(ended.inside_transaction ? ended.text + ", inside a message" : ended.text);
+    account_.connection_over(ended.inside_transaction ? ended.text + ", inside a message" : ended.text);
     // The next connection must not take new mail for what this one has certainly told of.
     const auto flushed = co_await books_.journal.flush();
     if (!flushed) {
@@ -457,7 +422,7 @@ class Fetch {
         break;
       case SessionEnd::How::stopped:
         if (stop_.requested())
-          end(Outcome::unavailable, Cause::stopped, "stopped by a signal");
+          account_.end_stopped();
         else if (is_budget_used_up_ && brought_nothing && !is_follow_up)
           // Only QUIT, or 453, says that there is no mail.
           end(Outcome::unavailable, Cause::no_answer, "the provider sent nothing in the time that a session may take");
@@ -471,24 +436,7 @@ class Fetch {
                             {"deferred", std::to_string(tally.deferred)}});
   }
 
-  void end(Outcome outcome, Cause cause, const std::string& text) {
-    if (outcome < report_.outcome) return;
-    if (outcome > report_.outcome || report_.text.empty()) {
-      report_.text = text;
-      report_.cause = cause;
-    }
-    report_.outcome = outcome;
-  }
-
-  // What is done about it depends on where it happened.
-  void add_remedy() {
-    Scene scene{With::provider, "[provider." + plan_.provider + "]", plan_.server.endpoint.port};
-    if (report_.outcome == Outcome::local_down) scene = Scene{With::target, plan_.deliver_table, 0};
-    report_.remedy = remedy(report_.outcome, report_.cause, scene, report_.text);
-    log_.debug("session over", {{"outcome", std::string(name(report_.outcome))},
-                                {"cause", std::string(name(report_.cause))},
-                                {"text", report_.text}});
-  }
+  void end(Outcome outcome, Cause cause, const std::string& text) { account_.end(outcome, cause, text); }
 
   const FetchPlan& plan_;
   client::Server server_;  // the plan's; of several hosts the one that was reached is first
@@ -497,7 +445,9 @@ class Fetch {
   BeforeTurn* before_turn_;  // null once it has had its say
   HeldLines* held_lines_;    // null where no line is held
   OnProgress on_progress_;
-  ScopedLog log_;
+  SessionAccount account_;
+  SessionReport& report_;  // the account's
+  Log& log_;               // likewise
   Stop& stop_;
   receive::Guard guard_;
   deliver::Connections target_;
@@ -507,64 +457,9 @@ class Fetch {
   bool is_kept_ = false;  // the provider is to keep the turned line
   bool is_target_down_ = false;
   bool is_budget_used_up_ = false;
-  SessionReport report_;
-  journal::ConnectionReceipt connection_;  // the one in hand
 };
 
 }  // namespace
-
-SessionReport report_of_begin(const FetchPlan& plan, WallTime now) {
-  SessionReport report;
-  report.session = plan.session_id;
-  report.provider = plan.provider;
-  report.started = now;
-  return report;
-}
-
-// Without a sync; the log tells where it fails.
-Task<> note_begin(const SessionReport& report, journal::Journal& journal) {
-  journal.note(receipt_of(report));
-  const auto kept = co_await journal.flush();
-  static_cast<void>(kept);
-}
-
-Task<> note_end(const FetchPlan& plan, const SessionReport& report, journal::Journal& journal, WallTime now) {
-  auto receipt = receipt_of_end(report, now);
-  if (plan.fingerprint && is_refusal(report.outcome)) receipt.end->fingerprint = plan.fingerprint();
-  journal.note(std::move(receipt));
-  const auto kept = co_await journal.flush();
-  static_cast<void>(kept);
-}
-
-void note_reached(const FetchPlan& plan, const client::Reached& reached, journal::ConnectionReceipt& connection,
-                  Log& log) {
-  const auto& [step, text, certificate] = reached;
-  log.debug("reached", {{"step", std::string(client::name(step))}, {"what", text}});
-  if (step == client::Step::connect) connection.address = text;
-  if (step == client::Step::greeting) connection.greeting = text;
-  if (step == client::Step::auth) connection.mechanism = text;
-  if (step == client::Step::certificate && certificate) connection.certificate_until = certificate->not_after;
-  if (step != client::Step::tls) return;
-  connection.tls = text;
-  connection.verified = plan.server.tls_context->verification();
-}
-
-journal::SessionReceipt receipt_of_end(const SessionReport& report, WallTime now) {
-  auto receipt = receipt_of(report);
-  auto& end = receipt.end.emplace();
-  end.time = now;
-  end.outcome = report.outcome;
-  end.cause = report.cause;
-  end.text = report.text;
-  end.connections = report.connections;
-  end.messages = report.received.messages;
-  end.recipients = report.received.recipients;
-  end.bytes = report.received.bytes;
-  end.rejected = report.received.rejected;
-  end.deferred = report.received.deferred;
-  end.duplicates = report.received.duplicates;
-  return receipt;
-}
 
 Task<SessionReport> fetch(const FetchPlan& plan, net::Network& network, const Books& books, BeforeTurn* before_turn,
                           OnProgress on_progress, Log& log, Stop& stop, HeldLines* held_lines) {

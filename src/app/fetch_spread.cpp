@@ -24,10 +24,11 @@ class Spread {
         books_(books),
         before_turn_(before_turn),
         on_progress_(std::move(on_progress)),
+        account_(plan, network.clock(), books.journal, log),
+        report_(account_.report()),
         log_(log),
         stop_(stop),
         begin_(network.clock().now()),
-        report_(report_of_begin(plan, network.clock().wall())),
         answered_(loop) {
     const auto lanes = std::min<std::size_t>(plan.parallel, plan.domains.size());
     groups_.resize(lanes);
@@ -36,13 +37,11 @@ class Spread {
   }
 
   Task<SessionReport> run() {
-    co_await note_begin(report_, books_.journal);
+    co_await account_.begin();
     std::vector<Task<>> lanes;
     for (std::size_t i = 0; i < under_way_.size(); ++i) lanes.push_back(lane(i));
     co_await net::together(std::move(lanes));
-    report_.seconds = std::chrono::duration<double>(network_.clock().now() - begin_).count();
-    co_await note_end(plan_, report_, books_.journal, network_.clock().wall());
-    co_return std::move(report_);
+    co_return co_await account_.conclude();
   }
 
  private:
@@ -141,10 +140,11 @@ class Spread {
   BeforeTurn* before_turn_;  // null once it has had its say
   bool is_recipients_told_ = false;
   OnProgress on_progress_;
+  SessionAccount account_;
+  SessionReport& report_;  // the account's
   Log& log_;
   Stop& stop_;
   const TimePoint begin_;
-  SessionReport report_;
   std::deque<Domains> groups_;             // nobody has asked for them
   std::vector<receive::Tally> under_way_;  // by lane
   std::size_t at_work_ = 0;                // lanes

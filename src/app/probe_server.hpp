@@ -1,7 +1,8 @@
 #pragma once
 
-#include "app/fetch.hpp"
+#include "app/fetch_plan.hpp"
 #include "app/probe_part.hpp"
+#include "send/flush.hpp"
 
 namespace odmr::app {
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "app/fetch.hpp"
+#include "app/fetch_plan.hpp"
 #include "journal/receipt.hpp"
 
 namespace odmr::app {

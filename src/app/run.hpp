@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "app/fetch.hpp"
+#include "app/session_account.hpp"
 
 namespace odmr::app {
 

@@ -182,6 +182,13 @@ Result<Database> Database::open(const std::string& path, const Schema& schema) {
   return database;
 }
 
+Result<Database> Database::open_or_renew(const std::string& path, const Schema& schema) {
+  auto database = open(path, schema);
+  if (database || database.error().code != Errc::malformed) return database;
+  if (auto gone = remove(path); !gone) return fail(gone.error());
+  return open(path, schema);
+}
+
 Result<Database> Database::in_memory(const Schema& schema) {
   auto database = connect(":memory:", SQLITE_OPEN_MEMORY);
   if (!database) return database;

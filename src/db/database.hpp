@@ -98,6 +98,8 @@ class Database {
  public:
   /// Opens it, and makes it when it is missing or empty.
   static Result<Database> open(const std::string& path, const Schema& schema);
+  /// The same for one that can be done without: where it is malformed, a new one takes its place.
+  static Result<Database> open_or_renew(const std::string& path, const Schema& schema);
   static Result<Database> in_memory(const Schema& schema);
   /// For reading alone, also by who may not write there. One of an older version is read as a copy in memory, brought
   /// up to this one.

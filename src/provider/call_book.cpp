@@ -177,13 +177,8 @@ Result<CallBook> CallBook::over(db::Database database) {
 }
 
 Result<CallBook> CallBook::open(const std::string& spool) {
-  const std::string path = path_in(spool);
-  auto database = db::Database::open(path, k_schema);
-  if (!database && database.error().code == Errc::malformed) {
-    // Nobody's mail hangs on it.
-    if (auto gone = db::Database::remove(path); !gone) return fail(gone.error());
-    database = db::Database::open(path, k_schema);
-  }
+  // Nobody's mail hangs on it.
+  auto database = db::Database::open_or_renew(path_in(spool), k_schema);
   if (!database) return fail(database.error());
   return over(std::move(*database));
 }

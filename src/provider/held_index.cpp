@@ -76,11 +76,7 @@ Result<bool> HeldIndex::is_begun(const std::string& spool) {
 
 Result<HeldIndex> HeldIndex::open(const std::string& spool) {
   const std::string path = path_in(spool);
-  auto database = db::Database::open(path, k_schema);
-  if (!database && database.error().code == Errc::malformed) {
-    if (auto gone = db::Database::remove(path); !gone) return fail(gone.error());
-    database = db::Database::open(path, k_schema);
-  }
+  auto database = db::Database::open_or_renew(path, k_schema);
   if (!database) return fail(database.error());
   auto statements = std::make_unique<Statements>();
   auto prepared = database->prepare_all({{&statements->all, "SELECT id, octets, places, sum FROM message ORDER BY id"},

@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "app/fetch.hpp"
+#include "app/session_account.hpp"
 
 namespace odmr::show {
 

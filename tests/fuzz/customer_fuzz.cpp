@@ -24,37 +24,6 @@ class NoBounces final : public receive::BounceKeeper {
   Result<void> keep(const receive::BounceRecord& /*record*/) override { return {}; }
 };
 
-class World final : public net::Network {
- public:
-  World(net::Simulation& simulation, const fuzz::Input& input, std::size_t segment)
-      : targets(simulation, input, 1, segment, (input.flags & 1U) != 0),
-        simulation_(simulation),
-        input_(input),
-        segment_(segment) {}
-  Clock& clock() override { return simulation_; }
-
-  Task<Result<net::Stream>> connect(const net::Endpoint& endpoint, Duration patience, Stop& stop) override {
-    if (endpoint.port == 25) co_return co_await targets.connect(endpoint, patience, stop);
-    const std::size_t number = providers.empty() ? 0 : providers.size() + 1;
-    if (number >= input_.scripts.size()) co_return fail(Errc::unreachable, "Connection refused");
-    net::Faults faults;
-    faults.largest_read = segment_;
-    auto line = net::memory_line(simulation_, "192.0.2.1:366", "us", faults);
-    auto ours = std::move(line.first);
-    providers.emplace_back(simulation_, input_.scripts[number]);
-    simulation_.start(providers.back().play(std::move(line)));
-    co_return net::Stream(std::move(ours), simulation_);
-  }
-
-  fuzz::Hosts targets;
-  std::deque<fuzz::Talker> providers;
-
- private:
-  net::Simulation& simulation_;
-  const fuzz::Input& input_;
-  std::size_t segment_;
-};
-
 app::FetchPlan plan_of(const fuzz::Input& input) {
   app::FetchPlan plan;
   plan.provider = "isp";
@@ -91,7 +60,8 @@ void check_before_tls(std::string_view heard) {
   }
 }
 
-Task<> run(const app::FetchPlan& plan, World& world, journal::Journal& journal, Log& log, app::SessionReport& report) {
+Task<> run(const app::FetchPlan& plan, fuzz::Surroundings& world, journal::Journal& journal, Log& log,
+           app::SessionReport& report) {
   NoBounces bounces;
   Stop stop;
   const app::Books books{system_files(), journal, bounces};
@@ -100,7 +70,7 @@ Task<> run(const app::FetchPlan& plan, World& world, journal::Journal& journal, 
 
 std::string play(const fuzz::Input& input, std::size_t segment) {
   net::Simulation simulation;
-  World world(simulation, input, segment);
+  fuzz::Surroundings world(simulation, input, segment);
   const auto plan = plan_of(input);
   const auto disk = net::make_inline_worker();
   const auto journal =

@@ -250,6 +250,19 @@ Task<Result<net::Stream>> Hosts::connect(const net::Endpoint& /*endpoint*/, Dura
   co_return net::Stream(std::move(ours), simulation_);
 }
 
+Task<Result<net::Stream>> Surroundings::connect(const net::Endpoint& endpoint, Duration patience, Stop& stop) {
+  if (endpoint.port == 25) co_return co_await targets.connect(endpoint, patience, stop);
+  const std::size_t number = providers.empty() ? 0 : providers.size() + 1;
+  if (number >= input_.scripts.size()) co_return fail(Errc::unreachable, "Connection refused");
+  net::Faults faults;
+  faults.largest_read = segment_;
+  auto line = net::memory_line(simulation_, "192.0.2.1:" + std::to_string(endpoint.port), "us", faults);
+  auto ours = std::move(line.first);
+  providers.emplace_back(simulation_, input_.scripts[number]);
+  simulation_.start(providers.back().play(std::move(line)));
+  co_return net::Stream(std::move(ours), simulation_);
+}
+
 // --- what we may say
 
 void Remembering::write(Level /*level*/, std::string_view event, const Writable& fields) {

@@ -126,6 +126,27 @@ class Hosts final : public net::Network {
   std::deque<Host> hosts_;
 };
 
+/// What odmr has around it: the provider, whose first connection has the first script and its further ones those from
+/// the third on; and at port 25 the target, whose first connection has the second script. Flag 1: it is LMTP.
+class Surroundings final : public net::Network {
+ public:
+  Surroundings(net::Simulation& simulation, const Input& input, std::size_t segment)
+      : targets(simulation, input, 1, segment, (input.flags & 1U) != 0),
+        simulation_(simulation),
+        input_(input),
+        segment_(segment) {}
+  Clock& clock() override { return simulation_; }
+  net::Task<Result<net::Stream>> connect(const net::Endpoint& endpoint, Duration patience, Stop& stop) override;
+
+  Hosts targets;
+  std::deque<Talker> providers;
+
+ private:
+  net::Simulation& simulation_;
+  const Input& input_;
+  std::size_t segment_;
+};
+
 /// A log that remembers, for secrets to be looked for.
 class Remembering final : public Log {
  public:
