@@ -87,7 +87,10 @@ build() {
     quietly "$source_dir/packaging/install-deps"
     printf 'Building (a few minutes the first time).'
     cd "$source_dir"
-    quietly cmake --preset release
+    local -a options=()
+    # Several files at once: who tries it does not go on to change it.
+    [ -e build/release/CMakeCache.txt ] || options=(-DODMR_UNITY=ON)
+    quietly cmake --preset release "${options[@]}"
     if ! cmake --build --preset release 2>&1 | count_steps; then
         tail -n 30 "$folder/build.log" >&2
         die "the build failed"

@@ -3,7 +3,8 @@
 #
 #   tests/run.sh            what CI runs
 #   tests/run.sh --fast     only what runs in the process, and the quick part of lint: a few minutes
-#   tests/run.sh --full     the debug build too, and every combination with real peers instead of a seeded part
+#   tests/run.sh --full     the debug build too, every byte, and every combination with real peers instead of a seeded
+#                           part
 #
 # The last line is "N passed, N failed": Catch2's test cases, the cases with real programs, and the checks of lint and
 # of the manuals. The exit status is 0 only if nothing failed.
@@ -65,12 +66,14 @@ counted() {
     add_counts "$what" "${PIPESTATUS[0]}"
 }
 
-# configure PRESET: where all of it is to be compiled for the tests alone, several files at once, which takes half the
-# time. What is installed is compiled file by file.
+# configure PRESET [OPTION…]: where all of it is to be compiled, several files at once, which takes half the time. With
+# --full file by file, as packages are; and so does clang-tidy.
 configure() {
+    local preset=$1
     local -a options=()
-    [ "$1" = release ] || [ -e "build/$1/CMakeCache.txt" ] || options=(-DODMR_UNITY=ON)
-    cmake --preset "$1" "${options[@]}"
+    shift
+    [ $mode = full ] || [ -e "build/$preset/CMakeCache.txt" ] || options=(-DODMR_UNITY=ON)
+    cmake --preset "$preset" "${options[@]}" "$@"
 }
 
 # build PRESET: quietly; all of the output when it fails.
@@ -144,10 +147,10 @@ fuzzed=()
 # What takes long to build and is needed later, beside the real programs, which mostly wait.
 build_later() {
     tests/packages/run --bare || true # it will say so itself
-    cmake --preset release -DODMR_TESTS=ON && cmake --build --preset release -j "$jobs" \
+    configure release -DODMR_TESTS=ON && cmake --build --preset release -j "$jobs" \
         --target odmr_collect_tests odmr_cuts_tests odmr_conversation_tests || return
     configure tsan && cmake --build --preset tsan -j "$jobs" --target odmr_threads_tests || return
-    JOBS=$jobs tests/fuzz/run 0 "${fuzzed[@]}"
+    configure fuzz && JOBS=$jobs tests/fuzz/run 0 "${fuzzed[@]}"
 }
 later=
 begin_building_later() {
@@ -168,20 +171,23 @@ end_building_later() {
     rm -f "$later"
 }
 
-# Each byte of a session, for which a sanitizer takes too long.
+# Each byte of a session, for which a sanitizer takes too long: a part of them, and with --full all.
 every_byte=
+one_in=4
+[ $mode = full ] && one_in=1
 begin_every_byte() {
     [ -x build/release/odmr_cuts_tests ] || return
     every_byte=$(mktemp)
-    { ODMR_EVERY_BYTE=1 build/release/odmr_conversation_tests && ODMR_EVERY_BYTE=1 build/release/odmr_cuts_tests &&
-        ODMR_EVERY_BYTE=1 build/release/odmr_collect_tests; } \
-        >"$every_byte" 2>&1 &
+    (
+        export ODMR_ONE_IN=$one_in
+        build/release/odmr_conversation_tests && build/release/odmr_cuts_tests && build/release/odmr_collect_tests
+    ) >"$every_byte" 2>&1 &
     every_byte_job=$!
 }
 
 end_every_byte() {
     [ -n "$every_byte" ] || return
-    heading 'every byte, every step'
+    heading "of every byte and every step one in $one_in"
     local status=0 cases
     wait "$every_byte_job" || status=$?
     cat "$every_byte"

@@ -1,26 +1,28 @@
 #pragma once
 
-#include <cstdio>
+#include <algorithm>
 #include <cstdlib>
+#include <limits>
 #include <random>
 #include <string>
 
 namespace odmr::conversation {
 
 /// Under a sanitizer there are too many points for each run of the tests: one in so many is taken, each time another
-/// part (ODMR_SEED repeats one). With ODMR_EVERY_BYTE=1 all are.
+/// part (ODMR_SEED repeats one). ODMR_ONE_IN=N takes one in N instead, where that is more; ODMR_ONE_IN=1 all of them.
 class Share {
  public:
-  explicit Share(unsigned one_in) : one_in_(is_thorough() ? 1 : one_in), engine_(seed()) {}
+  explicit Share(unsigned one_in) : one_in_(std::min(one_in, most())), engine_(seed()) {}
   bool takes_next() { return engine_() % one_in_ == 0; }
   std::string text() const {
     return one_in_ == 1 ? "all" : "one in " + std::to_string(one_in_) + ", seed " + std::to_string(seed());
   }
 
  private:
-  static bool is_thorough() {
-    const char* const value = std::getenv("ODMR_EVERY_BYTE");
-    return value != nullptr && *value != '\0';
+  static unsigned most() {
+    const char* const value = std::getenv("ODMR_ONE_IN");
+    const auto given = value != nullptr ? static_cast<unsigned>(std::strtoul(value, nullptr, 10)) : 0;
+    return given != 0 ? given : std::numeric_limits<unsigned>::max();
   }
   static unsigned seed() {
     static const unsigned chosen = [] {
