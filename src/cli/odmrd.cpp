@@ -55,6 +55,14 @@ int report_faults(const std::vector<std::string>& faults) {
 
 // --- check
 
+// Whose mail is taken for a customer: a list that names nobody, or one that is missing, bounces all of it, or none.
+std::string about_recipients(const provider::Customer& customer) {
+  const std::string own = customer.uploads_recipients ? "those that it tells by itself" : "";
+  if (!customer.recipients) return own.empty() ? "any recipient" : own;
+  const std::string listed = fmt::format("{} listed", customer.recipients->size());
+  return own.empty() ? listed : listed + ", and " + own;
+}
+
 int check(const Options& options) {
   const auto settings = app::load_daemon_settings(options.config, app::Depth::files);
   const auto faults = settings ? std::vector<std::string>() : settings.error();
@@ -68,7 +76,8 @@ int check(const Options& options) {
   for (const auto& one : settings->customers) {
     std::string domains;
     for (const auto& domain : one.customer.domains) domains += (domains.empty() ? "" : ", ") + domain;
-    show::print_line(stdout, fmt::format("customer {}: {}", escape(one.customer.name), domains));
+    show::print_line(stdout, fmt::format("customer {}: {}; recipients: {}", escape(one.customer.name), domains,
+                                         about_recipients(one.customer)));
   }
   show::print_line(stdout, "the configuration is good");
   return 0;

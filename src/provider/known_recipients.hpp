@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <set>
 #include <string>
 #include <string_view>
@@ -18,6 +19,8 @@ class KnownRecipients {
   void set_delimiter(std::string delimiter) { delimiter_ = std::move(delimiter); }
 
   bool knows(const smtp::Mailbox& mailbox) const;
+  /// Entries: addresses, and whole domains.
+  std::size_t size() const { return entries_.size(); }
 
  private:
   std::set<std::string> entries_;

@@ -5,11 +5,13 @@ import os
 import signal
 import smtplib
 import socket
+import subprocess
 
 from harness import fetchmail, wait
 from harness.feeders import FEEDERS
 from harness.messages import Ledger
 from harness.ports import free_port
+from harness.programs import binary
 from harness.provider import PASSWORD, USER
 from harness.runner import check, equal, none
 from harness.target import write
@@ -28,6 +30,7 @@ def register(suite):
     suite.case("gateway/unix-socket")(unix_socket)
     suite.case("gateway/recipients-and-quota")(refused)
     suite.case("gateway/recipients-told")(told)
+    suite.case("gateway/checked")(checked)
     suite.case("gateway/killed-while-mail-comes")(killed)
     suite.case("gateway/SIGHUP")(reloaded)
 
@@ -110,6 +113,20 @@ def refused(bench):
             client.send(b"\r\n" + b"x" * 70 + b"\r\n" + (b"y" * 70 + b"\r\n") * 25 + b".\r\n")
             equal(client.getreply()[0], 250, "reply to the message")
     client.quit()
+
+
+def checked(bench):
+    """`odmrd check` tells for whom mail is taken: nobody should learn from bounces that a list is empty."""
+    empty = write(bench.path("nobody"), "# later\n")
+    for keys, said in (({}, "any recipient"), ({"recipients": ["anna@customer.example", "@second.example"]}, "2 listed"),
+                       ({"recipients_file": empty}, "0 listed"),
+                       ({"recipients_upload": True}, "those that it tells by itself")):
+        daemon = gateway(bench, **keys)
+        done = subprocess.run([binary("odmrd"), "check", "--config", daemon.configuration], stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, timeout=60)
+        equal((done.returncode, done.stderr), (0, ""), "exit status, and complaints")
+        equal(done.stdout.splitlines(), [f"customer one: customer.example, second.example; recipients: {said}",
+                                         "the configuration is good"], "output")
 
 
 def told(bench):
