@@ -48,16 +48,17 @@ bool are_same_doors(const std::vector<Settings>& a, const std::vector<Settings>&
 }  // namespace
 
 Daemon::Daemon(const DaemonSettings& settings, std::shared_ptr<const provider::Customers> customers,
-               std::shared_ptr<const provider::WayOut> way_out, provider::HeldInDirectory& held,
-               provider::RecipientBook& recipients, net::Worker& disk, const ReadAgain& read_again,
-               const StatusPages& pages, asio::io_context& loop, Log& log)
+               std::shared_ptr<const provider::WayOut> way_out, const confine::Helper& helper,
+               provider::HeldInDirectory& held, provider::RecipientBook& recipients, net::Worker& disk,
+               const ReadAgain& read_again, const StatusPages& pages, asio::io_context& loop, Log& log)
     : settings_(settings),
       settings_now_(std::make_shared<const DaemonSettings>(settings)),
+      helper_(helper),
       held_(held),
       read_again_(read_again),
       pages_(pages),
       loop_(loop),
-      network_(loop),
+      network_(loop, begin_program_by(helper)),
       provider_{settings.session, std::move(customers), held, network_, std::move(way_out)},
       log_(log),
       has_terminal_(::isatty(STDIN_FILENO) != 0),
@@ -293,7 +294,7 @@ void Daemon::reload() {
   }
   auto customers = customers_with_secrets(*settings, provider_.customers.get());
   auto doors = doors_of(settings->listeners);
-  auto way_out = way_out_of(*settings, provider_.way_out.get());
+  auto way_out = way_out_of(*settings, helper_, provider_.way_out.get());
   const Error* const error = !customers ? &customers.error()
                              : !doors   ? &doors.error()
                              : !way_out ? &way_out.error()

@@ -11,6 +11,7 @@
 #include "app/daemon_status.hpp"
 #include "app/notifier.hpp"
 #include "app/provider_settings.hpp"
+#include "confine/helper.hpp"
 #include "confine/user.hpp"
 #include "http/server.hpp"
 #include "net/readiness.hpp"
@@ -35,11 +36,11 @@ struct StatusPages {
 /// `odmrd serve` once everything is there: its doors, and what is behind them.
 class Daemon {
  public:
-  /// What is given must outlive it.
+  /// What is given must outlive it. `helper`: who starts the program of [outbound].
   Daemon(const DaemonSettings& settings, std::shared_ptr<const provider::Customers> customers,
-         std::shared_ptr<const provider::WayOut> way_out, provider::HeldInDirectory& held,
-         provider::RecipientBook& recipients, net::Worker& disk, const ReadAgain& read_again, const StatusPages& pages,
-         asio::io_context& loop, Log& log);
+         std::shared_ptr<const provider::WayOut> way_out, const confine::Helper& helper,
+         provider::HeldInDirectory& held, provider::RecipientBook& recipients, net::Worker& disk,
+         const ReadAgain& read_again, const StatusPages& pages, asio::io_context& loop, Log& log);
 
   /// On the sockets that were passed to this process, named after their tables; else on those of its own. Errors: tls
   /// and malformed, the configuration or what was passed; others, an address that cannot be listened on.
@@ -67,6 +68,7 @@ class Daemon {
 
   const DaemonSettings& settings_;
   std::shared_ptr<const DaemonSettings> settings_now_;  // as they were read last
+  const confine::Helper& helper_;
   provider::HeldInDirectory& held_;
   const ReadAgain& read_again_;
   const StatusPages& pages_;

@@ -235,15 +235,60 @@ std::string read_postmaster(const Table& root, const DaemonSettings& settings) {
   return *address;
 }
 
+Result<void> can_be_run(const std::string& program) {
+  std::error_code unknown;
+  if (std::filesystem::is_directory(program, unknown)) return fail(system_error(EISDIR, program));
+  if (::access(program.c_str(), X_OK) != 0) return fail(system_error(errno, program));
+  return {};
+}
+
+// The words of a program, as they are: no shell takes part.
+std::vector<std::string> read_program(const Table& table, const char* key, Depth depth) {
+  const auto words = table.texts(key);
+  if (!words) return {};
+  const std::string wanted = std::string("write ") + key + " = [\"/usr/sbin/sendmail\", \"-bs\"]";
+  if (words->empty()) {
+    table.fault(key, "is empty; " + wanted);
+  } else if (!words->front().starts_with('/')) {
+    table.fault(
+        key, "\"" + escape(words->front()) + "\" does not begin with a slash; the program is named in full: " + wanted);
+  } else if (words->front().ends_with("/sendmail") && !std::count(words->begin(), words->end(), "-bs")) {
+    table.fault(key, "without \"-bs\" sendmail speaks no SMTP; " + wanted);
+  } else if (depth == Depth::files) {
+    const auto runs = can_be_run(words->front());
+    if (!runs) table.fault(key, runs.error().text + "; name the program that is there, or send by to");
+  }
+  return *words;
+}
+
+// One of the two, and nothing that means nothing with it.
+void check_way_out(const Table& table) {
+  const bool has_program = table.has("sendmail");
+  if (!has_program && !table.has("to")) {
+    table.fault("to", "missing; write to = \"smtp://127.0.0.1:25\", or sendmail = [\"/usr/sbin/sendmail\", \"-bs\"]");
+  }
+  if (!has_program) return;
+  if (table.has("to")) table.fault("sendmail", "'to' is there, too; leave one out");
+  for (const char* key : {"tls", "ca_file", "pin", "client_certificate", "client_key", "user", "password_file",
+                          "password_command", "password_credential", "password", "auth"}) {
+    if (table.has(key))
+      table.fault(key,
+                  "means nothing with 'sendmail', which is spoken to in clear text and without a login; leave it out");
+  }
+}
+
 std::optional<SmartHostSettings> read_outbound(const Table& table, Depth depth) {
   if (!table.is_there()) return std::nullopt;
   SmartHostSettings outbound;
-  const auto to = table.required_text("to", "smtp://127.0.0.1:25");
+  check_way_out(table);
+  const auto to = table.text("to");
   outbound.tls = read_tls(table, client::TlsPolicy::starttls, depth);
-  if (const auto endpoint = to.empty() ? std::nullopt : read_smart_host(table, to, outbound.tls, ""))
+  if (const auto endpoint = to ? read_smart_host(table, *to, outbound.tls, "") : std::nullopt)
     outbound.endpoint = *endpoint;
   outbound.login = read_login(table, depth);
   check_login(table, outbound.login, outbound.tls);
+  outbound.endpoint.program = read_program(table, "sendmail", depth);
+  if (!outbound.endpoint.program.empty()) outbound.tls.policy = client::TlsPolicy::none;
   outbound.max_connections = static_cast<std::size_t>(table.integer("max_connections", 2, {1, 10}));
   outbound.lifetime = table.duration("lifetime", outbound.lifetime);
   return outbound;

@@ -58,7 +58,7 @@ struct CustomerSettings {
 
 /// [outbound]: the smart host, for what customers send and for what has to be said to senders.
 struct SmartHostSettings {
-  net::Endpoint endpoint;
+  net::Endpoint endpoint;  ///< a host; or a program that speaks SMTP, without TLS and a login
   TlsSettings tls;
   LoginSettings login;
   std::size_t max_connections = 2;              ///< at once, for notices

@@ -31,11 +31,14 @@ int unusable(Log& log, const std::string& what, const Error& error, Outcome outc
 int serve(const DaemonSettings& settings, const ReadAgain& read_again, const StatusPages& pages,
           const std::function<void(const std::string&)>& on_listening, Log& log) {
   std::signal(SIGPIPE, SIG_IGN);  // whoever reads our stdout may go
+  const auto user = to_become(settings.run_as);
+  // Before all else: it takes a process that has no threads, and little that others should not have.
+  const auto helper = confine::Helper::start(commands_of(settings), user);
+  if (!helper) return unusable(log, "the program of [outbound] cannot be run", helper.error(), Outcome::unavailable);
   auto customers = customers_with_secrets(settings);
   if (!customers) return unusable(log, "the configuration cannot be used", customers.error(), Outcome::config);
-  auto way_out = way_out_of(settings);
+  auto way_out = way_out_of(settings, *helper);
   if (!way_out) return unusable(log, "the configuration cannot be used", way_out.error(), Outcome::config);
-  const auto user = to_become(settings.run_as);
   if (user) {
     if (const auto given = give_directory(settings.spool, *user); !given)
       return unusable(log, "the spool cannot be used", given.error(), Outcome::state);
@@ -61,8 +64,8 @@ int serve(const DaemonSettings& settings, const ReadAgain& read_again, const Sta
   customers->use_salting_key(std::make_shared<const Secret>(std::move(*key)));
   auto shared = std::make_shared<const provider::Customers>(std::move(*customers));
   // While we act as the user: what it makes in the spool is his.
-  Daemon daemon(settings, std::move(shared), std::move(*way_out), **held, **recipients, *disk, read_again, pages, loop,
-                log);
+  Daemon daemon(settings, std::move(shared), std::move(*way_out), *helper, **held, **recipients, *disk, read_again,
+                pages, loop, log);
   acting->end();  // certificates, and ports below 1024, are root's
   const auto listening = daemon.listen();
   if (!listening) {

@@ -166,11 +166,12 @@ tl::unexpected<Error> took_too_long(const Child& child) {
   return fail(Errc::timed_out, child.name() + ": took too long");
 }
 
-// `asker` is the write end of a pipe, or -1: once nobody reads there any more, nobody waits for the child.
-Result<void> wait_until_end(const Child& child, TimePoint deadline, int asker = -1) {
+// `asker` is a socket or the write end of a pipe, or -1: once its other end is closed, nobody waits for the child. The
+// same for `other`.
+Result<void> wait_until_end(const Child& child, TimePoint deadline, int asker = -1, int other = -1) {
   const auto ended = watch(child);
   if (!ended) return fail(ended.error());
-  std::array<pollfd, 2> watched{{{ended->get(), POLLIN, 0}, {asker, 0, 0}}};
+  std::array<pollfd, 3> watched{{{ended->get(), POLLIN, 0}, {asker, 0, 0}, {other, 0, 0}}};
   for (;;) {
     const int ready = ::poll(watched.data(), watched.size(), until(deadline));
     if (ready < 0 && errno != EINTR) return fail(system_error(errno, child.name()));
@@ -287,6 +288,22 @@ Result<int> filter(const std::vector<std::string>& argv, int input, int output, 
   if (!child) return fail(child.error());
   if (const auto ended = wait_until_end(*child, deadline); !ended) return fail(ended.error());
   return child->reap();
+}
+
+Result<int> converse(const std::vector<std::string>& argv, int line, int owner, Duration farewell,
+                     const std::function<void()>& on_begun) {
+  if (argv.empty() || argv[0].empty()) return fail(Errc::not_found, "no command was given");
+  auto child = start(argv, line, line);
+  if (!child) return fail(child.error());
+  on_begun();
+  const auto now = [] { return std::chrono::steady_clock::now(); };
+  auto ended = wait_until_end(*child, TimePoint::max(), line, owner);
+  if (!ended) ended = wait_until_end(*child, now() + farewell, owner);
+  const bool is_for_nobody = !ended && ended.error().code == Errc::interrupted;
+  if (is_for_nobody) ended = wait_until_end(*child, now() + std::min<Duration>(farewell, k_to_end_by_itself));
+  if (ended) return child->reap();
+  end_in_good_order(*child);
+  return fail(Errc::io, child->name() + ": did not end by itself");
 }
 
 }  // namespace odmr

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -27,5 +28,15 @@ Result<std::string> last_words_of(const std::vector<std::string>& argv, Duration
 /// Runs `argv` likewise, with these open files as its stdin and stdout, and gives its exit status, whatever it is.
 /// Errors: not_found, timed_out, io (killed by a signal).
 Result<int> filter(const std::vector<std::string>& argv, int input, int output, Duration patience);
+
+/// Runs `argv` likewise, as somebody to speak to: `line`, one end of a stream socket, is its stdin and stdout, and
+/// stays the caller's, too. `on_begun` is called once it runs. Blocks until it has ended, for which it has as long as
+/// `farewell` after the other end was closed, and no more than two seconds after `owner` was: a socket, or the write
+/// end of a pipe, whose other end belongs to whom the conversation is for; -1: nobody. Then it gets SIGTERM and, two
+/// seconds later, SIGKILL, with its process group. What it leaves running when it ends by itself goes on. Gives its
+/// exit status. Errors: not_found, and system errors, it could not be started; io, it did not end by itself, or was
+/// killed.
+Result<int> converse(const std::vector<std::string>& argv, int line, int owner, Duration farewell,
+                     const std::function<void()>& on_begun);
 
 }  // namespace odmr

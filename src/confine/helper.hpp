@@ -3,11 +3,13 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/clock.hpp"
 #include "base/file.hpp"
+#include "confine/user.hpp"
 
 namespace odmr::confine {
 
@@ -29,8 +31,9 @@ class Interruption {
 /// from then on, and can be asked for one of these alone. It ends with us.
 class Helper {
  public:
-  /// Forks it, where there is a command at all. For a process without threads.
-  static Result<Helper> start(std::vector<Command> commands);
+  /// Forks it, where there is a command at all. For a process without threads. With a `user` it becomes him, for good,
+  /// as root; where it cannot, it is gone.
+  static Result<Helper> start(std::vector<Command> commands, const std::optional<User>& user = std::nullopt);
   ~Helper();
   Helper(Helper&& other) noexcept;
   Helper& operator=(Helper&&) = delete;
@@ -48,11 +51,27 @@ class Helper {
   /// The destructor waits for that.
   Result<void> bequeath(const Command& command, Duration patience) const;
 
+  /// Whether it is one of its commands.
+  bool knows(const Command& command) const;
+  /// A command that is spoken to: on its way, until `answer` can be read.
+  struct Conversation {
+    Descriptor line;    ///< our end of a stream socket, whose other end is the command's stdin and stdout
+    Descriptor answer;  ///< for begun()
+  };
+  /// Has it started, and does not wait for that. Closing `line` ends it, as odmr::converse() says, and so does our own
+  /// end; the helper does not go before it. Errors: not_found for what is none of its commands; io when the helper is
+  /// gone; system errors.
+  Result<Conversation> converse(const Command& command, Duration farewell) const;
+  /// Whether the command runs, once `answer` can be read. Errors: those of odmr::converse(); io when the helper is
+  /// gone.
+  static Result<void> begun(const Descriptor& answer);
+
   /// What a question is about.
-  enum class What : std::uint64_t { output, begin, complete, bequeath };
+  enum class What : std::uint64_t { output, begin, complete, bequeath, converse };
 
  private:
   Helper(std::vector<Command> commands, Descriptor line, pid_t process);
+  Result<std::uint64_t> number_of(const Command& command) const;
   Result<std::string> ask(What what, const Command& command, Duration patience, const Interruption* interruption) const;
 
   std::vector<Command> commands_;

@@ -19,6 +19,7 @@
 #include "net/attempts.hpp"
 #include "net/mail_exchangers.hpp"
 #include "net/names.hpp"
+#include "net/program.hpp"
 #include "net/proxy.hpp"
 #include "net/readiness.hpp"
 #include "net/system_network.hpp"
@@ -132,6 +133,7 @@ Errc code_of(const Error& error) {
 }  // namespace
 
 std::string Endpoint::text() const {
+  if (!program.empty()) return words_as_text(program);
   return socket_path.empty() ? host_and_port(host, port) : socket_path;
 }
 
@@ -161,6 +163,9 @@ std::string Proxy::text() const {
 }
 
 Task<Result<Stream>> SystemNetwork::connect(const Endpoint& endpoint, Duration patience, Stop& stop) {
+  if (!endpoint.program.empty()) {
+    co_return co_await connect_to_program(loop_, clock_, begin_program_, endpoint.program, patience, stop);
+  }
   if (!endpoint.way.proxy) co_return co_await connect_straight(endpoint, patience, stop);
   const Proxy& proxy = *endpoint.way.proxy;
   Endpoint first{proxy.host, proxy.port, {}, endpoint.way};
@@ -200,7 +205,7 @@ Task<Result<Stream>> SystemNetwork::connect_straight(const Endpoint& endpoint, D
 Task<Result<std::vector<std::string>>> SystemNetwork::addresses(const Endpoint& endpoint, Duration patience,
                                                                 Stop& stop) {
   std::vector<std::string> texts;
-  if (!endpoint.socket_path.empty()) co_return texts;
+  if (!endpoint.socket_path.empty() || !endpoint.program.empty()) co_return texts;
   const auto resolved = co_await resolve(loop_, clock_, endpoint, clock_.now() + patience, stop);
   if (!resolved) co_return fail(resolved.error());
   for (const auto& address : *resolved) texts.push_back(text_of(address));

@@ -38,12 +38,14 @@ struct Way {
 
 /// Where a connection goes.
 struct Endpoint {
-  std::string host;  ///< a name or an address; empty for a Unix socket
+  std::string host;  ///< a name or an address; empty for a Unix socket, and for a program
   std::uint16_t port = 0;
   std::string socket_path;  ///< of a Unix socket; empty for TCP
   Way way = {};
+  /// A program that is started and spoken to over its standard input and output, and its arguments; empty: none.
+  std::vector<std::string> program = {};
 
-  /// "host:port", "[2001:db8::1]:port" or the path.
+  /// "host:port", "[2001:db8::1]:port", the path, or the program's words.
   std::string text() const;
 };
 
@@ -55,11 +57,12 @@ class Network {
 
   /// Tries every address of the name, each for `patience`, and takes the first that answers (RFC 8305). Through a
   /// proxy, the stream's peer() names both. Ends early when `stop` is asked for. Errors: unresolved, unreachable (each
-  /// address with its reason in the text; what a proxy answers, too), timed_out, interrupted.
+  /// address with its reason in the text; what a proxy answers, too; a program that cannot be started), timed_out,
+  /// interrupted.
   virtual Task<Result<Stream>> connect(const Endpoint& endpoint, Duration patience, Stop& stop) = 0;
 
-  /// The addresses that connect() would try, "192.0.2.1:366": for who wants to show them. None for a Unix socket, and
-  /// where the network knows no names. Errors: unresolved, interrupted.
+  /// The addresses that connect() would try, "192.0.2.1:366": for who wants to show them. None for a Unix socket, a
+  /// program, and where the network knows no names. Errors: unresolved, interrupted.
   virtual Task<Result<std::vector<std::string>>> addresses(const Endpoint& endpoint, Duration patience, Stop& stop);
 
   /// The hosts that take a domain's mail, in the order in which they are to be tried (RFC 5321 5.1): those of its MX

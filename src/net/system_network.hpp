@@ -7,9 +7,11 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "net/network.hpp"
+#include "net/program.hpp"
 
 namespace odmr::net {
 
@@ -25,10 +27,11 @@ class SystemClock final : public Clock {
   asio::io_context& loop_;
 };
 
-/// Sockets.
+/// Sockets, and programs where it is told how to begin one.
 class SystemNetwork final : public Network {
  public:
-  explicit SystemNetwork(asio::io_context& loop) : loop_(loop), clock_(loop) {}
+  explicit SystemNetwork(asio::io_context& loop, BeginProgram begin_program = nullptr)
+      : loop_(loop), clock_(loop), begin_program_(std::move(begin_program)) {}
   Clock& clock() override { return clock_; }
   Task<Result<Stream>> connect(const Endpoint& endpoint, Duration patience, Stop& stop) override;
   Task<Result<std::vector<std::string>>> addresses(const Endpoint& endpoint, Duration patience, Stop& stop) override;
@@ -40,6 +43,7 @@ class SystemNetwork final : public Network {
 
   asio::io_context& loop_;
   SystemClock clock_;
+  BeginProgram begin_program_;
 };
 
 /// A listening socket. Of a caller on a Unix socket the Stream's peer() is "uid 1000", as the system swears.

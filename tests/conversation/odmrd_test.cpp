@@ -253,4 +253,50 @@ protocol = "lntp"
   }
 }
 
+namespace {
+
+// Faults of odmrd.toml with this table at its end.
+std::string faults_of_outbound(const std::string& table, app::Depth depth = app::Depth::files) {
+  const Configured odmrd(k_good + table);
+  std::string all;
+  for (const auto& fault : odmrd.faults(depth)) all += fault.substr(fault.find(' ') + 1) + "\n";
+  return all;
+}
+
+}  // namespace
+
+TEST_CASE("odmrd.toml: the way out is a smart host or a program, and says nothing that means nothing", "[odmrd]") {
+  CHECK(faults_of_outbound("[outbound]\nsendmail = [\"/bin/sh\", \"-c\", \"exec x\"]\nmax_connections = 3\n").empty());
+  CHECK(faults_of_outbound("[outbound]\n") ==
+        "outbound.to: missing; write to = \"smtp://127.0.0.1:25\", or sendmail = [\"/usr/sbin/sendmail\", \"-bs\"]\n");
+  CHECK(faults_of_outbound("[outbound]\nto = \"smtp://127.0.0.1:25\"\nsendmail = [\"/bin/sh\"]\n") ==
+        "outbound.sendmail: 'to' is there, too; leave one out\n");
+  const std::string program = "[outbound]\nsendmail = [\"/bin/sh\"]\n";
+  for (const std::string key : {"tls = \"none\"", "user = \"anna\"\npassword_command = \"pw\"", "auth = [\"PLAIN\"]"}) {
+    CHECK(
+        faults_of_outbound(program + key + "\n")
+            .starts_with("outbound." + key.substr(0, key.find(' ')) +
+                         ": means nothing with 'sendmail', which is spoken to in clear text and without a login; leave "
+                         "it out\n"));
+  }
+  const std::string wanted = "write sendmail = [\"/usr/sbin/sendmail\", \"-bs\"]\n";
+  CHECK(faults_of_outbound("[outbound]\nsendmail = []\n") == "outbound.sendmail: is empty; " + wanted);
+  CHECK(faults_of_outbound("[outbound]\nsendmail = [\"sendmail\", \"-bs\"]\n") ==
+        "outbound.sendmail: \"sendmail\" does not begin with a slash; the program is named in full: " + wanted);
+  CHECK(faults_of_outbound("[outbound]\nsendmail = [\"/usr/sbin/sendmail\", \"-t\"]\n") ==
+        "outbound.sendmail: without \"-bs\" sendmail speaks no SMTP; " + wanted);
+  CHECK(faults_of_outbound("[outbound]\nsendmail = \"/bin/sh -c x\"\n")
+            .starts_with("outbound.sendmail: a text stands here"));
+}
+
+TEST_CASE("odmrd.toml: the program of the way out has to be there, for who may look", "[odmrd]") {
+  const auto table = [](const std::string& program) { return "[outbound]\nsendmail = [\"" + program + "\"]\n"; };
+  const std::string advice = "; name the program that is there, or send by to\n";
+  CHECK(faults_of_outbound(table("/no/such/program")) ==
+        "outbound.sendmail: /no/such/program: No such file or directory" + advice);
+  CHECK(faults_of_outbound(table("/etc/passwd")) == "outbound.sendmail: /etc/passwd: Permission denied" + advice);
+  CHECK(faults_of_outbound(table("/etc")) == "outbound.sendmail: /etc: Is a directory" + advice);
+  CHECK(faults_of_outbound(table("/no/such/program"), app::Depth::keys).empty());
+}
+
 }  // namespace odmr::test

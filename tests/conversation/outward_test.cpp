@@ -34,6 +34,25 @@ TEST_CASE("outward: mail of the customer's own goes to the smart host, whose ans
   CHECK(out.house.logged("submitter=example"));
 }
 
+TEST_CASE("outward: a program is a smart host like any other", "[outward]") {
+  Outgoing out;
+  out.house.way_out->smart_host.server.endpoint = {};
+  out.house.way_out->smart_host.server.endpoint.program = {"/usr/sbin/sendmail", "-bs"};
+  out.house.outside.servers = {{"/usr/sbin/sendmail -bs", &out.host}};
+  out.host.recipients.emplace("no@d.example", smtp::Reply(550, "5.1.1 no such user"));
+  const std::vector<std::string> one{
+      "MAIL FROM:<anna@example.org>", "RCPT TO:<c@d.example>", "RCPT TO:<no@d.example>", "DATA", k_content, "QUIT"};
+  CHECK(after_login(out.house, one) == Replies{"250 2.1.0 OK", "250 2.1.5 OK", "550 5.1.1 no such user",
+                                               "354 end with CRLF.CRLF", "250 2.0.0 taken one",
+                                               "221 2.0.0 odmr.example.net closes"});
+  CHECK(out.house.outside.connected == std::vector<std::string>{"/usr/sbin/sendmail -bs"});
+  REQUIRE(out.host.taken.size() == 1);
+  CHECK(without_trace(out.host.taken[0].content) == k_received_content);
+  out.house.outside.servers.clear();
+  CHECK(
+      after_login(out.house, {"MAIL FROM:<anna@example.org>"})[0].starts_with("451 4.4.1 the smart host is not ready"));
+}
+
 TEST_CASE("outward: a call that only brings mail says how much", "[outward][calls]") {
   class Told final : public provider::CallListener {
    public:

@@ -440,3 +440,137 @@ TEST_CASE("a command that was begun can be interrupted, from another thread") {
   REQUIRE_FALSE(begun);
   CHECK(begun.error().code == Errc::interrupted);
 }
+
+// --- conversations
+
+namespace {
+
+std::string text_on(const Descriptor& line) {
+  std::string all;
+  std::array<char, 256> piece{};
+  for (ssize_t count = 0; (count = ::read(line.get(), piece.data(), piece.size())) > 0;) {
+    all.append(piece.data(), static_cast<std::size_t>(count));
+  }
+  return all;
+}
+
+void say(const Descriptor& line, const std::string& text) {
+  REQUIRE(::write(line.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size()));
+}
+
+// A command that runs until somebody ends it, and has `fifo` open for as long.
+confine::Command endless(const std::string& fifo, const std::string& manner = "") {
+  return shell("exec 3>" + fifo + "; " + manner + "echo ready; while :; do sleep 0.01; done");
+}
+
+std::string first_line_on(const Descriptor& line) {
+  std::string all;
+  for (char byte = 0; byte != '\n' && ::read(line.get(), &byte, 1) == 1;) all += byte;
+  return all;
+}
+
+}  // namespace
+
+TEST_CASE("a command is spoken to over its standard input and output, and ends with its input") {
+  const auto talker = shell("echo ready; while read word; do echo \"heard $word\"; done; echo bye");
+  const auto helper = confine::Helper::start({talker, shell("echo one")});
+  REQUIRE(helper);
+  const auto first = helper->converse(talker, 20s);
+  const auto second = helper->converse(talker, 20s);
+  REQUIRE(first);
+  REQUIRE(second);
+  CHECK(confine::Helper::begun(second->answer));
+  CHECK(confine::Helper::begun(first->answer));
+  say(first->line, "this\n");
+  say(second->line, "that\n");
+  ::shutdown(first->line.get(), SHUT_WR);
+  ::shutdown(second->line.get(), SHUT_WR);
+  CHECK(text_on(first->line) == "ready\nheard this\nbye\n");
+  CHECK(text_on(second->line) == "ready\nheard that\nbye\n");
+}
+
+TEST_CASE("a command that ends at once has been spoken to, and one that cannot be started has not") {
+  const TemporaryDirectory directory;
+  const auto no_program = directory.path() + "/no-program";
+  std::ofstream(no_program) << "x";
+  const auto helper = confine::Helper::start({shell("exit 3"), {"/no/such/program", "-bs"}, {no_program}});
+  REQUIRE(helper);
+  const auto ended = helper->converse(shell("exit 3"), 20s);
+  REQUIRE(ended);
+  CHECK(confine::Helper::begun(ended->answer));
+  CHECK(text_on(ended->line).empty());
+  const auto missing = helper->converse({"/no/such/program", "-bs"}, 20s);
+  REQUIRE(missing);
+  CHECK(confine::Helper::begun(missing->answer).error() ==
+        Error{Errc::not_found, "/no/such/program: No such file or directory"});
+  CHECK(text_on(missing->line).empty());
+  const auto denied = helper->converse({no_program}, 20s);
+  REQUIRE(denied);
+  CHECK(confine::Helper::begun(denied->answer).error() == Error{Errc::denied, no_program + ": Permission denied"});
+  CHECK(helper->knows(shell("exit 3")));
+  CHECK_FALSE(helper->knows({"/no/such/program"}));
+  CHECK(helper->converse({"/no/such/program"}, 20s).error() ==
+        Error{Errc::not_found, "the command is not one that was configured"});
+}
+
+TEST_CASE("a command that stays when its line is closed is ended, with what it has started") {
+  const TemporaryDirectory directory;
+  const auto fifo = directory.path() + "/fifo";
+  REQUIRE(::mkfifo(fifo.c_str(), 0600) == 0);
+  for (const std::string manner : {"", "trap '' TERM; ", "sleep 1000 & ", "exec <&- ; "}) {
+    INFO(manner);
+    const auto helper = confine::Helper::start({endless(fifo, manner)});
+    REQUIRE(helper);
+    auto conversation = helper->converse(endless(fifo, manner), 50ms);
+    REQUIRE(conversation);
+    const int reader = ::open(fifo.c_str(), O_RDONLY | O_CLOEXEC);
+    CHECK(first_line_on(conversation->line) == "ready\n");
+    conversation->line.reset();
+    CHECK(text_on(Descriptor(reader)).empty());  // to the end: nobody has it open any more
+  }
+}
+
+TEST_CASE("no conversation outlives its owner, who may be killed") {
+  const TemporaryDirectory directory;
+  const auto fifo = directory.path() + "/fifo";
+  REQUIRE(::mkfifo(fifo.c_str(), 0600) == 0);
+  const auto command = endless(fifo);
+  {
+    auto helper = confine::Helper::start({command});
+    REQUIRE(helper);
+    const auto conversation = helper->converse(command, 50ms);
+    const int reader = ::open(fifo.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    REQUIRE(conversation);
+    CHECK(first_line_on(conversation->line) == "ready\n");
+    { const confine::Helper gone = std::move(*helper); }
+    char byte = 0;
+    CHECK(::read(reader, &byte, 1) == 0);  // at once: the helper does not go before it, though the line is open
+    ::close(reader);
+  }
+  const int reader = ::open(fifo.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  with_helper_of_another({command}, [&](const confine::Helper& helper) {
+    const auto conversation = helper.converse(command, 50ms);
+    (void)first_line_on(conversation->line);
+  });
+  ::fcntl(reader, F_SETFL, 0);
+  CHECK(text_on(Descriptor(reader)).empty());
+}
+
+TEST_CASE("the helper of root becomes the user before it runs anything") {
+  if (::geteuid() != 0) return;
+  const auto nobody = confine::find_user("nobody");
+  REQUIRE(nobody);
+  const auto who = shell("id -u; id -G");
+  const auto helper = confine::Helper::start({who}, *nobody);
+  REQUIRE(helper);
+  CHECK(helper->output_of(who, 20s).value() ==
+        std::to_string(nobody->id) + "\n" + std::to_string(nobody->group) + "\n");
+  const auto conversation = helper->converse(who, 20s);
+  REQUIRE(conversation);
+  CHECK(text_on(conversation->line).starts_with(std::to_string(nobody->id) + "\n"));
+  const auto unknown = confine::Helper::start({who}, confine::User{"no-such-user", 0, 0});
+  REQUIRE(unknown);
+  const auto refused = unknown->output_of(who, 20s);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == Errc::io);
+}

@@ -22,6 +22,10 @@ class Exim(Target):
         os.makedirs(self.spool, exist_ok=True)
         os.chown(self.spool, self.uid, self.gid)
 
+    def sendmail(self):
+        """The words of a program that speaks SMTP on its standard input and output and delivers as this one."""
+        return [os.path.join(self.programs, "usr/sbin/exim4"), "-C", self.configuration, "-bs"]
+
     def queued(self):
         return files_below(os.path.join(self.spool, "input"))
 

@@ -7,6 +7,7 @@ import shutil
 from .maildir import SHARED
 from .process import Child
 from .target import ADDRESS, Target, files_below, write
+from .unpacked import program_of
 
 QUEUES = ("incoming", "active", "deferred", "maildrop", "hold", "corrupt")
 FOLDERS = QUEUES + ("bounce", "defer", "flush", "trace", "saved", "private", "public", "pid")
@@ -27,6 +28,14 @@ class Postfix(Target):
 
     def queued(self):
         return sum(self._in(name) for name in QUEUES)
+
+    def sendmail(self):
+        """The words of a program that speaks SMTP on its standard input and output and puts mail into this queue. For
+        root: nobody else may name a configuration of his own."""
+        program = os.path.join(self.folder, "sendmail")
+        if not os.path.exists(program):  # OpenSMTPD has a program of that name, too
+            program_of("postfix", "usr/sbin/sendmail", self.folder)
+        return ["/usr/bin/env", f"LD_LIBRARY_PATH={self.libraries}", program, "-C", self.configuration, "-bs"]
 
     def _in(self, name):
         return files_below(os.path.join(self.queue, name))
@@ -68,7 +77,7 @@ data_directory = {self.folder}/data
 mail_owner = postfix
 setgid_group = postdrop
 import_environment = MAIL_CONFIG TZ LD_LIBRARY_PATH
-export_environment = TZ LD_LIBRARY_PATH
+export_environment = TZ LD_LIBRARY_PATH MAIL_CONFIG
 maillog_file = {self.folder}/maillog
 maillog_file_prefixes = {self.folder}
 myhostname = postfix.example

@@ -1,7 +1,9 @@
 """The programs that tests/peers/install unpacked, made reachable for the peers' own users."""
 
+import glob
 import os
 import shutil
+import subprocess
 
 KINDS = ("usr/bin", "usr/sbin", "usr/lib/postfix", "usr/libexec/opensmtpd")
 
@@ -25,3 +27,16 @@ def copy_programs(folder):
             if not os.path.islink(path):
                 os.chmod(path, os.stat(path).st_mode & 0o777)
     return folder
+
+
+def program_of(package, path, folder):
+    """A program whose place another package's took, from the package itself: into `folder`."""
+    found = glob.glob(os.path.join(peers_folder(), "debs", package + "_*.deb"))
+    if not found:
+        raise FileNotFoundError(f"the package {package} is missing in {peers_folder()}/debs: run tests/peers/install")
+    program = os.path.join(folder, os.path.basename(path))
+    files = subprocess.run(["dpkg-deb", "--fsys-tarfile", found[0]], stdout=subprocess.PIPE, check=True).stdout
+    with open(program, "wb") as file:
+        subprocess.run(["tar", "-xO", "./" + path], input=files, stdout=file, check=True)
+    os.chmod(program, 0o755)
+    return program
