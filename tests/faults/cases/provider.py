@@ -6,9 +6,9 @@ from faultbench.provider import Expired, Index, Push, Refused, Relay, Upload
 
 # How many points run without --full, each kind: killed, failing, without power. Together they take three quarters of a
 # minute on two cores.
-SCENES = (("relay", Relay, 10, 8, 6), ("push", Push, 10, 8, 10), ("refused", Refused, 10, 6, 10),
-          ("expired", Expired, 10, 6, 10), ("upload", Upload, 8, 8, 10))
-SOME_OF_INDEX = 3
+SCENES = (("relay", Relay, 8, 6, 4), ("push", Push, 8, 6, 8), ("refused", Refused, 8, 6, 8),
+          ("expired", Expired, 8, 6, 8), ("upload", Upload, 6, 6, 8))
+SOME_OF_INDEX = 2
 
 
 def register(suite):

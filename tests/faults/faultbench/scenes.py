@@ -260,7 +260,7 @@ class Serving(Provider):
         output = os.path.join(self.bench.path("struck"), "stdout")
         with contextlib.suppress(FileNotFoundError):
             os.unlink(output)
-        self.is_over = tracer.is_over
+        self.tracer = tracer
         thread = threading.Thread(target=self._act_beside, args=(tracer, output))
         thread.start()
         try:
