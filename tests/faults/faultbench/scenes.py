@@ -269,10 +269,12 @@ class Serving(Provider):
             thread.join()
 
     def _act_beside(self, tracer, output):
-        found = wait.until(lambda: tracer.is_over.is_set() or self._listening(output), 30, "odmrd listens or ends")
-        if found is True:
-            return
-        self.beside(int(found.group(1)))
+        """Where the word that it listens was lost, it is told to stop all the same."""
+        found = True
+        with contextlib.suppress(wait.Overdue):
+            found = wait.until(lambda: tracer.is_over.is_set() or self._listening(output), 10, "odmrd listens or ends")
+        if found is not True:
+            self.beside(int(found.group(1)))
         tracer.signal(signal.SIGTERM)
 
     @staticmethod
