@@ -82,7 +82,7 @@ class Campaign:
 
     def kills(self):
         calls = list(filter(self.only, self.reference.calls))
-        self._each([(f"killed at {call}", Kill(_is(call.point)), None)
+        self._each([(f"killed at {call}", Kill(self._at(call)), None)
                     for call in self._choose(calls, lambda call: touches(call, self.scene.root))])
         return self.tally
 
@@ -90,7 +90,7 @@ class Campaign:
         """Each call that can fail, with each error that fits it."""
         calls = [call for call in self.reference.calls if syscalls.can_fail(call) and self.only(call)]
         pairs = [(call, error) for call in calls for error in ERRORS.get(call.name, ())]
-        self._each([(f"{errno.errorcode[error]} at {call}", Fail(_is(call.point), error), None)
+        self._each([(f"{errno.errorcode[error]} at {call}", Fail(self._at(call), error), None)
                     for call, error in self._choose(pairs, lambda pair: touches(pair[0], self.scene.root))])
         return self.tally
 
@@ -98,7 +98,7 @@ class Campaign:
         """Each write to a file or a line that could take less than it was given."""
         calls = [call for call in self.reference.calls if call.name in SHORT and (call.result or 0) > 1
                  and (call.data or changes_files(call, self.scene.root))]
-        self._each([(f"short write at {call}", Shorten(_is(call.point)), None)
+        self._each([(f"short write at {call}", Shorten(self._at(call)), None)
                     for call in self._choose(calls, lambda _: True)])
         return self.tally
 
@@ -112,6 +112,14 @@ class Campaign:
                     for number, kind in self._choose(cuts, lambda _: True)])
         disk.check()
         return self.tally
+
+    def _at(self, call):
+        """Whether another run's call is this one of the reference. Which of several threads takes a work is left to
+        chance: the calls of those beside the first are counted together."""
+        if call.thread == 0:
+            return lambda other: other.point == call.point
+        like = [one for one in self.reference.calls if one.thread and one.name == call.name]
+        return _NthBeside(call.name, 1 + next(i for i, one in enumerate(like) if one is call))
 
     def _choose(self, points, matters):
         """All, or a seeded part: three quarters of it from what changes something, as far as there is so much."""
@@ -163,5 +171,13 @@ class _Nth:
         return self.left == 0
 
 
-def _is(point):
-    return lambda call: call.point == point
+class _NthBeside:
+    """The n-th call of that name, of all threads but the first."""
+
+    def __init__(self, name, number):
+        self.name = name
+        self.left = number
+
+    def __call__(self, call):
+        self.left -= call.thread != 0 and call.name == self.name
+        return self.left == 0
