@@ -274,8 +274,11 @@ Task<Duration> Notifier::send(const provider::WayOut& way_out) {
       return;
     }
     queue.emplace(std::move(*opened));
-    if (auto refreshed = queue->refresh(); !refreshed)
-      has_due = fail(refreshed.error());
+    // Nobody else works on it: the lock of the spool is ours.
+    auto ready = queue->recover();
+    if (ready) ready = queue->refresh();
+    if (!ready)
+      has_due = fail(ready.error());
     else
       has_due = queue->has_due(false);
   };

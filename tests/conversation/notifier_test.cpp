@@ -111,6 +111,17 @@ TEST_CASE("notifier: what a crash left in bounces/ goes out at the next start, o
   CHECK(office.host.taken.size() == 1);
 }
 
+TEST_CASE("notifier: what a crash left of a notice under way is cleared", "[notifier]") {
+  Office office;
+  const std::filesystem::path queue = office.house.directory.path() + "/queue";
+  const std::string id = "1k0xxqatm094s0yhj";
+  office.work(std::chrono::minutes(10));
+  for (const auto& left : {queue / "tmp" / id, queue / "held" / (id + ".done")}) std::ofstream(left) << "half of ";
+  office.work(std::chrono::minutes(10));
+  CHECK_FALSE(std::filesystem::exists(queue / "tmp" / id));
+  CHECK_FALSE(std::filesystem::exists(queue / "held" / (id + ".done")));
+}
+
 TEST_CASE("notifier: mail that is not fetched in its lifetime is bounced, and younger mail waits", "[notifier]") {
   Office office;
   put_aged(office.house, "anna@sender.example", {"x@example.org", "y@example.com"}, "old", std::chrono::hours(24 * 31));

@@ -9,9 +9,10 @@ from faultbench.acknowledged import cut_after_each
 from faultbench.answered import cut_at_each_answer, forget_at_each_answer
 from faultbench.disk import KINDS, Disk
 from faultbench.fetch import Fetch, FetchMaildir
+from faultbench.provider import Expired, Index, Push, Refused, Relay, Upload
 from faultbench.scenes import Enqueue, Flush, Sendmail
 from faultbench.tracer import Call, Fail, Kill, Point, Run, Tracer
-from faultbench.window import FetchWindows, Windows
+from faultbench.window import FetchWindows, RelayWindows, Windows
 from harness.programs import binary
 from harness.runner import check, equal
 
@@ -25,7 +26,10 @@ def register(suite):
     suite.case("bench/reaches-every-thread")(reaches_threads)
     for harm in HARM:
         suite.case(f"bench/notices-{harm}", harm)(notices)
+    for name in HARM_BESIDE:
+        suite.case(f"bench/notices-{name}", name)(notices_beside)
     suite.case("bench/window")(window)
+    suite.case("bench/window-of-a-relay")(relay_window)
     for kind in ("files", "directories", "both"):
         suite.case(f"bench/missing-fsync/enqueue/{kind}", Enqueue, kind)(missing_fsync)
         suite.case(f"bench/missing-fsync/sendmail/{kind}", Sendmail, kind)(missing_fsync)
@@ -136,6 +140,46 @@ def notices(bench, harm):
     check(any(words in problem for problem in problems), f"not found: {words!r} in {problems}")
 
 
+def _lose_last(sink):
+    sink.transactions.remove([one for one in sink.transactions if one.data][-1])
+
+
+def _double_first(sink):
+    sink.transactions.append(next(one for one in sink.transactions if one.data))
+
+
+def _halve_list(scene):
+    folder = os.path.join(scene.spool, "recipients")
+    path = os.path.join(folder, os.listdir(folder)[0])
+    os.truncate(path, os.path.getsize(path) // 2)
+
+
+HARM_BESIDE = {
+    "a-lost-relay": (Relay, lambda scene: _lose_last(scene.host), "lost: "),
+    "a-doubled-relay": (Relay, lambda scene: _double_first(scene.host), "came 2 times"),
+    "a-relay-that-is-stored": (Relay, lambda scene: _leave_behind(os.path.join(scene.spool, "tmp", "x")), "is stored"),
+    "a-lost-push": (Push, lambda scene: _lose_last(scene.sink), "lost: "),
+    "an-author-not-told-of-a-refusal": (Refused, lambda scene: _lose_last(scene.host), "nobody was told"),
+    "an-author-told-twice-of-mail-too-old": (Expired, lambda scene: _double_first(scene.host), "came 2 times"),
+    "half-a-list": (Upload, _halve_list, "the list is that of"),
+    "the-list-of-before": (Upload, lambda scene: scene.bring_back(), "the list is that of before after the reply 250"),
+    "a-message-lost-beside-an-index": (Index, lambda scene: _lose(_held_file(scene)), "lost: "),
+}
+
+
+def notices_beside(bench, harm):
+    """The same of what odmrd does beside: in its spool, or in what others have of it."""
+    kind, do, words = HARM_BESIDE[harm]
+    scene = kind(bench, bench.path("root"))
+    scene.reset()
+    tracer = Tracer()
+    with scene.meanwhile(tracer):
+        run = tracer.run(*scene.command())
+    do(scene)
+    problems = scene.judge(run)
+    check(any(words in problem for problem in problems), f"not found: {words!r} in {problems}")
+
+
 def window(bench):
     """A message is settled when its removal has been synced, not before, and not by an fsync of something else."""
     id_, letter = "0" * 17, "0001-0123456789abcdef"
@@ -182,6 +226,22 @@ def forgotten(bench):
     """A program that has no journal delivers twice what the provider had not read the answer for."""
     problems = forget_at_each_answer(Fetch(bench, bench.path("root")), 2)
     equal(sum("came 2 times" in problem for problem in problems), 2, f"doubles found in {problems}")
+
+
+def relay_window(bench):
+    """It is open from the dot to the smart host until a 250 has gone to somebody else."""
+    letter = "0001-0123456789abcdef"
+    text = f"Message-ID: <{letter}@ledger.example>\r\n\r\n.\r\n".encode()
+    script = [("socket:[2]", b"354 go ahead\r\n", 14), ("socket:[1]", text, len(text)),
+              ("socket:[2]", b"250 2.0.0 passed on\r\n", -errno.EAGAIN),
+              ("socket:[2]", b"250 2.0.0 passed on\r\n", 21)]
+    calls = [Call(0, "sendto", number + 1, (0, 0, 0, 0), 2 * number + 1, (line,), False, data, 2 * number + 2, done)
+             for number, (line, data, done) in enumerate(script)]
+    for count in range(len(calls) + 1):
+        equal(RelayWindows(Run(None, calls[:count]), "/spool", {}).letters_open(),
+              {letter} if 1 < count < len(calls) else set(), f"open after {count} calls")
+    calls[3].data = b"451 4.4.0 no answer\r\n"
+    equal(RelayWindows(Run(None, calls), "/spool", {}).letters_open(), {letter}, "open after a 451")
 
 
 def fetch_window(bench):

@@ -56,17 +56,19 @@ def touches(call, root):
 
 
 def changes_files(call, root):
-    if not any(path.startswith(root) for path in call.paths):
+    if call.name in syscalls.READS or not any(path.startswith(root) for path in call.paths):
         return False
     return call.name not in ("open", "openat") or syscalls.creates(call.name, call.arguments)
 
 
 class Campaign:
-    """All faults of one case. `scene`: see scenes.py."""
+    """All faults of one case. `scene`: see scenes.py. `only`: which calls are struck, where others say nothing new; all
+    without it."""
 
-    def __init__(self, bench, scene, some):
+    def __init__(self, bench, scene, some, only=None):
         self.scene = scene
         self.some = None if FULL else some  # of many points only so many run
+        self.only = only or (lambda call: True)
         self.random = bench.random
         self.tally = Tally()
         self.reference = self._reference()
@@ -79,16 +81,16 @@ class Campaign:
         return run
 
     def kills(self):
-        calls = self.reference.calls
-        self._each([(f"killed at {call}", Kill(_is(call.point)), None)
+        calls = list(filter(self.only, self.reference.calls))
+        self._each([(f"killed at {call}", Kill(self._at(call)), None)
                     for call in self._choose(calls, lambda call: touches(call, self.scene.root))])
         return self.tally
 
     def errors(self):
-        """Each call that can fail, with each error that fits it. An eventfd never does."""
-        calls = [call for call in self.reference.calls if "anon_inode:" not in "".join(call.paths)]
+        """Each call that can fail, with each error that fits it."""
+        calls = [call for call in self.reference.calls if syscalls.can_fail(call) and self.only(call)]
         pairs = [(call, error) for call in calls for error in ERRORS.get(call.name, ())]
-        self._each([(f"{errno.errorcode[error]} at {call}", Fail(_is(call.point), error), None)
+        self._each([(f"{errno.errorcode[error]} at {call}", Fail(self._at(call), error), None)
                     for call, error in self._choose(pairs, lambda pair: touches(pair[0], self.scene.root))])
         return self.tally
 
@@ -96,7 +98,7 @@ class Campaign:
         """Each write to a file or a line that could take less than it was given."""
         calls = [call for call in self.reference.calls if call.name in SHORT and (call.result or 0) > 1
                  and (call.data or changes_files(call, self.scene.root))]
-        self._each([(f"short write at {call}", Shorten(_is(call.point)), None)
+        self._each([(f"short write at {call}", Shorten(self._at(call)), None)
                     for call in self._choose(calls, lambda _: True)])
         return self.tally
 
@@ -110,6 +112,14 @@ class Campaign:
                     for number, kind in self._choose(cuts, lambda _: True)])
         disk.check()
         return self.tally
+
+    def _at(self, call):
+        """Whether another run's call is this one of the reference. Which of several threads takes a work is left to
+        chance: the calls of those beside the first are counted together."""
+        if call.thread == 0:
+            return lambda other: other.point == call.point
+        like = [one for one in self.reference.calls if one.thread and one.name == call.name]
+        return _NthBeside(call.name, 1 + next(i for i, one in enumerate(like) if one is call))
 
     def _choose(self, points, matters):
         """All, or a seeded part: three quarters of it from what changes something, as far as there is so much."""
@@ -161,5 +171,13 @@ class _Nth:
         return self.left == 0
 
 
-def _is(point):
-    return lambda call: call.point == point
+class _NthBeside:
+    """The n-th call of that name, of all threads but the first."""
+
+    def __init__(self, name, number):
+        self.name = name
+        self.left = number
+
+    def __call__(self, call):
+        self.left -= call.thread != 0 and call.name == self.name
+        return self.left == 0

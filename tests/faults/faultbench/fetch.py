@@ -8,7 +8,7 @@ from harness.messages import Delivered
 from harness.programs import binary
 
 from . import stored
-from .scenes import PUT_OFF, Scene, forget, taken
+from .scenes import INDEX, PUT_OFF, Scene, forget, taken
 from .window import FetchWindows
 
 CUSTOMER = "customer.example"
@@ -119,7 +119,7 @@ class FetchKept(Fetch):
     target that takes everything."""
 
     status = 75
-    legal = stored.Legal(beside=(r"index(\.db)?(-wal|-shm|-journal)?",))
+    legal = stored.Legal(beside=INDEX)
 
     def __init__(self, bench, root):
         super().__init__(bench, root)

@@ -16,10 +16,12 @@ WRITES = ("write", "pwrite64", "writev", "pwritev", "pwritev2", "ftruncate", "fa
 SYNCS = ("fsync", "fdatasync")
 SENDS = ("write", "writev", "sendto", "sendmsg")
 RECEIVES = ("recvfrom", "recvmsg")
-WITH_FILE = {*WRITES, *SYNCS, *SENDS, *RECEIVES, "close", "fchmod", "syncfs", "sync_file_range"}
+READS = ("read", "pread64", "readv")
+WITH_FILE = {*WRITES, *SYNCS, *SENDS, *RECEIVES, *READS, "close", "fchmod", "syncfs", "sync_file_range"}
 
 NOT_YET = (errno.EAGAIN, errno.EINTR)  # no word about the line: the caller asks again
 
+F_DUPFD, F_DUPFD_CLOEXEC = 0, 1030
 O_CREAT, O_TRUNC, O_WRONLY_OR_RDWR = 0o100, 0o1000, 0o3
 
 
@@ -30,6 +32,14 @@ def names():
                           check=True).stdout.decode()
     words = (line.split() for line in text.splitlines() if line.startswith("#define __NR_"))
     return {int(word[2]): word[1].removeprefix("__NR_") for word in words if word[2].isdigit()}
+
+
+def can_fail(call):
+    """An eventfd never does, nor does a pipe by which a program tells itself of a signal: the kernel has no such error,
+    and who is told of one has lost the signal. Of fcntl the calls can that ask for a descriptor."""
+    if any(path.startswith(("anon_inode:", "pipe:")) for path in call.paths):
+        return False
+    return call.name != "fcntl" or call.arguments[1] in (F_DUPFD, F_DUPFD_CLOEXEC)
 
 
 def creates(name, arguments):

@@ -26,6 +26,7 @@ NEW_TRACEE = (1, 2, 3)  # events of fork, vfork, clone
 WALL = 0x40000000
 ENTRY, EXIT = 1, 2
 LONGEST_DATA = 1 << 20
+LONGEST_WRITTEN = 1 << 13  # enough for the header of a letter
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.ptrace.restype = ctypes.c_long
@@ -52,6 +53,7 @@ class Call:
     data: bytes = b""           # what it sends, if it does
     ended: int | None = None    # None: the program ended first
     result: int | None = None   # negative: errno
+    written: bytes = b""        # what it writes to a file, or the beginning of that
 
     @property
     def point(self):
@@ -392,6 +394,8 @@ def _describe(call, tracee):
         call.paths = (tracee.descriptor(arguments[0]),)
         if name in syscalls.SENDS and call.paths[0].startswith("socket:"):
             call.data = _sent(name, arguments, tracee)
+        elif name in ("write", "pwrite64") and os.path.isabs(call.paths[0]):
+            call.written = tracee.memory(arguments[1], min(arguments[2], LONGEST_WRITTEN))
 
 
 def _sent(name, arguments, tracee):

@@ -27,6 +27,7 @@ class Window:
     noted: bool = False
     is_unanswered: bool = False  # reading the answer has failed: whatever is noted then, it is not the answer
     unsynced: dict = field(default_factory=dict)  # what has to be synced for the note to be durable: since when
+    told: bool = False  # it is about what an author is told
 
     def open_at(self, moment):
         return self.opened < moment and (self.closed is None or moment <= self.closed)
@@ -87,10 +88,14 @@ class Windows:
         """The last dot of the message that the file is named after is what it can be about. A new file says nothing
         yet; what is written into it, or that the message goes, does."""
         found = ID.match(os.path.basename(path))
-        windows = self.of(self.spool_ids.get(found.group())) if found else []
-        if windows and windows[-1].closed is None:
-            windows[-1].unsynced[to_sync] = moment
-            windows[-1].noted |= is_note
+        for window in self._about(path, found.group()) if found else []:
+            if window.closed is None:
+                window.unsynced[to_sync] = moment
+                window.noted |= is_note
+
+    def _about(self, _path, id_):
+        """What a change to a file of that id is a note about."""
+        return self.of(self.spool_ids.get(id_))[-1:]
 
     def _synced(self, moment, call):
         """An fsync answers for what was done before it began."""
@@ -106,9 +111,12 @@ class Windows:
         text = self._outgoing.get(connection, b"") + sent
         while message := self._next_message(text):
             content, is_chunk, end = message
-            self.all.append(Window(messages.id_of(content), connection, moment, is_chunk))
+            self.all.append(self._window(content, connection, moment, is_chunk))
             text = text[end:]
         self._outgoing[connection] = text
+
+    def _window(self, content, connection, moment, is_chunk):
+        return Window(messages.id_of(content), connection, moment, is_chunk)
 
     @staticmethod
     def _next_message(text):
@@ -153,6 +161,71 @@ class FetchWindows(Windows):
             if window.closed is None:
                 window.unsynced[to_sync] = moment
                 window.noted = True
+
+
+class RelayWindows(Windows):
+    """Those of mail that is passed on and never stored: from the dot to the smart host until a 250 has gone out to the
+    customer, who notes it on a disk of its own. A 4yz leaves the window open: the customer will come again."""
+
+    def _ends(self, moment, call):
+        if call.data[:1] == b"2" and call.result and call.result > 0:
+            for window in self.all:
+                if window.closed is None and window.connection != call.paths[0] and window.opened < call.began:
+                    window.closed = moment
+        super()._ends(moment, call)
+
+
+class NoticeWindows(Windows):
+    """Those of held mail that comes to nothing, of which the author is told. A bounce that was put into bounces/ before
+    its message is marked makes a second one, and a notice whose dot was sent before the queue has its note goes again.
+    Whose a file is, is read from what was written into it."""
+
+    def __init__(self, run, spool, letters, spool_ids):
+        self.queue = os.path.join(spool, "queue")
+        self.bounces = os.path.join(spool, "bounces")
+        self.letters = letters
+        super().__init__(run, spool, dict(spool_ids))
+
+    def letters_open(self):
+        """Pairs, as the verdict counts them."""
+        return {(window.letter, whom) for window in self.all if window.closed is None
+                for whom in (["its author"] if window.told else self.letters[window.letter].recipients)}
+
+    def _begins(self, moment, call):
+        super()._begins(moment, call)
+        found = ID.match(os.path.basename(call.paths[-1])) if call.paths else None
+        letter = messages.id_of(call.written) if found and call.written else None
+        if letter:
+            self.spool_ids[found.group()] = letter
+        if found and self._names_bounce(call):
+            self.all.append(Window(self.spool_ids.get(found.group()), self.bounces, moment, told=True))
+
+    def _ends(self, moment, call):
+        """A bounce that did not get its name is none."""
+        super()._ends(moment, call)
+        if self._names_bounce(call) and call.result < 0:
+            next(window for window in reversed(self.all) if window.connection == self.bounces).closed = moment
+
+    def _names_bounce(self, call):
+        return call.name.startswith("rename") and os.path.dirname(call.paths[-1]) == os.path.join(self.bounces, "held")
+
+    def _window(self, content, connection, moment, is_chunk):
+        window = super()._window(content, connection, moment, is_chunk)
+        window.told = b"Content-Type: multipart/report" in content
+        return window
+
+    def _about(self, path, id_):
+        """A file of the queue is about the notice, one of the held mail about the rest, and one in bounces/ about
+        nothing that could come twice."""
+        store = os.path.dirname(os.path.dirname(path))
+        if store == self.bounces:
+            return []
+        windows = self.of(self.spool_ids.get(id_))
+        notices = [window for window in windows if window.told and window.connection != self.bounces]
+        if store == self.queue:
+            return notices[-1:]
+        rest = [window for window in windows if window not in notices]
+        return [window for told in (False, True) for window in [one for one in rest if one.told is told][-1:]]
 
 
 def _letter_in(path):

@@ -270,10 +270,11 @@ class Daemon:
         self.said_before = 0  # bytes of its log, of earlier starts
         self.port = None
 
-    def start(self):
+    def start(self, **env):
         log = os.path.join(self.folder, "odmrd.log")
         self.said_before = os.path.getsize(log) if os.path.exists(log) else 0
-        self.child = Child([binary("odmrd"), "serve", "--config", self.configuration], log, env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"})
+        self.child = Child([binary("odmrd"), "serve", "--config", self.configuration], log,
+                           env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", **env})
         found = wait.until(lambda: self._listening() or not self.child.running(), 20, "odmrd listens")
         if found is True:
             raise AssertionError(f"odmrd ended at once:\n{self.child.output()}")
