@@ -115,13 +115,12 @@ bool Notifier::is_too_old(WallTime arrival, Duration age) const {
 Task<> Notifier::see_to(const Customer& customer) {
   if (!customer.lifetime && !customer.warn_after) co_return;
   // While it is being handed mail nothing is too old, and somebody has called.
-  const auto claim = provider_.held.claim(customer.domains);
-  if (!claim) co_return;
+  if (!provider_.held.claim(customer.domains)) co_return;
   if (customer.warn_after && !options_.postmaster.empty()) co_await warn_of(customer);
-  if (customer.lifetime) co_await expire(customer, *claim);
+  if (customer.lifetime) co_await expire(customer);
 }
 
-Task<> Notifier::expire(const Customer& customer, const provider::HeldMail::Claim& /*claim*/) {
+Task<> Notifier::expire(const Customer& customer) {
   const double days = std::chrono::duration<double, std::ratio<86400>>(*customer.lifetime).count();
   // RFC 3463 3.5
   const smtp::Reply reply(554, fmt::format("5.4.7 the recipient's server has not fetched it for {:.3g} days", days));
@@ -129,7 +128,9 @@ Task<> Notifier::expire(const Customer& customer, const provider::HeldMail::Clai
   std::string last;
   std::size_t refused = 0;
   while (!stop_.requested()) {
-    const auto due = held.next_for(customer.domains, last);
+    // For one message: who calls meanwhile is let in before the next.
+    const auto claim = held.claim(customer.domains);
+    const auto due = claim ? held.next_for(customer.domains, last) : std::nullopt;
     if (!due) break;
     last = due->id;
     auto message = co_await held.open(due->id);

@@ -42,7 +42,7 @@ class Notifier {
   void wake();
   net::Task<Duration> round();
   net::Task<> see_to(const provider::Customer& customer);
-  net::Task<> expire(const provider::Customer& customer, const provider::HeldMail::Claim& claim);
+  net::Task<> expire(const provider::Customer& customer);
   net::Task<> warn_of(const provider::Customer& customer);
   net::Task<std::optional<WallTime>> oldest_of(const provider::Customer& customer);
   Result<void> put_warning(const provider::Customer& customer, WallTime oldest);

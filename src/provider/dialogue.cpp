@@ -605,7 +605,9 @@ class Dialogue {
       co_return Reply(251, "2.0.0 no messages are waiting");
     }
     auto claim = visits_.is_busy(customer) ? std::nullopt : held_.claim(domains);
-    if (!claim) co_return Reply(250, "2.0.0 they are being sent already");
+    if (!claim && visits_.is_under_way(customer)) co_return Reply(250, "2.0.0 they are being sent already");
+    // The Notifier has it for a moment. Who heard 250 would wait for mail that nobody sends.
+    if (!claim) co_return Reply(458, "4.3.2 they are being looked through: ask again in a moment");
     Push push{std::shared_ptr<const Customer>(customers_, &customer), domains, std::move(*claim),
               visits_.begin(customer), intake::Caller::of(channel_.stream().peer()).address};
     provider_.begin_push(std::move(push));

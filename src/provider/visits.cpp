@@ -7,8 +7,12 @@ Visits::Visit::~Visit() {
 }
 
 bool Visits::is_busy(const Customer& customer) const {
+  return customer.one_atrn_at_a_time && is_under_way(customer);
+}
+
+bool Visits::is_under_way(const Customer& customer) const {
   const auto found = of_.find(customer.name);
-  return customer.one_atrn_at_a_time && found != of_.end() && *found->second.under_way > 0;
+  return found != of_.end() && *found->second.under_way > 0;
 }
 
 bool Visits::is_too_soon(const Customer& customer, TimePoint now) const {

@@ -27,6 +27,8 @@ class Visits {
 
   /// Whether another session of the customer is being handed mail, where one excludes the other.
   bool is_busy(const Customer& customer) const;
+  /// Whether a session of the customer is being handed mail.
+  bool is_under_way(const Customer& customer) const;
   /// Whether it asks again before its interval is over. Counted from the last 453: who has got mail may ask for more.
   bool is_too_soon(const Customer& customer, TimePoint now) const;
 

@@ -190,6 +190,18 @@ TEST_CASE("etrn: while it is being sent, another ETRN begins nothing, and ATRN w
   CHECK(exchange.server.taken.size() == 1);
 }
 
+TEST_CASE("etrn: while something else has the mail, nobody is told that it is being sent", "[etrn]") {
+  Exchange exchange;
+  exchange.house.put("a@sender.example", {"x@example.org"}, "one");
+  {
+    const auto claim = exchange.house.mail->claim({"example.org"});
+    CHECK(after_login(exchange.house, {"ETRN example.org"})[0] ==
+          "458 4.3.2 they are being looked through: ask again in a moment");
+  }
+  CHECK(exchange.server.taken.empty());
+  CHECK(after_login(exchange.house, {"ETRN example.org"})[0] == "253 2.0.0 1 pending messages started");
+}
+
 TEST_CASE("etrn: final refusals bounce, others wait", "[etrn]") {
   Exchange exchange;
   exchange.house.put("a@sender.example", {"no@example.org", "later@example.org"}, "one");
