@@ -144,11 +144,20 @@ quickstart() {
 fuzzed=()
 [ $mode = full ] || fuzzed=(reply command dot config header addresses spool)
 
+# Each byte of a session, for which a sanitizer takes too long: a part of them, and with --full all.
+unsanitized=(odmr_collect_tests odmr_cuts_tests)
+one_in=3
+if [ $mode = full ]; then
+    unsanitized+=(odmr_conversation_tests)
+    one_in=1
+fi
+
 # What takes long to build and is needed later, beside the real programs, which mostly wait.
 build_later() {
     tests/packages/run --bare || true # it will say so itself
+    configure asan && cmake --build --preset asan -j "$jobs" || return
     configure release -DODMR_TESTS=ON && cmake --build --preset release -j "$jobs" \
-        --target odmr_collect_tests odmr_cuts_tests odmr_conversation_tests || return
+        --target "${unsanitized[@]}" || return
     configure tsan && cmake --build --preset tsan -j "$jobs" --target odmr_threads_tests || return
     configure fuzz && JOBS=$jobs tests/fuzz/run 0 "${fuzzed[@]}"
 }
@@ -171,16 +180,16 @@ end_building_later() {
     rm -f "$later"
 }
 
-# Each byte of a session, for which a sanitizer takes too long: a part of them, and with --full all.
 every_byte=
-one_in=4
-[ $mode = full ] && one_in=1
 begin_every_byte() {
+    local program
     [ -x build/release/odmr_cuts_tests ] || return
     every_byte=$(mktemp)
     (
         export ODMR_ONE_IN=$one_in
-        build/release/odmr_conversation_tests && build/release/odmr_cuts_tests && build/release/odmr_collect_tests
+        for program in "${unsanitized[@]}"; do
+            "build/release/$program" || exit
+        done
     ) >"$every_byte" 2>&1 &
     every_byte_job=$!
 }
@@ -192,7 +201,7 @@ end_every_byte() {
     wait "$every_byte_job" || status=$?
     cat "$every_byte"
     cases=$(sed -nE 's/^All tests passed .* in ([0-9]+) test cases?\)$/\1/p' "$every_byte" |
-        awk '{ sum += $1 } END { if (NR == 3) print sum }')
+        awk -v programs=${#unsanitized[@]} '{ sum += $1 } END { if (NR == programs) print sum }')
     passed=$((passed + ${cases:-0}))
     if [ "$status" -ne 0 ] || [ -z "$cases" ]; then
         one_failed "every byte: status $status"
@@ -237,6 +246,7 @@ with_real_programs() {
     end_building_later
     counted 'packages' tests/packages/run
     begin_every_byte
+    in_process asan
     threads
     fuzzing
 }
@@ -262,14 +272,14 @@ if [ -z "${CMAKE_CXX_COMPILER_LAUNCHER:-}" ] && command -v ccache >/dev/null; th
     export CMAKE_CXX_COMPILER_LAUNCHER=ccache CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1
 fi
 
-in_process asan
-if [ $mode = full ]; then
-    in_process dev
-fi
 if [ $mode = fast ]; then
+    in_process asan
     counted 'lint' tests/lint --fast
 else
     with_real_programs
+    if [ $mode = full ]; then
+        in_process dev
+    fi
     counted 'lint' tests/lint "${lint[@]}"
     end_every_byte
 fi
