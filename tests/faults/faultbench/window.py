@@ -165,13 +165,15 @@ class FetchWindows(Windows):
 
 class RelayWindows(Windows):
     """Those of mail that is passed on and never stored: from the dot to the smart host until a 250 has gone out to the
-    customer, who notes it on a disk of its own. A 4yz leaves the window open: the customer will come again."""
+    customer, who notes it on a disk of its own. A 4yz leaves the window open: the customer will come again, whatever it
+    is told then (221, to its QUIT)."""
 
     def _ends(self, moment, call):
-        if call.data[:1] == b"2" and call.result and call.result > 0:
+        if call.data[:1] in (b"2", b"4", b"5") and call.result and call.result > 0:
             for window in self.all:
                 if window.closed is None and window.connection != call.paths[0] and window.opened < call.began:
-                    window.closed = moment
+                    window.is_unanswered |= call.data[:1] != b"2"
+                    window.closed = None if window.is_unanswered else moment
         super()._ends(moment, call)
 
 
