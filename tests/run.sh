@@ -146,7 +146,7 @@ fuzzed=()
 
 # Each byte of a session, for which a sanitizer takes too long: a part of them, and with --full all.
 unsanitized=(odmr_collect_tests odmr_cuts_tests)
-one_in=3
+one_in=8
 if [ $mode = full ]; then
     unsanitized+=(odmr_conversation_tests)
     one_in=1
